@@ -1,0 +1,24 @@
+//! The vocabulary of Candlemill: what every room says and no room owns.
+//!
+//! Nothing here knows of MongoDB, Redis, HTTP or Polars. Times are UTC milliseconds since 1970 (`i64`), ranges are
+//! half-open, prices and amounts are exact decimals in the precision in which the source printed them.
+
+pub mod candle;
+pub mod clock;
+pub mod coverage;
+pub mod env;
+pub mod interval;
+pub mod job;
+pub mod progress;
+pub mod range;
+pub mod symbol;
+pub mod task;
+pub mod telemetry;
+pub mod tier;
+
+pub use candle::{Candle, CandleFault};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use interval::Interval;
+pub use range::TimeRange;
+pub use rust_decimal::Decimal;
+pub use symbol::{Exchange, Symbol};

@@ -1,0 +1,105 @@
+//! Live progress of a task, as Redis holds it and clients poll it.
+
+use crate::task::{TaskError, TaskId, TaskRecord, TaskState};
+use serde::{Deserialize, Serialize};
+
+/// A snapshot of how far a task is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which task.
+    pub task_id: TaskId,
+    /// Whose; never shown.
+    pub owner: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Share done, 0 to 100, one decimal.
+    pub percent: f64,
+    /// Pages fetched, checked and stored.
+    pub pages_done: u64,
+    /// Pages of the whole task; 0 before it is planned.
+    pub pages_total: u64,
+    /// Candles newly stored.
+    pub candles_stored: u64,
+    /// Candles that were stored before.
+    pub duplicates: u64,
+    /// Candles per second since this attempt's start.
+    pub rate: f64,
+    /// Seconds left at that rate; absent while unknown and at the end.
+    pub eta_seconds: Option<f64>,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// UTC ms of the first attempt.
+    pub started_at: Option<i64>,
+    /// UTC ms of this snapshot.
+    pub updated_at: i64,
+    /// Grows with every snapshot of a task: the id of its server-sent event.
+    pub sequence: u64,
+    /// Why the last attempt failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<TaskError>,
+}
+
+impl Progress {
+    /// What the durable record alone says, for when there is no live snapshot.
+    #[must_use]
+    pub fn from_record(record: &TaskRecord) -> Self {
+        let result = record.result.clone().unwrap_or_default();
+        let done = record.state == TaskState::Succeeded;
+        Self {
+            task_id: record.id,
+            owner: record.owner.clone(),
+            state: record.state,
+            percent: if done { 100.0 } else { 0.0 },
+            pages_done: result.pages,
+            pages_total: if done { result.pages } else { 0 },
+            candles_stored: result.inserted,
+            duplicates: result.duplicate,
+            rate: 0.0,
+            eta_seconds: None,
+            attempt: record.attempt,
+            started_at: record.started_at,
+            updated_at: record.updated_at,
+            sequence: Self::sequence_of(record.attempt, 0),
+            error: record.error.clone(),
+        }
+    }
+
+    /// The sequence of snapshot number `step` of `attempt`: higher attempts are always newer. An end state uses
+    /// [`Self::LAST_STEP`].
+    #[must_use]
+    pub const fn sequence_of(attempt: u32, step: u32) -> u64 {
+        ((attempt as u64) << 32) | step as u64
+    }
+
+    /// Step of the last snapshot of an attempt.
+    pub const LAST_STEP: u32 = u32::MAX;
+
+    /// `done` of `total` in percent with one decimal. 100.0 only when all is done: 99.96 % shows as 99.9.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of pages and candles lie far below 2^52")]
+    pub fn percent_of(done: u64, total: u64) -> f64 {
+        if total == 0 || done >= total {
+            return if done >= total && total > 0 { 100.0 } else { 0.0 };
+        }
+        ((done as f64 / total as f64) * 1_000.0).floor() / 10.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_is_honest_at_both_ends() {
+        let cases =
+            [(0, 0, 0.0), (0, 7, 0.0), (1, 3, 33.3), (9_996, 10_000, 99.9), (9_999, 10_000, 99.9), (7, 7, 100.0)];
+        for (done, total, expected) in cases {
+            assert!((Progress::percent_of(done, total) - expected).abs() < 1e-9, "{done}/{total}");
+        }
+    }
+
+    #[test]
+    fn a_later_attempt_is_always_newer() {
+        assert!(Progress::sequence_of(2, 0) > Progress::sequence_of(1, Progress::LAST_STEP));
+    }
+}

@@ -1,0 +1,298 @@
+//! Tasks: the durable truth about one submitted job.
+
+use crate::coverage::Gap;
+use crate::job::{Envelope, Pool};
+use crate::range::TimeRange;
+use crate::tier::Tier;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use ulid::Ulid;
+
+/// A task's identity: a ULID, so that ids sort by the time of submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TaskId(Ulid);
+
+/// The text is no task id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a task id is a ULID of 26 characters, as the call that created the task returned it")]
+pub struct InvalidTaskId;
+
+impl TaskId {
+    /// A new id of the instant `now_ms`.
+    #[must_use]
+    pub fn new(now_ms: i64) -> Self {
+        Self(Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), Ulid::generate().random()))
+    }
+
+    /// When the id was made, UTC ms.
+    #[must_use]
+    pub const fn created_at_ms(self) -> i64 {
+        self.0.timestamp_ms().cast_signed()
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = InvalidTaskId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTaskId> {
+        let id = Ulid::from_string(text).map_err(|_| InvalidTaskId)?;
+        // One id, one spelling: lower case and overflowing first characters would alias a stored id.
+        if id.to_string() == text { Ok(Self(id)) } else { Err(InvalidTaskId) }
+    }
+}
+
+impl TryFrom<String> for TaskId {
+    type Error = InvalidTaskId;
+
+    fn try_from(text: String) -> Result<Self, InvalidTaskId> {
+        text.parse()
+    }
+}
+
+impl From<TaskId> for String {
+    fn from(id: TaskId) -> Self {
+        id.to_string()
+    }
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Accepted and durable; waits for a worker.
+    Queued,
+    /// A worker runs it.
+    Running,
+    /// The last attempt failed for a passing reason; the next one has its time.
+    Retrying,
+    /// Ended: done.
+    Succeeded,
+    /// Ended: a permanent error.
+    Failed,
+    /// Ended: cancelled by its owner.
+    Cancelled,
+    /// Ended: every attempt was used up, or the payload was poisonous. Kept for a look and a replay.
+    Dead,
+}
+
+impl TaskState {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Dead];
+
+    /// The state's name in answers, records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Whether nothing more happens to the task.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Dead)
+    }
+
+    /// Whether a task may go from here to `next`. A running task may start to run again: after its worker's death.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        match (self, next) {
+            (Self::Queued | Self::Retrying, Self::Running | Self::Cancelled | Self::Dead) => true,
+            (Self::Running, Self::Queued) => false,
+            (Self::Running, _) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for TaskState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+            let all: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
+            format!("{text:?} is no task state; one of {}", all.join(", "))
+        })
+    }
+}
+
+/// An error as it is kept on a task and shown to its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// Stable name: `unknown_symbol`, `exchange_unavailable`, …
+    pub code: String,
+    /// What was wrong, where, and what to do.
+    pub message: String,
+}
+
+impl TaskError {
+    /// An error of this code and message.
+    #[must_use]
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
+
+/// One attempt at a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// 1 for the first. Also the fence: writes of a lower attempt are refused.
+    pub number: u32,
+    /// Name of the worker process.
+    pub worker: String,
+    /// UTC ms.
+    pub started_at: i64,
+    /// UTC ms; absent while it runs and when its worker died.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
+    /// Why it ended without success.
+    #[serde(default)]
+    pub error: Option<TaskError>,
+}
+
+/// What a fetch did, over all of its attempts unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchResult {
+    /// Candles that were not stored before.
+    pub inserted: u64,
+    /// Candles that were stored already, by an earlier attempt or an overlapping task.
+    pub duplicate: u64,
+    /// Stored candles of which the exchange now gives other figures; see the corrections of the symbol.
+    pub restated: u64,
+    /// Rows that failed the checks and were not stored; their buckets stand in `gaps` as `fetch_failed`.
+    pub rejected: u64,
+    /// Pages fetched.
+    pub pages: u64,
+    /// Calls to the exchange, retries included.
+    pub calls: u64,
+    /// Request weight spent.
+    pub weight: u64,
+    /// Calls that had to be repeated.
+    pub retries: u64,
+    /// What was asked for, resolved to times.
+    pub range: Option<TimeRange>,
+    /// What had to be fetched: the asked range without what the ledger already held.
+    pub ranges: Vec<TimeRange>,
+    /// Absent buckets of the asked range with their reason; at most [`MAX_RESULT_GAPS`], the rest in the coverage call.
+    pub gaps: Vec<Gap>,
+    /// Number of all gaps, listed or not.
+    pub gaps_total: u64,
+    /// From the first attempt's start to the end, ms.
+    pub duration_ms: u64,
+}
+
+/// Most gaps that a result lists.
+pub const MAX_RESULT_GAPS: usize = 1_000;
+
+/// The durable record of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// Identity.
+    pub id: TaskId,
+    /// User id (`sub`) of the owner.
+    pub owner: String,
+    /// The owner's tier at submission.
+    pub tier: Tier,
+    /// Where it waits.
+    pub pool: Pool,
+    /// The tier's priority at submission.
+    pub priority: u8,
+    /// What is to be done.
+    pub job: Envelope,
+    /// Equal for equal requests of one owner.
+    pub fingerprint: String,
+    /// SHA-256 of owner and `Idempotency-Key`, where one was sent.
+    #[serde(default)]
+    pub idempotency: Option<String>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Number of the newest attempt; 0 before the first.
+    pub attempt: u32,
+    /// The newest attempts.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+    /// Asked to stop.
+    #[serde(default)]
+    pub cancel_requested: bool,
+    /// UTC ms.
+    pub created_at: i64,
+    /// UTC ms of the last change of state.
+    pub updated_at: i64,
+    /// UTC ms of the first attempt.
+    #[serde(default)]
+    pub started_at: Option<i64>,
+    /// UTC ms of the end.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
+    /// UTC ms before which it is not to run.
+    #[serde(default)]
+    pub run_at: Option<i64>,
+    /// What it did; kept up to date at checkpoints, so that a later attempt adds to it.
+    #[serde(default)]
+    pub result: Option<FetchResult>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<TaskError>,
+    /// Trace of the request that submitted it, 32 hex digits.
+    pub trace_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ids_have_one_spelling() {
+        let id = TaskId::new(1_700_000_000_000);
+        assert_eq!(id.to_string().parse::<TaskId>(), Ok(id));
+        assert_eq!(id.created_at_ms(), 1_700_000_000_000);
+        for odd in ["", "1", "../../etc/passwd", "$ne", "ZZZZZZZZZZZZZZZZZZZZZZZZZZ", "01arz3ndektsv4rrffq69g5fav"] {
+            assert_eq!(odd.parse::<TaskId>(), Err(InvalidTaskId), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_way_leads_out_of_an_end_state(steps in prop::collection::vec(0usize..7, 1..20)) {
+            let mut state = TaskState::Queued;
+            for step in steps {
+                let next = TaskState::ALL[step];
+                if state.may_become(next) {
+                    prop_assert!(!state.is_end());
+                    prop_assert_ne!(next, TaskState::Queued);
+                    state = next;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for state in TaskState::ALL {
+            assert_eq!(state.as_str().parse::<TaskState>(), Ok(state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Subscription tiers and what each of them allows.
+
+use crate::interval::Interval;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A subscription tier, lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// No subscription.
+    #[default]
+    Free,
+    /// Paid by one person.
+    Pro,
+    /// Paid by an organisation.
+    Enterprise,
+}
+
+impl Tier {
+    /// Every tier, lowest first.
+    pub const ALL: [Self; 3] = [Self::Free, Self::Pro, Self::Enterprise];
+
+    /// The tier's name in tokens, answers and configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Pro => "pro",
+            Self::Enterprise => "enterprise",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Tier {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|tier| tier.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is no tier; one of free, pro, enterprise"))
+    }
+}
+
+/// What one tier allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierLimits {
+    /// Candle intervals that may be fetched.
+    pub intervals: Vec<Interval>,
+    /// Longest range of one fetch, in candles.
+    pub longest_range_candles: u64,
+    /// Most tasks that one user may have queued or running at once.
+    pub jobs_at_once: u32,
+    /// Most API requests of one user in one minute.
+    pub requests_per_minute: u32,
+    /// Place in the queue: jobs of a higher number start first.
+    pub priority: u8,
+}
+
+/// The limits of every tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierTable {
+    /// Limits of [`Tier::Free`].
+    pub free: TierLimits,
+    /// Limits of [`Tier::Pro`].
+    pub pro: TierLimits,
+    /// Limits of [`Tier::Enterprise`].
+    pub enterprise: TierLimits,
+}
+
+impl Default for TierTable {
+    /// The table that holds unless `TIERS_FILE` names another.
+    fn default() -> Self {
+        let from = |shortest: Interval| Interval::ALL.into_iter().filter(|i| *i >= shortest).collect();
+        Self {
+            free: TierLimits {
+                intervals: from(Interval::Minute1),
+                longest_range_candles: 50_000,
+                jobs_at_once: 2,
+                requests_per_minute: 120,
+                priority: 1,
+            },
+            pro: TierLimits {
+                intervals: from(Interval::Minute1),
+                longest_range_candles: 10_000_000,
+                jobs_at_once: 20,
+                requests_per_minute: 3_000,
+                priority: 5,
+            },
+            enterprise: TierLimits {
+                intervals: from(Interval::Second1),
+                longest_range_candles: 1_000_000_000,
+                jobs_at_once: 100_000,
+                requests_per_minute: 6_000_000,
+                priority: 9,
+            },
+        }
+    }
+}
+
+/// A request that the caller's tier does not allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TierRefusal {
+    /// The limit, as the table names it.
+    pub limit: &'static str,
+    /// What was asked and what is allowed.
+    pub detail: String,
+    /// Lowest tier that allows it, if any does.
+    pub lifted_by: Option<Tier>,
+}
+
+impl TierTable {
+    /// The limits of `tier`.
+    #[must_use]
+    pub const fn of(&self, tier: Tier) -> &TierLimits {
+        match tier {
+            Tier::Free => &self.free,
+            Tier::Pro => &self.pro,
+            Tier::Enterprise => &self.enterprise,
+        }
+    }
+
+    /// Whether a user of `tier` may fetch `candles` candles of `interval` in one task.
+    ///
+    /// # Errors
+    /// The first limit that forbids it.
+    pub fn admit_fetch(&self, tier: Tier, interval: Interval, candles: u64) -> Result<(), TierRefusal> {
+        let limits = self.of(tier);
+        if !limits.intervals.contains(&interval) {
+            let allowed: Vec<_> = limits.intervals.iter().map(|i| i.as_str()).collect();
+            return Err(self.refuse(
+                tier,
+                "intervals",
+                format!("the {tier} tier may not fetch {interval} candles, only {}", allowed.join(" ")),
+                |other| other.intervals.contains(&interval),
+            ));
+        }
+        if candles > limits.longest_range_candles {
+            return Err(self.refuse(
+                tier,
+                "longest_range_candles",
+                format!(
+                    "the range holds {candles} {interval} candles; the {tier} tier fetches at most {} in one task",
+                    limits.longest_range_candles
+                ),
+                |other| candles <= other.longest_range_candles,
+            ));
+        }
+        Ok(())
+    }
+
+    /// The refusal for a user who has `jobs_at_once` tasks under way already.
+    #[must_use]
+    pub fn too_many_jobs(&self, tier: Tier) -> TierRefusal {
+        let most = self.of(tier).jobs_at_once;
+        self.refuse(
+            tier,
+            "jobs_at_once",
+            format!("the {tier} tier has at most {most} tasks queued or running at once; wait for one or cancel one"),
+            |other| other.jobs_at_once > most,
+        )
+    }
+
+    fn refuse(
+        &self,
+        tier: Tier,
+        limit: &'static str,
+        detail: String,
+        allows: impl Fn(&TierLimits) -> bool,
+    ) -> TierRefusal {
+        let lifted_by = Tier::ALL.into_iter().find(|other| *other > tier && allows(self.of(*other)));
+        TierRefusal { limit, detail, lifted_by }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(tier: Tier, interval: &str, candles: u64, expected: Result<(), (&str, Option<Tier>)>) {
+        let got = TierTable::default().admit_fetch(tier, interval.parse().unwrap(), candles);
+        assert_eq!(got.map_err(|refusal| (refusal.limit, refusal.lifted_by)), expected, "{tier} {interval} {candles}");
+    }
+
+    #[test]
+    fn admission() {
+        check(Tier::Free, "1m", 50_000, Ok(()));
+        check(Tier::Free, "1m", 50_001, Err(("longest_range_candles", Some(Tier::Pro))));
+        check(Tier::Free, "1s", 1, Err(("intervals", Some(Tier::Enterprise))));
+        check(Tier::Pro, "1m", 525_600, Ok(()));
+        check(Tier::Enterprise, "1s", 2_000_000_000, Err(("longest_range_candles", None)));
+    }
+
+    #[test]
+    fn the_table_round_trips_and_refuses_unknown_limits() {
+        let mut json = serde_json::to_value(TierTable::default()).unwrap();
+        assert_eq!(serde_json::from_value::<TierTable>(json.clone()).unwrap(), TierTable::default());
+        json["free"]["speed"] = 1.into();
+        assert!(serde_json::from_value::<TierTable>(json).unwrap_err().to_string().contains("speed"));
+    }
+}
