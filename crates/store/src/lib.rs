@@ -1,1 +1,43 @@
-//! Room under construction.
+//! Sole owner of MongoDB and Redis.
+//!
+//! MongoDB is the truth: candles, the coverage ledger, task records. Redis carries the queue, live progress, caches, the
+//! weight budget and messages between processes; losing it slows answers and falsifies none.
+
+mod admission;
+mod budget;
+mod bus;
+mod cancel;
+mod candles;
+mod config;
+mod coverage;
+mod error;
+mod keys;
+mod lease;
+mod markets;
+mod mongo;
+mod progress;
+pub mod queue;
+mod redis_link;
+mod series;
+mod store;
+mod submissions;
+mod tasks;
+mod tokens;
+
+pub use admission::{Admission, RateDecision};
+pub use budget::{BudgetAnswer, WeightLedger};
+pub use bus::Bus;
+pub use cancel::CancelOutcome;
+pub use candles::{Candles, Inserted};
+pub use config::{StoreConfig, VARIABLES};
+pub use coverage::{Correction, Coverage};
+pub use error::StoreError;
+pub use lease::Lease;
+pub use markets::{Market, MarketLookup, Markets};
+pub use progress::{ProgressBoard, ProgressWrite};
+pub use redis_link::RedisLink;
+pub use series::Series;
+pub use store::{Health, Store};
+pub use submissions::{Submissions, SubmitError, Submitted};
+pub use tasks::{Claim, Ending, TaskQuery, Tasks};
+pub use tokens::TokenCache;

@@ -1,0 +1,139 @@
+//! Who may ask how often, and have how many tasks under way.
+
+use crate::error::StoreError;
+use crate::keys;
+use candlemill_shared::Clock;
+use candlemill_shared::task::TaskId;
+use redis::Script;
+use redis::aio::ConnectionManager;
+use std::sync::Arc;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// Counters in Redis, shared by all API processes.
+#[derive(Clone)]
+pub struct Admission {
+    connection: ConnectionManager,
+    clock: Arc<dyn Clock>,
+    reserve: Arc<Script>,
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admission")
+    }
+}
+
+/// What the request counter says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateDecision {
+    /// Whether the request may go on.
+    pub allowed: bool,
+    /// Requests that the window allows.
+    pub limit: u32,
+    /// Requests left in the window.
+    pub remaining: u32,
+    /// Seconds until the window ends, at least 1.
+    pub reset_seconds: u32,
+}
+
+impl Admission {
+    pub(crate) fn new(connection: ConnectionManager, clock: Arc<dyn Clock>) -> Self {
+        Self { connection, clock, reserve: Arc::new(Script::new(include_str!("admission/reserve.lua"))) }
+    }
+
+    /// Counts one request of `owner` in the current minute.
+    ///
+    /// # Errors
+    /// When Redis fails: the request was not counted, and the caller decides whether it goes on.
+    pub async fn request(&self, owner: &str, per_minute: u32) -> Result<RateDecision, StoreError> {
+        let now = self.clock.now_ms();
+        let key = keys::owner_requests(owner, now.div_euclid(MINUTE_MS));
+        let mut connection = self.connection.clone();
+        let (count,): (u64,) = redis::pipe()
+            .incr(&key, 1)
+            .pexpire(&key, 2 * MINUTE_MS)
+            .ignore()
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("counting a request"))?;
+        Ok(decide(count, per_minute, now))
+    }
+
+    /// Reserves a place for each task, in order, where its owner has fewer than that tier's number under way.
+    /// The answer tells of each whether it has a place.
+    pub(crate) async fn reserve(&self, wanted: &[(String, TaskId, u32)]) -> Result<Vec<bool>, StoreError> {
+        let now = self.clock.now_ms();
+        let mut pipe = redis::pipe();
+        for (owner, id, most) in wanted {
+            let mut call = self.reserve.key(keys::owner_tasks(owner));
+            pipe.invoke_script(call.arg(id.to_string()).arg(*most).arg(now));
+        }
+        let mut connection = self.connection.clone();
+        let reserving = "counting tasks under way";
+        let places: Vec<i64> = match pipe.query_async(&mut connection).await {
+            // A restarted Redis has forgotten the script: tell it, and ask once more.
+            Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
+                self.reserve.load_async(&mut connection).await.map_err(StoreError::redis(reserving))?;
+                pipe.query_async(&mut connection).await
+            }
+            other => other,
+        }
+        .map_err(StoreError::redis(reserving))?;
+        Ok(places.into_iter().map(|place| place == 1).collect())
+    }
+
+    /// Gives places back.
+    pub(crate) async fn release(&self, places: &[(String, TaskId)]) -> Result<(), StoreError> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let mut pipe = redis::pipe();
+        for (owner, id) in places {
+            pipe.zrem(keys::owner_tasks(owner), id.to_string()).ignore();
+        }
+        let mut connection = self.connection.clone();
+        pipe.query_async(&mut connection).await.map_err(StoreError::redis("giving places back"))
+    }
+
+    /// Sets the places of `owner` to those of the tasks that really are in flight.
+    pub(crate) async fn recount(&self, owner: &str, in_flight: &[TaskId]) -> Result<(), StoreError> {
+        let key = keys::owner_tasks(owner);
+        let now = self.clock.now_ms();
+        let mut pipe = redis::pipe();
+        pipe.atomic().del(&key).ignore();
+        for id in in_flight {
+            pipe.zadd(&key, id.to_string(), now).ignore();
+        }
+        let mut connection = self.connection.clone();
+        pipe.query_async(&mut connection).await.map_err(StoreError::redis("recounting tasks under way"))
+    }
+}
+
+fn decide(count: u64, limit: u32, now_ms: i64) -> RateDecision {
+    let left = MINUTE_MS - now_ms.rem_euclid(MINUTE_MS);
+    let remaining = u64::from(limit).saturating_sub(count);
+    RateDecision {
+        allowed: count <= u64::from(limit),
+        limit,
+        remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
+        reset_seconds: u32::try_from((left + 999) / 1_000).unwrap_or(1).max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(count: u64, limit: u32, now_ms: i64, expected: (bool, u32, u32)) {
+        let got = decide(count, limit, now_ms);
+        assert_eq!((got.allowed, got.remaining, got.reset_seconds), expected, "{count}/{limit} at {now_ms}");
+    }
+
+    #[test]
+    fn decisions() {
+        check(1, 120, 0, (true, 119, 60));
+        check(120, 120, 30_000, (true, 0, 30));
+        check(121, 120, 59_999, (false, 0, 1));
+    }
+}

@@ -1,0 +1,96 @@
+//! Cancelling a task, wherever it stands.
+
+use crate::error::StoreError;
+use crate::keys;
+use crate::store::Store;
+use candlemill_shared::progress::Progress;
+use candlemill_shared::task::{TaskId, TaskRecord};
+
+/// What a cancellation met.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CancelOutcome {
+    /// It waited; it has ended now.
+    Cancelled(Box<TaskRecord>),
+    /// It runs; its worker stops within one page.
+    Requested(Box<TaskRecord>),
+    /// It had ended before.
+    AlreadyEnded(Box<TaskRecord>),
+    /// The owner has no such task.
+    NotFound,
+}
+
+/// Flags outlive the longest task.
+const FLAG_TTL_MS: i64 = 86_400_000;
+
+impl Store {
+    /// Cancels `owner`'s task. The record decides; Redis only makes it quick.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn cancel(&self, id: TaskId, owner: &str) -> Result<CancelOutcome, StoreError> {
+        match self.tasks().get(id).await? {
+            Some(record) if record.owner == owner => {}
+            _ => return Ok(CancelOutcome::NotFound),
+        }
+        // A task may start or fall back between two looks; it does so only so often before one of them meets it.
+        for _ in 0..5 {
+            if let Some(record) = self.tasks().cancel_waiting(id, self.clock().now_ms()).await? {
+                self.forget_waiting(&record).await;
+                return Ok(CancelOutcome::Cancelled(Box::new(record)));
+            }
+            if let Some(record) = self.tasks().request_cancel(id).await? {
+                self.call_out(id).await;
+                return Ok(CancelOutcome::Requested(Box::new(record)));
+            }
+            match self.tasks().get(id).await? {
+                Some(record) if record.state.is_end() => return Ok(CancelOutcome::AlreadyEnded(Box::new(record))),
+                Some(_) => {}
+                None => return Ok(CancelOutcome::NotFound),
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+
+    /// Best effort: a worker that still receives the task finds it ended, and the sweeper takes its ticket.
+    async fn forget_waiting(&self, record: &TaskRecord) {
+        if let Err(error) = self.queue(record.pool).settle(record).await {
+            tracing::warn!(task.id = %record.id, %error, "cancelled task stays in the queue until it is swept");
+        }
+        let mut last = Progress::from_record(record);
+        last.sequence = Progress::sequence_of(record.attempt, Progress::LAST_STEP);
+        if let Err(error) = self.progress().write(&last).await {
+            tracing::warn!(task.id = %record.id, %error, "the end of a cancelled task was not shown");
+        }
+    }
+
+    /// Best effort: the worker also sees the flag when it next writes progress, and the record at its checkpoint.
+    async fn call_out(&self, id: TaskId) {
+        let mut connection = self.redis();
+        let called: Result<(), _> = redis::pipe()
+            .cmd("SET")
+            .arg(keys::cancel_flag(id))
+            .arg("1")
+            .arg("PX")
+            .arg(FLAG_TTL_MS)
+            .ignore()
+            .publish(keys::CANCEL_CHANNEL, id.to_string())
+            .ignore()
+            .query_async(&mut connection)
+            .await;
+        if let Err(error) = called {
+            tracing::warn!(task.id = %id, %error, "the worker was not told to stop; it will see it in the record");
+        }
+    }
+
+    /// Ids of running tasks that were asked to stop, as they are called out.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn cancellations(&self) -> Result<impl futures::Stream<Item = TaskId> + Send + use<>, StoreError> {
+        use futures::StreamExt;
+        let messages = self.bus().subscribe(keys::CANCEL_CHANNEL).await?;
+        Ok(messages.filter_map(|message| {
+            std::future::ready(std::str::from_utf8(&message).ok().and_then(|text| text.parse().ok()))
+        }))
+    }
+}

@@ -1,0 +1,136 @@
+//! Candles: one collection per exchange and interval, `_id` = `{symbol}_{open time}`.
+//!
+//! A range scan on `_id` is the time scan of one symbol, so there is no second index; and a replayed insert meets its
+//! own ids. Field names are those of the exchange's kline stream: `t o h l c v T q n V Q`.
+
+mod document;
+
+use crate::coverage::Correction;
+use crate::error::StoreError;
+use crate::keys;
+use crate::series::Series;
+use candlemill_shared::{Candle, TimeRange};
+use document::{decode, encode};
+use futures::{Stream, TryStreamExt};
+use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::error::ErrorKind;
+use mongodb::{Collection, Database};
+use std::collections::HashSet;
+
+/// The candles' collections.
+#[derive(Debug, Clone)]
+pub struct Candles {
+    database: Database,
+}
+
+/// What an insert found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inserted {
+    /// Candles that were new.
+    pub inserted: u64,
+    /// Candles that were stored already.
+    pub duplicate: u64,
+    /// Stored candles that differ from what the exchange says now. The stored ones stay as they are.
+    pub restated: Vec<Correction>,
+}
+
+/// MongoDB's code of a duplicate key.
+const DUPLICATE_KEY: i32 = 11_000;
+
+impl Candles {
+    pub(crate) const fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    fn collection(&self, series: &Series) -> Collection<RawDocumentBuf> {
+        self.database.collection(&keys::candles(series))
+    }
+
+    /// Inserts closed candles of one series, unordered. Those that are stored already are counted and compared.
+    ///
+    /// # Errors
+    /// When MongoDB fails; some of the candles may be stored then, and a repetition is harmless.
+    pub async fn insert(&self, series: &Series, candles: &[Candle]) -> Result<Inserted, StoreError> {
+        if candles.is_empty() {
+            return Ok(Inserted::default());
+        }
+        let documents =
+            candles.iter().map(|candle| encode(series.symbol.as_str(), candle)).collect::<Result<Vec<_>, _>>()?;
+        let total = candles.len() as u64;
+        let error = match self.collection(series).insert_many(&documents).ordered(false).await {
+            Ok(_) => return Ok(Inserted { inserted: total, ..Inserted::default() }),
+            Err(error) => error,
+        };
+        let ErrorKind::InsertMany(failure) = error.kind.as_ref() else {
+            return Err(StoreError::mongo("inserting candles")(error));
+        };
+        let failed = failure.write_errors.as_deref().unwrap_or_default();
+        if failed.is_empty() || failure.write_concern_error.is_some() || failed.iter().any(|e| e.code != DUPLICATE_KEY)
+        {
+            return Err(StoreError::mongo("inserting candles")(error));
+        }
+        let known: Vec<&Candle> = failed.iter().filter_map(|failure| candles.get(failure.index)).collect();
+        let duplicate = known.len() as u64;
+        let restated = self.compare(series, &known).await?;
+        Ok(Inserted { inserted: total - duplicate, duplicate, restated })
+    }
+
+    /// Those of `fetched` whose stored candle has other figures.
+    async fn compare(&self, series: &Series, fetched: &[&Candle]) -> Result<Vec<Correction>, StoreError> {
+        let (Some(first), Some(last)) =
+            (fetched.iter().map(|c| c.open_time).min(), fetched.iter().map(|c| c.open_time).max())
+        else {
+            return Ok(Vec::new());
+        };
+        let wanted: HashSet<i64> = fetched.iter().map(|candle| candle.open_time).collect();
+        let stored: Vec<Candle> = self
+            .scan(series, TimeRange::new(first, last + 1), None)
+            .await?
+            .try_filter(|candle| std::future::ready(wanted.contains(&candle.open_time)))
+            .try_collect()
+            .await?;
+        let stored: std::collections::HashMap<i64, Candle> = stored.into_iter().map(|c| (c.open_time, c)).collect();
+        Ok(fetched
+            .iter()
+            .filter_map(|now| {
+                let was = stored.get(&now.open_time)?;
+                (was != *now).then(|| Correction { stored: was.clone(), now: (*now).clone() })
+            })
+            .collect())
+    }
+
+    /// The candles of `range`, ascending by open time, read in batches as they are taken.
+    ///
+    /// # Errors
+    /// When MongoDB fails, at the start or in mid-stream.
+    pub async fn scan(
+        &self,
+        series: &Series,
+        range: TimeRange,
+        limit: Option<u64>,
+    ) -> Result<impl Stream<Item = Result<Candle, StoreError>> + Send + use<>, StoreError> {
+        let symbol = series.symbol.as_str();
+        // Ids are text: the scan is bounded by the ids of its first and last millisecond, whatever the range was.
+        let bound = |ms: i64| keys::candle_id(symbol, ms.clamp(0, 9_999_999_999_999));
+        let filter = doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } };
+        let collection = self.collection(series);
+        let mut find = collection.find(filter).sort(doc! { "_id": 1 }).batch_size(1_000);
+        if let Some(limit) = limit {
+            find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
+        }
+        let cursor = find.await.map_err(StoreError::mongo("reading candles"))?;
+        Ok(cursor.map_err(StoreError::mongo_in("reading candles")).and_then(|raw| std::future::ready(decode(&raw))))
+    }
+
+    /// Open time of the newest stored candle within `range`.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn newest(&self, series: &Series, range: TimeRange) -> Result<Option<i64>, StoreError> {
+        let bound = |ms: i64| keys::candle_id(series.symbol.as_str(), ms.clamp(0, 9_999_999_999_999));
+        let filter = doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } };
+        let found = self.collection(series).find_one(filter).sort(doc! { "_id": -1 }).await;
+        let found = found.map_err(StoreError::mongo("reading the newest candle"))?;
+        found.map(|raw| decode(&raw).map(|candle| candle.open_time)).transpose()
+    }
+}

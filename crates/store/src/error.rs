@@ -1,0 +1,108 @@
+//! What can go wrong in a store, and what it means for the caller.
+
+use redis::RedisError;
+
+/// A failed call to MongoDB or Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Redis did not answer, or answered an error.
+    #[error("Redis failed while {action}")]
+    Redis {
+        /// What was being done.
+        action: &'static str,
+        /// The client's error.
+        #[source]
+        source: RedisError,
+    },
+    /// MongoDB did not answer, or answered an error.
+    #[error("MongoDB failed while {action}")]
+    Mongo {
+        /// What was being done.
+        action: &'static str,
+        /// The driver's error.
+        #[source]
+        source: Box<mongodb::error::Error>,
+    },
+    /// Something stored does not have the form it was stored in.
+    #[error("{what} in the store cannot be read: {why}")]
+    Corrupt {
+        /// Which thing.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More is waiting to be written than the process may hold.
+    #[error("too much is waiting to be written; try again in a moment")]
+    Overloaded,
+}
+
+impl StoreError {
+    pub(crate) fn redis(action: &'static str) -> impl FnOnce(RedisError) -> Self {
+        move |source| Self::Redis { action, source }
+    }
+
+    pub(crate) fn mongo(action: &'static str) -> impl FnOnce(mongodb::error::Error) -> Self {
+        move |source| Self::Mongo { action, source: Box::new(source) }
+    }
+
+    /// As [`Self::mongo`], for streams that may fail more than once.
+    pub(crate) fn mongo_in(action: &'static str) -> impl Fn(mongodb::error::Error) -> Self + Clone {
+        move |source| Self::Mongo { action, source: Box::new(source) }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over the error they have just met")]
+    pub(crate) fn corrupt(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::Corrupt { what: what.into(), why: why.to_string() }
+    }
+
+    /// Whether the same call may succeed later without anybody's doing: a server is away, starting, or overloaded.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        use mongodb::error::ErrorKind as Mongo;
+        match self {
+            Self::Redis { source, .. } => is_passing(source),
+            Self::Mongo { source, .. } => match source.kind.as_ref() {
+                Mongo::Io(_) | Mongo::ConnectionPoolCleared { .. } | Mongo::ServerSelection { .. } => true,
+                // Not primary, shutting down, interrupted, exceeded its time: the server says "not now".
+                Mongo::Command(error) => {
+                    matches!(
+                        error.code,
+                        6 | 7 | 50 | 89 | 91 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436
+                    )
+                }
+                Mongo::InsertMany(error) => error.write_errors.is_none(),
+                _ => false,
+            },
+            Self::Overloaded => true,
+            Self::Corrupt { .. } => false,
+        }
+    }
+
+    /// Name of the server that failed.
+    #[must_use]
+    pub const fn store(&self) -> &'static str {
+        match self {
+            Self::Redis { .. } => "redis",
+            Self::Mongo { .. } | Self::Corrupt { .. } | Self::Overloaded => "mongodb",
+        }
+    }
+}
+
+/// Whether Redis may answer the same command later: the connection is gone, or the server loads, fails over, is full.
+pub(crate) fn is_passing(error: &RedisError) -> bool {
+    use redis::{ErrorKind, ServerErrorKind};
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_connection_refusal()
+        || error.code() == Some("OOM")
+        || matches!(
+            error.kind(),
+            ErrorKind::Server(
+                ServerErrorKind::BusyLoading
+                    | ServerErrorKind::TryAgain
+                    | ServerErrorKind::ReadOnly
+                    | ServerErrorKind::MasterDown
+            )
+        )
+}

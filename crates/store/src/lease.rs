@@ -1,0 +1,81 @@
+//! Signs of life, and duties that one process does at a time.
+
+use crate::error::StoreError;
+use crate::keys;
+use redis::Script;
+use redis::aio::ConnectionManager;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Leases in Redis.
+#[derive(Clone)]
+pub struct Lease {
+    connection: ConnectionManager,
+    take: Arc<Script>,
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lease")
+    }
+}
+
+impl Lease {
+    pub(crate) fn new(connection: ConnectionManager) -> Self {
+        Self {
+            connection,
+            take: Arc::new(Script::new(
+                "local holder = redis.call('GET', KEYS[1]) \
+                 if holder and holder ~= ARGV[1] then return 0 end \
+                 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1",
+            )),
+        }
+    }
+
+    /// Takes or keeps `duty` for `term`. `false` while another process holds it.
+    ///
+    /// # Errors
+    /// When Redis fails: nobody holds it for sure, so nobody acts.
+    pub async fn take(&self, duty: &str, holder: &str, term: Duration) -> Result<bool, StoreError> {
+        let mut connection = self.connection.clone();
+        let taken: i64 = self
+            .take
+            .key(keys::lease(duty))
+            .arg(holder)
+            .arg(milliseconds(term))
+            .invoke_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("taking a lease"))?;
+        Ok(taken == 1)
+    }
+
+    /// Says that `worker` is alive for another `term`.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn beat(&self, worker: &str, term: Duration) -> Result<(), StoreError> {
+        let mut connection = self.connection.clone();
+        redis::cmd("SET")
+            .arg(keys::worker_alive(worker))
+            .arg("1")
+            .arg("PX")
+            .arg(milliseconds(term))
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("giving a sign of life"))
+    }
+
+    /// Whether `worker` gave a sign of life within its term.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn is_alive(&self, worker: &str) -> Result<bool, StoreError> {
+        let mut connection = self.connection.clone();
+        let found = redis::cmd("EXISTS").arg(keys::worker_alive(worker)).query_async(&mut connection).await;
+        found.map_err(StoreError::redis("looking for a sign of life"))
+    }
+}
+
+fn milliseconds(term: Duration) -> u64 {
+    u64::try_from(term.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,48 @@
+//! The MongoDB connection, its write concern, and the indexes.
+
+use crate::config::StoreConfig;
+use crate::error::StoreError;
+use crate::keys::collections;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern};
+use mongodb::{Client, Database, IndexModel};
+use std::time::Duration;
+
+/// Connects lazily; every write waits for a majority and the journal.
+pub(crate) async fn connect(config: &StoreConfig) -> Result<Database, StoreError> {
+    let mut options =
+        ClientOptions::parse(&config.mongodb_uri).await.map_err(StoreError::mongo("reading MONGODB_URI"))?;
+    options.app_name.get_or_insert_with(|| "candlemill".to_owned());
+    options.write_concern = Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+    options.server_selection_timeout = Some(config.patience);
+    options.connect_timeout.get_or_insert(Duration::from_secs(3));
+    options.max_pool_size.get_or_insert(32);
+    // A replica set of one that is addressed by its host needs no discovery of its members.
+    let client = Client::with_options(options).map_err(StoreError::mongo("reading MONGODB_URI"))?;
+    Ok(client.database(&config.mongodb_database))
+}
+
+/// Creates the indexes that do not exist yet.
+pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError> {
+    let unique_where = |field: &str| {
+        IndexOptions::builder().unique(true).partial_filter_expression(doc! { field: { "$exists": true } }).build()
+    };
+    let index = |keys: Document, options: IndexOptions| IndexModel::builder().keys(keys).options(options).build();
+    database
+        .collection::<Document>(collections::TASKS)
+        .create_indexes([
+            // At most one task in flight per fingerprint: the same request returns the same task.
+            index(doc! { "active": 1 }, unique_where("active")),
+            index(doc! { "idempotency": 1 }, unique_where("idempotency")),
+            index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
+            // What the sweeper looks through: tasks in flight, longest unchanged first.
+            index(
+                doc! { "updated_at": 1 },
+                IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
+            ),
+            index(doc! { "expires_at": 1 }, IndexOptions::builder().expire_after(Duration::ZERO).build()),
+        ])
+        .await
+        .map_err(StoreError::mongo("creating the indexes of tasks"))?;
+    Ok(())
+}

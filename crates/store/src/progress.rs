@@ -1,0 +1,96 @@
+//! Live progress: the newest snapshot of every task, and its way to whoever watches.
+
+use crate::bus::Bus;
+use crate::error::StoreError;
+use crate::keys;
+use candlemill_shared::progress::Progress;
+use candlemill_shared::task::TaskId;
+use futures::{Stream, StreamExt};
+use redis::Script;
+use redis::aio::ConnectionManager;
+use std::sync::Arc;
+
+/// Snapshots of ended tasks stay this long in Redis; the record in MongoDB answers afterwards.
+pub(crate) const ENDED_TTL_MS: i64 = 15 * 60_000;
+/// Snapshots of tasks under way: longer than any task waits or runs.
+pub(crate) const LIVE_TTL_MS: i64 = 7 * 86_400_000;
+
+/// Snapshots in Redis.
+#[derive(Clone)]
+pub struct ProgressBoard {
+    connection: ConnectionManager,
+    bus: Bus,
+    write: Arc<Script>,
+}
+
+impl std::fmt::Debug for ProgressBoard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProgressBoard")
+    }
+}
+
+/// What a written snapshot met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgressWrite {
+    /// Whether it was the newest. An older attempt's snapshot is refused.
+    pub accepted: bool,
+    /// Whether the task was asked to stop.
+    pub cancel_requested: bool,
+}
+
+impl ProgressBoard {
+    pub(crate) fn new(connection: ConnectionManager, bus: Bus) -> Self {
+        Self { connection, bus, write: Arc::new(Script::new(include_str!("progress/write.lua"))) }
+    }
+
+    /// The newest snapshot.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn read(&self, id: TaskId) -> Result<Option<Progress>, StoreError> {
+        let mut connection = self.connection.clone();
+        let json: Option<Vec<u8>> = redis::cmd("HGET")
+            .arg(keys::progress(id))
+            .arg("json")
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("reading progress"))?;
+        json.map(|json| {
+            serde_json::from_slice(&json)
+                .map_err(|error| StoreError::corrupt(format!("the progress of task {id}"), error))
+        })
+        .transpose()
+    }
+
+    /// Writes a snapshot and tells those who follow.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn write(&self, snapshot: &Progress) -> Result<ProgressWrite, StoreError> {
+        let id = snapshot.task_id;
+        let json =
+            serde_json::to_string(snapshot).map_err(|error| StoreError::corrupt("a progress snapshot", error))?;
+        let mut connection = self.connection.clone();
+        let (accepted, cancel): (i64, i64) = self
+            .write
+            .key(keys::progress(id))
+            .key(keys::cancel_flag(id))
+            .arg(snapshot.sequence)
+            .arg(json)
+            .arg(if snapshot.state.is_end() { ENDED_TTL_MS } else { LIVE_TTL_MS })
+            .arg(keys::progress_channel(id))
+            .invoke_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("writing progress"))?;
+        Ok(ProgressWrite { accepted: accepted == 1, cancel_requested: cancel == 1 })
+    }
+
+    /// Snapshots as they are written from now on. There is no history: read the newest after this returned.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn follow(&self, id: TaskId) -> Result<impl Stream<Item = Progress> + Send + use<>, StoreError> {
+        let messages = self.bus.subscribe(&keys::progress_channel(id)).await?;
+        Ok(messages.filter_map(|message| std::future::ready(serde_json::from_slice(&message).ok())))
+    }
+}

@@ -1,0 +1,262 @@
+//! Task records: the durable truth about every task.
+
+mod record;
+
+use crate::error::StoreError;
+use crate::keys::collections;
+use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Interval, Symbol};
+use futures::TryStreamExt;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::options::ReturnDocument;
+use mongodb::{Collection, Database};
+
+pub(crate) use record::{from_document, to_document};
+
+/// The records.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    pub(crate) records: Collection<Document>,
+    history_ms: i64,
+}
+
+/// What a list of tasks is asked for.
+#[derive(Debug, Clone)]
+pub struct TaskQuery {
+    /// Whose.
+    pub owner: String,
+    /// Only in this state.
+    pub state: Option<TaskState>,
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Only of this symbol.
+    pub symbol: Option<Symbol>,
+    /// Only of this interval.
+    pub interval: Option<Interval>,
+    /// Only older than this one.
+    pub before: Option<TaskId>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// What became of an attempt to start a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// The caller runs it now; the record's `attempt` is the caller's fence.
+    Started(Box<TaskRecord>),
+    /// It has ended, or there is no such task: the delivery is stale.
+    Stale,
+}
+
+/// How a task ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// The end state, or [`TaskState::Retrying`].
+    pub state: TaskState,
+    /// What it did.
+    pub result: Option<FetchResult>,
+    /// Why it did not succeed.
+    pub error: Option<TaskError>,
+    /// When the next attempt is due, for a retry; UTC ms.
+    pub run_at: Option<i64>,
+}
+
+/// Attempts that are kept on the record; older ones give way.
+const KEPT_ATTEMPTS: i32 = 20;
+const DAY_MS: i64 = 86_400_000;
+
+impl Tasks {
+    pub(crate) fn new(database: &Database, history_days: u32) -> Self {
+        Self { records: database.collection(collections::TASKS), history_ms: i64::from(history_days) * DAY_MS }
+    }
+
+    /// The record of `id`.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        self.find_one(doc! { "_id": id.to_string() }).await
+    }
+
+    pub(crate) async fn find_one(&self, filter: Document) -> Result<Option<TaskRecord>, StoreError> {
+        let found = self.records.find_one(filter).await.map_err(StoreError::mongo("reading a task"))?;
+        found.map(from_document).transpose()
+    }
+
+    /// One owner's tasks, newest first.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>, StoreError> {
+        let mut filter = doc! { "owner": &query.owner };
+        if let Some(state) = query.state {
+            filter.insert("state", state.as_str());
+        }
+        if let Some(kind) = &query.kind {
+            filter.insert("job.kind", kind);
+        }
+        if let Some(symbol) = &query.symbol {
+            filter.insert("job.payload.symbol", symbol.as_str());
+        }
+        if let Some(interval) = query.interval {
+            filter.insert("job.payload.interval", interval.as_str());
+        }
+        if let Some(before) = query.before {
+            filter.insert("_id", doc! { "$lt": before.to_string() });
+        }
+        self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
+    }
+
+    /// Tasks in flight that nothing was written about since `before_ms`, longest unchanged first.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
+        let filter = doc! { "active": { "$exists": true }, "updated_at": { "$lt": before_ms } };
+        self.collect(filter, doc! { "updated_at": 1 }, i64::from(limit)).await
+    }
+
+    /// Ids of one owner's tasks in flight.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn in_flight_of(&self, owner: &str) -> Result<Vec<TaskId>, StoreError> {
+        let filter = doc! { "owner": owner, "active": { "$exists": true } };
+        Ok(self.collect(filter, doc! { "_id": -1 }, 200_000).await?.iter().map(|record| record.id).collect())
+    }
+
+    async fn collect(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<TaskRecord>, StoreError> {
+        let reading = "reading tasks";
+        let cursor = self.records.find(filter).sort(sort).limit(limit).await.map_err(StoreError::mongo(reading))?;
+        cursor
+            .map_err(StoreError::mongo_in(reading))
+            .and_then(|d| std::future::ready(from_document(d)))
+            .try_collect()
+            .await
+    }
+
+    /// Starts the next attempt of a task in flight. The count rises before any work is done, so that a payload that
+    /// kills its worker runs out of attempts; and an attempt of a lower number can write nothing from here on.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn claim(&self, id: TaskId, worker: &str, now_ms: i64) -> Result<Claim, StoreError> {
+        // An update pipeline: the new attempt's number depends on the stored one.
+        let update = vec![doc! { "$set": {
+            "state": TaskState::Running.as_str(),
+            "attempt": { "$add": ["$attempt", 1] },
+            "updated_at": now_ms,
+            "started_at": { "$ifNull": ["$started_at", now_ms] },
+            "run_at": Bson::Null,
+            "attempts": { "$slice": [
+                { "$concatArrays": [
+                    { "$ifNull": ["$attempts", []] },
+                    [{ "number": { "$add": ["$attempt", 1] }, "worker": worker, "started_at": now_ms, "ended_at": Bson::Null, "error": Bson::Null }],
+                ] },
+                -KEPT_ATTEMPTS,
+            ] },
+        } }];
+        let found = self
+            .records
+            .find_one_and_update(doc! { "_id": id.to_string(), "active": { "$exists": true } }, update)
+            .return_document(ReturnDocument::After)
+            .await
+            .map_err(StoreError::mongo("starting a task"))?;
+        found.map_or(Ok(Claim::Stale), |document| Ok(Claim::Started(Box::new(from_document(document)?))))
+    }
+
+    /// Keeps what a running attempt has done so far. `false`: the attempt was overtaken or the task has ended.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn checkpoint(
+        &self,
+        id: TaskId,
+        attempt: u32,
+        result: &FetchResult,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let set = doc! { "result": encode_result(result)?, "updated_at": now_ms };
+        let updated = self.records.update_one(fenced(id, attempt), doc! { "$set": set }).await;
+        Ok(updated.map_err(StoreError::mongo("keeping a task's checkpoint"))?.matched_count == 1)
+    }
+
+    /// Ends a running attempt. `false`: it was overtaken, and its end is not recorded.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn end(&self, id: TaskId, attempt: &Attempt, ending: &Ending, now_ms: i64) -> Result<bool, StoreError> {
+        let mut set = doc! { "state": ending.state.as_str(), "updated_at": now_ms, "run_at": ending.run_at };
+        if let Some(result) = &ending.result {
+            set.insert("result", encode_result(result)?);
+        }
+        let error = match &ending.error {
+            Some(error) => {
+                mongodb::bson::serialize_to_bson(error).map_err(|e| StoreError::corrupt("a task's error", e))?
+            }
+            None => Bson::Null,
+        };
+        set.insert("error", error.clone());
+        set.insert("attempts.$[now].ended_at", now_ms);
+        set.insert("attempts.$[now].error", error);
+        let mut update = doc! {};
+        if ending.state.is_end() {
+            set.insert("ended_at", now_ms);
+            set.insert("expires_at", DateTime::from_millis(now_ms.saturating_add(self.history_ms)));
+            update.insert("$unset", doc! { "active": "" });
+        }
+        update.insert("$set", set);
+        let updated = self
+            .records
+            .update_one(fenced(id, attempt.number), update)
+            .array_filters([doc! { "now.number": i64::from(attempt.number) }])
+            .await;
+        Ok(updated.map_err(StoreError::mongo("ending a task"))?.matched_count == 1)
+    }
+
+    /// Cancels a task that no worker runs. The record as it is then; `None` when it runs or has ended.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub(crate) async fn cancel_waiting(&self, id: TaskId, now_ms: i64) -> Result<Option<TaskRecord>, StoreError> {
+        let waiting = [TaskState::Queued.as_str(), TaskState::Retrying.as_str()].to_vec();
+        let update = doc! {
+            "$set": {
+                "state": TaskState::Cancelled.as_str(), "cancel_requested": true, "updated_at": now_ms, "ended_at": now_ms,
+                "run_at": Bson::Null, "expires_at": DateTime::from_millis(now_ms.saturating_add(self.history_ms)),
+            },
+            "$unset": { "active": "" },
+        };
+        let found = self
+            .records
+            .find_one_and_update(doc! { "_id": id.to_string(), "state": { "$in": waiting } }, update)
+            .return_document(ReturnDocument::After)
+            .await
+            .map_err(StoreError::mongo("cancelling a task"))?;
+        found.map(from_document).transpose()
+    }
+
+    /// Asks a running task to stop. The record as it is then; `None` when it does not run.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub(crate) async fn request_cancel(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        let filter = doc! { "_id": id.to_string(), "state": TaskState::Running.as_str() };
+        let found = self
+            .records
+            .find_one_and_update(filter, doc! { "$set": { "cancel_requested": true } })
+            .return_document(ReturnDocument::After)
+            .await
+            .map_err(StoreError::mongo("asking a task to stop"))?;
+        found.map(from_document).transpose()
+    }
+}
+
+/// Only the newest attempt, and only while it runs.
+fn fenced(id: TaskId, attempt: u32) -> Document {
+    doc! { "_id": id.to_string(), "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
+}
+
+fn encode_result(result: &FetchResult) -> Result<Bson, StoreError> {
+    mongodb::bson::serialize_to_bson(result).map_err(|error| StoreError::corrupt("a task's result", error))
+}

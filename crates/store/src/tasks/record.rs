@@ -1,0 +1,83 @@
+//! A task record as a MongoDB document.
+
+use crate::error::StoreError;
+use candlemill_shared::task::TaskRecord;
+use mongodb::bson::{self, Document};
+
+/// The document: the record's own fields, its id as `_id`, and `active` (the fingerprint) while it is in flight.
+pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
+    let mut document = bson::serialize_to_document(record)
+        .map_err(|error| StoreError::corrupt(format!("task {}", record.id), error))?;
+    document.remove("id");
+    let mut with_id = bson::doc! { "_id": record.id.to_string() };
+    // A null would occupy the unique index that only real keys belong to.
+    if record.idempotency.is_none() {
+        document.remove("idempotency");
+    }
+    with_id.extend(document);
+    if !record.state.is_end() {
+        with_id.insert("active", &record.fingerprint);
+    }
+    Ok(with_id)
+}
+
+/// The record of a document. Fields that this version does not know are passed over.
+pub(crate) fn from_document(mut document: Document) -> Result<TaskRecord, StoreError> {
+    let id = document.remove("_id").ok_or_else(|| StoreError::corrupt("a task", "it has no id"))?;
+    let name = id.to_string();
+    document.insert("id", id);
+    bson::deserialize_from_document(document).map_err(|error| StoreError::corrupt(format!("task {name}"), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candlemill_shared::job::{Envelope, Pool};
+    use candlemill_shared::task::{TaskId, TaskState};
+    use candlemill_shared::tier::Tier;
+    use mongodb::bson::doc;
+
+    fn record() -> TaskRecord {
+        TaskRecord {
+            id: TaskId::new(1_700_000_000_000),
+            owner: "u".into(),
+            tier: Tier::Pro,
+            pool: Pool::Backfill,
+            priority: 5,
+            job: Envelope {
+                kind: "fetch_history".into(),
+                version: 1,
+                payload: serde_json::json!({"symbol": "BTCUSDT"}),
+            },
+            fingerprint: "f".into(),
+            idempotency: None,
+            state: TaskState::Queued,
+            attempt: 0,
+            attempts: Vec::new(),
+            cancel_requested: false,
+            created_at: 1,
+            updated_at: 1,
+            started_at: None,
+            ended_at: None,
+            run_at: None,
+            result: None,
+            error: None,
+            trace_id: "0".repeat(32),
+        }
+    }
+
+    #[test]
+    fn records_come_back_and_unknown_fields_are_passed_over() {
+        let mut document = to_document(&record()).unwrap();
+        assert_eq!(document.get_str("active").unwrap(), "f");
+        assert!(!document.contains_key("idempotency"));
+        document.insert("of_a_later_version", doc! { "x": 1 });
+        assert_eq!(from_document(document).unwrap(), record());
+    }
+
+    #[test]
+    fn ended_records_are_not_active() {
+        let ended = TaskRecord { state: TaskState::Succeeded, ..record() };
+        assert!(!to_document(&ended).unwrap().contains_key("active"));
+    }
+}
