@@ -1,1 +1,20 @@
-//! Room under construction.
+//! The worker: takes deliveries from the queue, runs their jobs, and keeps the house (sweeping, lists of markets).
+
+mod budget;
+mod cancel;
+mod config;
+mod context;
+mod delivery;
+mod health;
+pub mod jobs;
+mod markets;
+mod metrics;
+mod outcome;
+mod patience;
+mod pulse;
+mod runner;
+mod sweeper;
+mod worker;
+
+pub use config::{VARIABLES, WorkerConfig};
+pub use worker::Worker;

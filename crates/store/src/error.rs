@@ -50,7 +50,6 @@ impl StoreError {
         move |source| Self::Mongo { action, source: Box::new(source) }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "callers hand over the error they have just met")]
     pub(crate) fn corrupt(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self::Corrupt { what: what.into(), why: why.to_string() }
     }

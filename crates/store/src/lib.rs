@@ -39,5 +39,5 @@ pub use redis_link::RedisLink;
 pub use series::Series;
 pub use store::{Health, Store};
 pub use submissions::{Submissions, SubmitError, Submitted};
-pub use tasks::{Claim, Ending, TaskQuery, Tasks};
+pub use tasks::{Checkpoint, Claim, Ending, TaskQuery, Tasks};
 pub use tokens::TokenCache;

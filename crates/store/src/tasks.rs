@@ -48,6 +48,17 @@ pub enum Claim {
     Stale,
 }
 
+/// What a checkpoint met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// It is kept; go on.
+    Kept,
+    /// It is kept; the task was asked to stop.
+    CancelRequested,
+    /// A later attempt runs, or the task has ended: nothing was written, and this attempt has no say any more.
+    Overtaken,
+}
+
 /// How a task ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending {
@@ -165,7 +176,7 @@ impl Tasks {
         found.map_or(Ok(Claim::Stale), |document| Ok(Claim::Started(Box::new(from_document(document)?))))
     }
 
-    /// Keeps what a running attempt has done so far. `false`: the attempt was overtaken or the task has ended.
+    /// Keeps what a running attempt has done so far, and tells whether it may go on.
     ///
     /// # Errors
     /// When MongoDB fails.
@@ -175,10 +186,19 @@ impl Tasks {
         attempt: u32,
         result: &FetchResult,
         now_ms: i64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Checkpoint, StoreError> {
         let set = doc! { "result": encode_result(result)?, "updated_at": now_ms };
-        let updated = self.records.update_one(fenced(id, attempt), doc! { "$set": set }).await;
-        Ok(updated.map_err(StoreError::mongo("keeping a task's checkpoint"))?.matched_count == 1)
+        let kept = self
+            .records
+            .find_one_and_update(fenced(id, attempt), doc! { "$set": set })
+            .projection(doc! { "cancel_requested": 1 })
+            .await
+            .map_err(StoreError::mongo("keeping a task's checkpoint"))?;
+        Ok(match kept.map(|document| document.get_bool("cancel_requested").unwrap_or(false)) {
+            Some(true) => Checkpoint::CancelRequested,
+            Some(false) => Checkpoint::Kept,
+            None => Checkpoint::Overtaken,
+        })
     }
 
     /// Ends a running attempt. `false`: it was overtaken, and its end is not recorded.

@@ -1,0 +1,71 @@
+//! Which tasks run here, and how they are told to stop.
+
+use candlemill_shared::task::TaskId;
+use candlemill_store::Store;
+use futures::StreamExt;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Tokens of the tasks that run in this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running {
+    tokens: Arc<Mutex<HashMap<TaskId, CancellationToken>>>,
+}
+
+/// Keeps a task's token listed until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    running: Running,
+    id: TaskId,
+    /// Cancelled when the task is to stop.
+    pub(crate) token: CancellationToken,
+}
+
+impl Running {
+    pub(crate) fn list(&self, id: TaskId) -> Listed {
+        let token = CancellationToken::new();
+        self.lock().insert(id, token.clone());
+        Listed { running: self.clone(), id, token }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, CancellationToken>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self, id: TaskId) {
+        if let Some(token) = self.lock().get(&id) {
+            tracing::info!(task.id = %id, "asked to stop");
+            token.cancel();
+        }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.running.lock().remove(&self.id);
+    }
+}
+
+/// Listens for cancellations until `shutdown`. What is missed while Redis is away is seen at the next checkpoint.
+pub(crate) async fn listen(store: Store, running: Running, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match store.cancellations().await {
+            Ok(mut ids) => loop {
+                tokio::select! {
+                    id = ids.next() => match id {
+                        Some(id) => running.stop(id),
+                        None => break,
+                    },
+                    () = shutdown.cancelled() => return,
+                }
+            },
+            Err(error) => tracing::warn!(%error, "cancellations are not heard at the moment"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}

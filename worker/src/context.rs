@@ -1,0 +1,54 @@
+//! What every job may use.
+
+use crate::budget::SharedBudget;
+use crate::cancel::Running;
+use crate::metrics::Metrics;
+use candlemill_exchanges::{BinanceClient, CallCounters};
+use candlemill_shared::Clock;
+use candlemill_shared::task::TaskRecord;
+use candlemill_store::Store;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Clients of the exchanges.
+#[derive(Clone)]
+pub(crate) struct Exchanges {
+    pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
+}
+
+/// What is the same for all jobs of this process.
+#[derive(Clone)]
+pub(crate) struct Workshop {
+    pub(crate) store: Store,
+    pub(crate) exchanges: Exchanges,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) running: Running,
+    pub(crate) worker: Arc<str>,
+    pub(crate) page_concurrency: usize,
+    /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
+    pub(crate) draining: CancellationToken,
+}
+
+/// What one attempt has.
+pub(crate) struct JobContext {
+    pub(crate) shop: Workshop,
+    pub(crate) record: TaskRecord,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) counters: Arc<CallCounters>,
+}
+
+impl JobContext {
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.shop.store.clock()
+    }
+
+    /// A client that counts on this attempt's counters.
+    pub(crate) fn binance(&self) -> BinanceClient<Arc<SharedBudget>> {
+        self.shop.exchanges.binance.for_job(Arc::clone(&self.counters))
+    }
+
+    /// Cancelled when the attempt is to end soon, whatever for.
+    pub(crate) fn give_up(&self) -> &CancellationToken {
+        &self.cancel
+    }
+}

@@ -1,0 +1,199 @@
+//! One delivery: from the queue's message to the end of an attempt.
+//!
+//! apalis sees every delivery succeed. Retries, timeouts, panics and undecodable messages are settled here, because the
+//! broker's own ways of them lose tasks or kill its worker.
+
+use crate::context::{JobContext, Workshop};
+use crate::jobs;
+use crate::metrics::Ended;
+use crate::outcome::{HANDED_BACK, MOST_FAILURES, Outcome, delay_after, failures};
+use crate::patience::patiently;
+use candlemill_shared::progress::Progress;
+use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskRecord, TaskState};
+use candlemill_store::queue::Delivery;
+use candlemill_store::{Claim, Ending, StoreError};
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tracing::Instrument;
+
+/// Takes one delivery to its end. Never fails: what cannot be done is left to the sweeper.
+pub(crate) async fn handle(shop: Workshop, delivery_id: String, message: serde_json::Value) {
+    let delivery: Delivery = match serde_json::from_value(message) {
+        Ok(delivery) => delivery,
+        Err(error) => {
+            // The record is the truth: the sweeper finds the task without a live delivery and delivers it anew.
+            shop.metrics.undecodable_deliveries.inc();
+            tracing::error!(delivery = delivery_id, %error, "a delivery cannot be read and is dropped");
+            return;
+        }
+    };
+    let span = tracing::info_span!("task", task.id = %delivery.task, trace_id = %delivery.trace);
+    async {
+        if let Err(error) = attempt(&shop, &delivery, &delivery_id).await {
+            tracing::error!(%error, "the attempt could not be settled; the sweeper will find the task");
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+async fn attempt(shop: &Workshop, delivery: &Delivery, delivery_id: &str) -> Result<(), StoreError> {
+    let store = &shop.store;
+    let queue = store.queue(candlemill_shared::job::Pool::Backfill);
+    // An id that was delivered twice, or was replaced by a rescue: only the ticket's one counts.
+    if !patiently(&shop.draining, || queue.holds_ticket(delivery.task, delivery_id)).await? {
+        shop.metrics.stale_deliveries.inc();
+        return Ok(());
+    }
+    // Listed before the claim: a cancellation that comes in between is heard.
+    let listed = shop.running.list(delivery.task);
+    let began = store.clock().now_ms();
+    let record = match patiently(&shop.draining, || store.tasks().claim(delivery.task, &shop.worker, began)).await? {
+        Claim::Started(record) => *record,
+        Claim::Stale => {
+            shop.metrics.stale_deliveries.inc();
+            if let Some(ended) = store.tasks().get(delivery.task).await? {
+                queue.settle(&ended).await?;
+            }
+            return Ok(());
+        }
+    };
+    shop.metrics.attempts.inc();
+    shop.metrics.running.inc();
+    let context = JobContext {
+        shop: shop.clone(),
+        record: record.clone(),
+        cancel: listed.token.clone(),
+        counters: std::sync::Arc::default(),
+    };
+    let outcome = run(context).await;
+    shop.metrics.running.dec();
+    finish(shop, &record, outcome).await
+}
+
+/// Runs the job under its time limit; a panic is an outcome.
+async fn run(context: JobContext) -> Outcome {
+    let record = &context.record;
+    if record.cancel_requested {
+        return Outcome::Cancelled(record.result.clone().unwrap_or_default());
+    }
+    let so_far = record.result.clone().unwrap_or_default();
+    if failures(&record.attempts) > MOST_FAILURES {
+        let error =
+            TaskError::new("attempts_exhausted", format!("{MOST_FAILURES} attempts did not bring it to its end"));
+        return Outcome::Retry { error, so_far, after: None };
+    }
+    let timeout = jobs::timeout_of(&record.job.kind);
+    let running = AssertUnwindSafe(tokio::time::timeout(timeout, jobs::run(context))).catch_unwind();
+    match running.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => timed_out(timeout, so_far),
+        Err(panic) => panicked(panic.as_ref(), so_far),
+    }
+}
+
+fn timed_out(timeout: Duration, so_far: FetchResult) -> Outcome {
+    let message =
+        format!("the attempt took longer than {} s; the next one goes on from its checkpoint", timeout.as_secs());
+    Outcome::Retry { error: TaskError::new("timeout", message), so_far, after: None }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send), so_far: FetchResult) -> Outcome {
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
+    tracing::error!(panic = said, "the job panicked");
+    Outcome::Retry { error: TaskError::new("panic", format!("the job broke off: {said}")), so_far, after: None }
+}
+
+/// Writes the end of the attempt: record first, then what watchers see, then the queue.
+async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Result<(), StoreError> {
+    let store = &shop.store;
+    let now = store.clock().now_ms();
+    let ending = match outcome {
+        Outcome::Overtaken => {
+            tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
+            return Ok(());
+        }
+        Outcome::Done(result) => ending(TaskState::Succeeded, result, None, None),
+        Outcome::Fail(error, result) => ending(TaskState::Failed, result, Some(error), None),
+        Outcome::Cancelled(result) => ending(TaskState::Cancelled, result, None, None),
+        Outcome::HandBack(result) => {
+            let error = TaskError::new(HANDED_BACK, "the worker was stopped; the next one goes on from the checkpoint");
+            ending(TaskState::Retrying, result, Some(error), Some(now))
+        }
+        Outcome::Retry { error, so_far, after } => retry_or_die(record, error, so_far, after, now),
+    };
+    let ending = with_duration(ending, record, now);
+    let attempt = this_attempt(record, &shop.worker, now);
+    // Patient even while draining: what is not written now is done again by another worker.
+    let never = tokio_util::sync::CancellationToken::new();
+    if !patiently(&never, || store.tasks().end(record.id, &attempt, &ending, now)).await? {
+        tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
+        return Ok(());
+    }
+    log_end(shop, record, &ending, now);
+    let mut ended = record.clone();
+    (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, now, ending.result, ending.error);
+    let mut last = Progress::from_record(&ended);
+    last.sequence = Progress::sequence_of(record.attempt, Progress::LAST_STEP);
+    if let Err(error) = store.progress().write(&last).await {
+        tracing::warn!(%error, "the end was not shown; it is read from the record");
+    }
+    let queue = store.queue(record.pool);
+    match ending.run_at {
+        Some(due) => queue.reschedule(&ended, due).await,
+        None => queue.settle(&ended).await,
+    }
+}
+
+fn ending(state: TaskState, result: FetchResult, error: Option<TaskError>, run_at: Option<i64>) -> Ending {
+    Ending { state, result: Some(result), error, run_at }
+}
+
+fn retry_or_die(
+    record: &TaskRecord,
+    error: TaskError,
+    so_far: FetchResult,
+    after: Option<Duration>,
+    now: i64,
+) -> Ending {
+    let failed = failures(&record.attempts);
+    if failed >= MOST_FAILURES {
+        let message = format!("gave up after {failed} attempts; the last one: {}", error.message);
+        return ending(TaskState::Dead, so_far, Some(TaskError::new(error.code, message)), None);
+    }
+    let wait = after.unwrap_or_default().max(delay_after(failed));
+    let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    ending(TaskState::Retrying, so_far, Some(error), Some(now.saturating_add(wait)))
+}
+
+fn with_duration(mut ending: Ending, record: &TaskRecord, now: i64) -> Ending {
+    if let Some(result) = &mut ending.result {
+        result.duration_ms = u64::try_from(now - record.started_at.unwrap_or(now)).unwrap_or(0);
+    }
+    ending
+}
+
+fn this_attempt(record: &TaskRecord, worker: &str, now: i64) -> Attempt {
+    record.attempts.last().filter(|last| last.number == record.attempt).cloned().unwrap_or_else(|| Attempt {
+        number: record.attempt,
+        worker: worker.to_owned(),
+        started_at: now,
+        ended_at: None,
+        error: None,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of an attempt lie far below 2^52")]
+fn log_end(shop: &Workshop, record: &TaskRecord, ending: &Ending, now: i64) {
+    let took = now - record.attempts.last().map_or(now, |attempt| attempt.started_at);
+    shop.metrics.attempt_seconds.observe(took as f64 / 1_000.0);
+    let labels = Ended { kind: record.job.kind.clone(), state: ending.state.as_str() };
+    shop.metrics.attempts_ended.get_or_create(&labels).inc();
+    let (state, attempt) = (ending.state.as_str(), record.attempt);
+    match &ending.error {
+        Some(error) => tracing::warn!(state, attempt, took_ms = took, code = error.code, "{}", error.message),
+        None => tracing::info!(state, attempt, took_ms = took, "task {state}"),
+    }
+}

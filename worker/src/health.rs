@@ -1,0 +1,55 @@
+//! The worker's health and metrics page.
+
+use crate::metrics::Metrics;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use candlemill_shared::job::Pool;
+use candlemill_store::Store;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone)]
+pub(crate) struct Page {
+    pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) draining: CancellationToken,
+}
+
+/// Serves until `shutdown`.
+pub(crate) async fn serve(listener: TcpListener, page: Page, shutdown: CancellationToken) -> std::io::Result<()> {
+    let routes = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(page);
+    axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
+}
+
+async fn ready(State(page): State<Page>) -> impl IntoResponse {
+    let health = page.store.health().await;
+    let draining = page.draining.is_cancelled();
+    let ready = health.is_ready() && !draining;
+    let told = |state: &Result<std::time::Duration, String>| match state {
+        Ok(took) => json!({ "ready": true, "milliseconds": took.as_millis() }),
+        Err(problem) => json!({ "ready": false, "problem": problem }),
+    };
+    let queue = page.store.queue(Pool::Backfill).depth().await.ok();
+    let body = json!({
+        "ready": ready,
+        "draining": draining,
+        "redis": told(&health.redis),
+        "mongodb": told(&health.mongodb),
+        "queue": queue.map(|depth| json!({ "pending": depth.pending, "delayed": depth.delayed, "active": depth.active })),
+    });
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
+}
+
+async fn metrics(State(page): State<Page>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], page.metrics.render())
+}

@@ -1,0 +1,101 @@
+//! Fetches history: plans what the ledger lacks, pages the exchange, and commits page after page.
+//!
+//! Invariants:
+//! 1. Candles are stored before the range that holds them is verified, and that before progress shows it.
+//! 2. Pages are committed in order: what is verified of a planned range is always its beginning, and one segment.
+//! 3. A range with an absence that is not settled is not verified there: the next fetch asks again.
+//! 4. Memory is bounded by the pages under way, whatever the range.
+
+mod commit;
+mod pipeline;
+mod plan;
+mod settle;
+
+use crate::context::JobContext;
+use crate::outcome::{Outcome, of_exchange, of_store};
+use crate::patience::patiently;
+use candlemill_exchanges::ExchangeError;
+use candlemill_shared::TimeRange;
+use candlemill_shared::job::FetchHistory;
+use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
+use candlemill_store::{Series, StoreError};
+
+/// Why a fetch stops before its end.
+#[derive(Debug)]
+enum Stop {
+    Exchange(ExchangeError),
+    Store(StoreError),
+    Cancelled,
+    Draining,
+    Overtaken,
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ExchangeError> for Stop {
+    fn from(error: ExchangeError) -> Self {
+        Self::Exchange(error)
+    }
+}
+
+/// Runs one attempt.
+pub(super) async fn run(context: JobContext, job: FetchHistory) -> Outcome {
+    let series = Series::new(job.exchange, job.symbol.clone(), job.interval);
+    let mut result = context.record.result.clone().unwrap_or_default();
+    let fetched = fetch(&context, &job, &series, &mut result).await;
+    let calls = context.counters.take();
+    result.calls += calls.calls;
+    result.weight += calls.weight;
+    result.retries += calls.retries;
+    match fetched {
+        Ok(()) => Outcome::Done(result),
+        Err(Stop::Exchange(error)) => of_exchange(&error, result),
+        Err(Stop::Store(error)) if context.shop.draining.is_cancelled() && error.is_unavailable() => {
+            Outcome::HandBack(result)
+        }
+        Err(Stop::Store(error)) => of_store(&error, result),
+        Err(Stop::Cancelled) => Outcome::Cancelled(result),
+        Err(Stop::Draining) => Outcome::HandBack(result),
+        Err(Stop::Overtaken) => Outcome::Overtaken,
+    }
+}
+
+async fn fetch(
+    context: &JobContext,
+    job: &FetchHistory,
+    series: &Series,
+    result: &mut FetchResult,
+) -> Result<(), Stop> {
+    let plan = plan::plan(context, job, series, result.range).await?;
+    result.range = Some(plan.asked);
+    for range in &plan.missing {
+        if !result.ranges.iter().any(|known| known.intersect(*range) == *range) {
+            result.ranges.push(*range);
+        }
+    }
+    pipeline::run(context, series, &plan, result).await?;
+    let give_up = context.give_up();
+    patiently(give_up, || context.shop.store.coverage().tidy(series)).await?;
+    report_gaps(context, series, plan.asked, result).await
+}
+
+/// Lists the asked range's absences on the result, those found by earlier tasks too.
+async fn report_gaps(
+    context: &JobContext,
+    series: &Series,
+    asked: TimeRange,
+    result: &mut FetchResult,
+) -> Result<(), Stop> {
+    let coverage = context.shop.store.coverage();
+    let most = u32::try_from(MAX_RESULT_GAPS).unwrap_or(u32::MAX);
+    result.gaps = patiently(context.give_up(), || coverage.gaps(series, asked, None, most)).await?;
+    result.gaps_total = result.gaps.len() as u64;
+    if result.gaps.len() >= MAX_RESULT_GAPS {
+        result.gaps_total = patiently(context.give_up(), || coverage.count_gaps(series, asked)).await?;
+    }
+    Ok(())
+}

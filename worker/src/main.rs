@@ -1,0 +1,57 @@
+//! `candlemill-worker`: runs the jobs of the queue until SIGTERM.
+
+use candlemill_exchanges::BinanceConfig;
+use candlemill_shared::SystemClock;
+use candlemill_shared::env::Env;
+use candlemill_shared::telemetry;
+use candlemill_store::{Store, StoreConfig};
+use candlemill_worker::{Worker, WorkerConfig};
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long the broker's connection waits for Redis before consuming is started anew.
+const BROKER_PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::main]
+#[expect(clippy::print_stderr, reason = "a start that fails tells why, whatever the log is set to")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("candlemill-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the one line that those who start it wait for")]
+async fn run() -> Result<(), Box<dyn Error>> {
+    let env = Env::from_process();
+    let config = WorkerConfig::from_env(&env)?;
+    let stores = StoreConfig::from_env(&env)?;
+    let binance = BinanceConfig::from_env(&env)?;
+    telemetry::start(&env)?;
+    let store = Store::connect(&stores, Arc::new(SystemClock)).await?;
+    let link = store.broker(&stores, BROKER_PATIENCE)?;
+    let worker = Worker::bind(config, store, link, binance).await?;
+    println!("listening on http://{}", worker.addr()?);
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        stopping.cancel();
+    });
+    worker.run(shutdown).await?;
+    Ok(())
+}

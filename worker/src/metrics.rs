@@ -1,0 +1,90 @@
+//! Every metric of the worker, declared once: the text of each is its help.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Ended {
+    pub(crate) kind: String,
+    pub(crate) state: &'static str,
+}
+
+/// The worker's metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) attempts: Counter,
+    pub(crate) attempts_ended: Family<Ended, Counter>,
+    pub(crate) attempt_seconds: Histogram,
+    pub(crate) running: Gauge,
+    pub(crate) stale_deliveries: Counter,
+    pub(crate) undecodable_deliveries: Counter,
+    pub(crate) broker_restarts: Counter,
+    pub(crate) pages: Counter,
+    pub(crate) candles_inserted: Counter,
+    pub(crate) candles_duplicate: Counter,
+    pub(crate) candles_restated: Counter,
+    pub(crate) rows_rejected: Counter,
+    pub(crate) weight_spent: Counter,
+    pub(crate) budget_waits: Counter,
+    pub(crate) exchange_closures: Counter,
+    pub(crate) rescued: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("candlemill_worker");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let metrics = Self {
+            attempts: counter("attempts", "Attempts started"),
+            stale_deliveries: counter(
+                "stale_deliveries",
+                "Deliveries dropped because their task had ended or moved on",
+            ),
+            undecodable_deliveries: counter("undecodable_deliveries", "Deliveries that could not be read"),
+            broker_restarts: counter("broker_restarts", "Times that consuming from the queue had to be started anew"),
+            pages: counter("pages", "Pages fetched, checked and stored"),
+            candles_inserted: counter("candles_inserted", "Candles newly stored"),
+            candles_duplicate: counter("candles_duplicate", "Fetched candles that were stored already"),
+            candles_restated: counter(
+                "candles_restated",
+                "Stored candles of which the exchange now gives other figures",
+            ),
+            rows_rejected: counter("rows_rejected", "Rows that failed a check and were not stored"),
+            weight_spent: counter("exchange_weight", "Request weight charged to the shared budget"),
+            budget_waits: counter("budget_waits", "Times a call waited for the shared budget"),
+            exchange_closures: counter("exchange_closures", "Times the exchange demanded a pause (429, 418, 403)"),
+            rescued: counter("rescued", "Tasks that the sweeper put back into the queue"),
+            attempts_ended: Family::default(),
+            attempt_seconds: Histogram::new(exponential_buckets(0.005, 3.0, 14)),
+            running: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "attempts_ended",
+            "Attempts ended, by kind and the state they led to",
+            metrics.attempts_ended.clone(),
+        );
+        registry.register("attempt_seconds", "Time of an attempt in seconds", metrics.attempt_seconds.clone());
+        registry.register("running", "Tasks that run now", metrics.running.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// The Prometheus text form.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# metrics cannot be written: {error}\n"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Waiting for a store that is away.
+
+use candlemill_store::StoreError;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a running task waits for a store before it gives the attempt up.
+const LONGEST: Duration = Duration::from_secs(600);
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Repeats `call` while the store is away: for ten minutes, or until `give_up`. Every call must be harmless to repeat.
+pub(crate) async fn patiently<T, F>(give_up: &CancellationToken, mut call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let deadline = Instant::now() + LONGEST;
+    let mut wait = FIRST_WAIT;
+    loop {
+        let error = match call().await {
+            Err(error) if error.is_unavailable() => error,
+            other => return other,
+        };
+        if Instant::now() + wait > deadline || give_up.is_cancelled() {
+            return Err(error);
+        }
+        tracing::warn!(%error, "{} is away; trying again in {} ms", error.store(), wait.as_millis());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = give_up.cancelled() => return Err(error),
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}

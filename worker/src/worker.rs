@@ -1,0 +1,132 @@
+//! The whole worker: what runs, in which order it starts and stops.
+
+use crate::budget::SharedBudget;
+use crate::cancel::{self, Running};
+use crate::config::WorkerConfig;
+use crate::context::{Exchanges, Workshop};
+use crate::health::{self, Page};
+use crate::markets::MarketKeeper;
+use crate::metrics::Metrics;
+use crate::pulse;
+use crate::runner::Runner;
+use crate::sweeper;
+use candlemill_exchanges::{BinanceClient, BinanceConfig};
+use candlemill_shared::Exchange;
+use candlemill_shared::job::Pool;
+use candlemill_store::{RedisLink, Store};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use ulid::Ulid;
+
+/// Binance's weight per minute, until its own word is known.
+const USUAL_WEIGHT_LIMIT: u32 = 6_000;
+/// Wait between two tries to prepare the stores.
+const PREPARE_AGAIN: Duration = Duration::from_secs(1);
+
+/// A worker that is ready to run.
+#[derive(Debug)]
+pub struct Worker {
+    listener: TcpListener,
+    config: WorkerConfig,
+    store: Store,
+    link: RedisLink,
+    binance: BinanceConfig,
+}
+
+impl Worker {
+    /// Binds the health page.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn bind(
+        config: WorkerConfig,
+        store: Store,
+        link: RedisLink,
+        mut binance: BinanceConfig,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(config.addr).await?;
+        binance.idle_connections = binance.idle_connections.max(config.page_concurrency);
+        Ok(Self { listener, config, store, link, binance })
+    }
+
+    /// Where the health page is.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub fn addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Runs until `shutdown`, then ends or hands back what runs, within the grace time.
+    ///
+    /// # Errors
+    /// When the exchange client cannot be set up.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), reqwest::Error> {
+        let Self { listener, config, store, link, binance } = self;
+        let worker: Arc<str> = format!("w-{}", Ulid::generate()).into();
+        let metrics = Arc::new(Metrics::new());
+        let limit = config.weight_limit.unwrap_or(USUAL_WEIGHT_LIMIT);
+        let ledger = store.weights(Exchange::Binance);
+        let clock = Arc::clone(store.clock());
+        let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
+        let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
+        let draining = CancellationToken::new();
+        let shop = Workshop {
+            store: store.clone(),
+            exchanges: exchanges.clone(),
+            metrics: Arc::clone(&metrics),
+            running: Running::default(),
+            worker: Arc::clone(&worker),
+            page_concurrency: config.page_concurrency,
+            draining: draining.clone(),
+        };
+        let page = Page { store: store.clone(), metrics: Arc::clone(&metrics), draining: draining.clone() };
+        // The house is kept until the last task has ended: signs of life above all.
+        let (house, closed) = (TaskTracker::new(), CancellationToken::new());
+        house.spawn(health::serve(listener, page, closed.clone()));
+        house.spawn(pulse::beat(store.clone(), worker.to_string(), closed.clone()));
+        house.spawn(cancel::listen(store.clone(), shop.running.clone(), closed.clone()));
+        if prepare(&store, &shutdown).await {
+            house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
+            let keeper = MarketKeeper {
+                store: store.clone(),
+                exchanges,
+                budget,
+                worker: worker.to_string(),
+                fixed_limit: config.weight_limit,
+            };
+            house.spawn(keeper.run(draining.clone()));
+            let runner = Runner { shop, pool: Pool::Backfill, concurrency: config.concurrency, link, metrics };
+            let mut running = tokio::spawn(runner.run());
+            tracing::info!(worker = &*worker, concurrency = config.concurrency, "worker {worker} takes tasks");
+            shutdown.cancelled().await;
+            tracing::info!(grace_seconds = config.grace.as_secs(), "draining: no more tasks are taken");
+            draining.cancel();
+            if tokio::time::timeout(config.grace, &mut running).await.is_err() {
+                running.abort();
+                tracing::warn!("the grace time is over; other workers take what is left within seconds");
+            }
+        }
+        closed.cancel();
+        draining.cancel();
+        house.close();
+        drop(tokio::time::timeout(Duration::from_secs(2), house.wait()).await);
+        Ok(())
+    }
+}
+
+/// Creates the indexes, however long MongoDB is away. `false`: shut down meanwhile.
+async fn prepare(store: &Store, shutdown: &CancellationToken) -> bool {
+    loop {
+        let Err(error) = store.prepare().await else { return true };
+        tracing::warn!(%error, "the stores are not ready; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(PREPARE_AGAIN) => {}
+            () = shutdown.cancelled() => return false,
+        }
+    }
+}
