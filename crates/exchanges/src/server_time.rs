@@ -1,0 +1,123 @@
+//! The exchange's clock, as far as it can be known from here.
+
+use candlemill_shared::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Age at which a measurement is taken anew.
+const FRESH_FOR: Duration = Duration::from_secs(300);
+/// How far two quartz clocks may part within [`FRESH_FOR`]: 100 parts in a million.
+const DRIFT_MS: i64 = 30;
+/// Difference between the machine's wall clock and its steady clock that means the former was set.
+const CLOCK_SET_MS: i64 = 10_000;
+
+/// An instant by the machine's two clocks: the wall clock, which may be set, and the steady one, which may stand while
+/// the machine sleeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    /// Wall clock, UTC ms.
+    pub(crate) wall_ms: i64,
+    /// Steady clock.
+    pub(crate) steady: Instant,
+}
+
+impl Moment {
+    /// Now.
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        Self { wall_ms: clock.now_ms(), steady: Instant::now() }
+    }
+}
+
+/// What the exchange's clock shows, with the uncertainty of having asked over a network.
+#[derive(Debug, Clone)]
+pub struct ServerTime {
+    clock: Arc<dyn Clock>,
+    /// When the measured call was sent.
+    sent: Moment,
+    offset_ms: i64,
+    uncertainty_ms: i64,
+}
+
+impl ServerTime {
+    /// Takes the exchange's answer `server_ms` to a call that was sent at `sent` and took `round_trip`.
+    pub(crate) fn measured(clock: Arc<dyn Clock>, sent: Moment, round_trip: Duration, server_ms: i64) -> Self {
+        let round_trip_ms = i64::try_from(round_trip.as_millis()).unwrap_or(i64::MAX / 4);
+        let offset_ms = server_ms - (sent.wall_ms + round_trip_ms / 2);
+        // Both clocks cut their milliseconds off, hence the one.
+        let uncertainty_ms = round_trip_ms / 2 + 1 + DRIFT_MS;
+        Self { clock, sent, offset_ms, uncertainty_ms }
+    }
+
+    /// Milliseconds that the exchange's clock is ahead of ours.
+    #[must_use]
+    pub const fn offset_ms(&self) -> i64 {
+        self.offset_ms
+    }
+
+    /// Most milliseconds by which [`Self::now_ms`] may be wrong: half the round trip and the drift since.
+    #[must_use]
+    pub const fn uncertainty_ms(&self) -> i64 {
+        self.uncertainty_ms
+    }
+
+    /// What the exchange's clock shows now, UTC ms.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.at(Moment::now(&*self.clock))
+    }
+
+    /// What the exchange's clock showed at `moment`: by the slower of our clocks, because a time that is too late makes
+    /// a candle look closed that is not.
+    pub(crate) fn at(&self, moment: Moment) -> i64 {
+        let steady = self.sent.wall_ms + self.steady_ms_until(moment);
+        moment.wall_ms.min(steady) + self.offset_ms
+    }
+
+    /// Whether the measurement still holds: young, and the machine's clock was not set since.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let now = Moment::now(&*self.clock);
+        let steady_ms = self.steady_ms_until(now);
+        let wall_ms = now.wall_ms - self.sent.wall_ms;
+        now.steady.duration_since(self.sent.steady) < FRESH_FOR && (wall_ms - steady_ms).abs() < CLOCK_SET_MS
+    }
+
+    fn steady_ms_until(&self, moment: Moment) -> i64 {
+        i64::try_from(moment.steady.saturating_duration_since(self.sent.steady).as_millis()).unwrap_or(i64::MAX / 4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candlemill_shared::ManualClock;
+
+    fn measure(clock: &Arc<ManualClock>, round_trip_ms: u64, server_ms: i64) -> ServerTime {
+        let clock: Arc<dyn Clock> = clock.clone();
+        let sent = Moment::now(&*clock);
+        ServerTime::measured(clock, sent, Duration::from_millis(round_trip_ms), server_ms)
+    }
+
+    #[test]
+    fn the_offset_is_taken_at_half_the_round_trip() {
+        let clock = Arc::new(ManualClock::at(1_000_000));
+        let time = measure(&clock, 80, 1_003_040);
+        assert_eq!((time.offset_ms(), time.uncertainty_ms()), (3_000, 71));
+        assert_eq!(time.now_ms(), 1_003_000);
+        assert!(time.is_fresh());
+        let behind = measure(&clock, 0, 400_000);
+        assert_eq!((behind.offset_ms(), behind.now_ms()), (-600_000, 400_000));
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_is_noticed_and_never_hurries_the_exchange() {
+        let clock = Arc::new(ManualClock::at(1_000_000));
+        let time = measure(&clock, 0, 1_000_000);
+        clock.advance(3_600_000);
+        assert!(!time.is_fresh());
+        assert!(time.now_ms() < 1_060_000, "an hour ahead by the wall clock alone");
+        clock.advance(-7_200_000);
+        assert!(!time.is_fresh());
+        assert_eq!(time.now_ms(), 1_000_000 - 3_600_000);
+    }
+}
