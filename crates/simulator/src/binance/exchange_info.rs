@@ -1,0 +1,125 @@
+//! `GET /api/v3/exchangeInfo`: the symbols that are held, in the shape of a recorded answer.
+
+use super::error::Refusal;
+use super::query::{Query, symbol};
+use crate::server::answer::Answer;
+use crate::world::World;
+use candlemill_shared::{Clock, Symbol};
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The recorded answer, relative to the data folder.
+const RECORDED: &str = "rest/binance_spot_exchangeInfo_20211012.json.gz";
+/// Quote assets by which the name of an unrecorded symbol is split.
+const QUOTE_ASSETS: [&str; 7] = ["USDT", "USDC", "FDUSD", "BUSD", "BTC", "ETH", "BNB"];
+
+/// Recorded symbol objects by symbol. Empty when the folder does not hold the recorded answer.
+pub(crate) type RecordedSymbols = BTreeMap<String, Value>;
+
+/// Reads the recorded answer and keeps the symbols of `wanted`.
+pub(crate) fn recorded(data_dir: &Path, wanted: &[(Symbol, String)]) -> RecordedSymbols {
+    let Ok(file) = std::fs::File::open(data_dir.join(RECORDED)) else { return BTreeMap::new() };
+    let answer: Value = serde_json::from_reader(GzDecoder::new(file)).unwrap_or_default();
+    let symbols = answer["symbols"].as_array().cloned().unwrap_or_default();
+    symbols
+        .into_iter()
+        .filter_map(|symbol| Some((symbol["symbol"].as_str()?.to_owned(), symbol)))
+        .filter(|(name, _)| wanted.iter().any(|(wanted, _)| wanted.as_str() == name))
+        .collect()
+}
+
+/// Answers one call.
+pub(super) fn answer(world: &World, query: &str) -> Answer {
+    match symbols(world, query) {
+        Ok(symbols) => Answer::json(
+            200,
+            &json!({
+                "timezone": "UTC",
+                "serverTime": world.exchange_clock.now_ms(),
+                "rateLimits": [
+                    limit("REQUEST_WEIGHT", "MINUTE", 1, world.weights.rules().limit),
+                    limit("ORDERS", "SECOND", 10, 100),
+                    limit("ORDERS", "DAY", 1, 200_000),
+                    limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
+                ],
+                "exchangeFilters": [],
+                "symbols": symbols,
+            }),
+        ),
+        Err(refusal) => refusal.answer(),
+    }
+}
+
+fn limit(kind: &str, interval: &str, interval_num: u32, limit: u32) -> Value {
+    json!({ "rateLimitType": kind, "interval": interval, "intervalNum": interval_num, "limit": limit })
+}
+
+fn symbols(world: &World, query: &str) -> Result<Vec<Value>, Refusal> {
+    let query = Query::parse(query)?;
+    let one = query.optional("symbol")?.map(symbol).transpose()?;
+    let many = query.optional("symbols")?.map(several).transpose()?;
+    let status = query.optional("symbolStatus")?;
+    let _permissions = query.optional("permissions")?;
+    query.finish()?;
+    if one.is_some() && many.is_some() || status.is_some() && (one.is_some() || many.is_some()) {
+        return Err(Refusal::combination());
+    }
+    let asked: Option<Vec<Symbol>> = one.map(|symbol| vec![symbol]).or(many);
+    if asked.iter().flatten().any(|symbol| !world.market.lists(symbol)) {
+        return Err(Refusal::invalid_symbol());
+    }
+    let held = world.market.symbols().into_iter();
+    let recorded = world.recorded_symbols();
+    Ok(held
+        .filter(|(symbol, _)| asked.as_ref().is_none_or(|asked| asked.contains(symbol)))
+        .filter(|(_, held)| status.is_none_or(|status| status == held))
+        .map(|(symbol, status)| describe(recorded, &symbol, &status))
+        .collect())
+}
+
+/// Reads `["A","B"]`.
+fn several(text: &str) -> Result<Vec<Symbol>, Refusal> {
+    let names: Vec<String> = serde_json::from_str(text).map_err(|_| {
+        Refusal::illegal_characters("symbols", "^\\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\\]$")
+    })?;
+    names.iter().map(|name| symbol(name)).collect()
+}
+
+fn describe(recorded: &RecordedSymbols, symbol: &Symbol, status: &str) -> Value {
+    let mut described = recorded.get(symbol.as_str()).cloned().unwrap_or_else(|| invented(symbol));
+    described["status"] = status.into();
+    // Newer answers carry sets of permissions beside the old list.
+    described["permissionSets"] = json!([described["permissions"]]);
+    described
+}
+
+fn invented(symbol: &Symbol) -> Value {
+    let name = symbol.as_str();
+    let quote = QUOTE_ASSETS.into_iter().find(|quote| name.len() > quote.len() && name.ends_with(quote));
+    let (base, quote) = quote.map_or((name, "USDT"), |quote| (&name[..name.len() - quote.len()], quote));
+    json!({
+        "symbol": name,
+        "status": "TRADING",
+        "baseAsset": base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "icebergAllowed": true,
+        "ocoAllowed": true,
+        "quoteOrderQtyMarketAllowed": true,
+        "isSpotTradingAllowed": true,
+        "isMarginTradingAllowed": false,
+        "filters": [
+            { "filterType": "PRICE_FILTER", "minPrice": "0.01000000", "maxPrice": "1000000.00000000", "tickSize": "0.01000000" },
+            { "filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.00000000", "stepSize": "0.00001000" },
+            { "filterType": "MIN_NOTIONAL", "minNotional": "10.00000000", "applyToMarket": true, "avgPriceMins": 5 },
+        ],
+        "permissions": ["SPOT"],
+    })
+}

@@ -1,0 +1,101 @@
+//! The exchange: `GET /api/v3/…`.
+
+mod error;
+pub(crate) mod exchange_info;
+mod klines;
+mod query;
+pub(crate) mod weights;
+
+use crate::server::answer::Answer;
+use crate::server::request::Request;
+use crate::world::World;
+use candlemill_shared::Clock;
+use error::Refusal;
+use serde_json::json;
+use weights::Charge;
+
+/// Name of the header that tells the weight used in the running minute.
+pub(crate) const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
+
+/// The unit of the times in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TimeUnit {
+    Milliseconds,
+    Microseconds,
+}
+
+/// The calls that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Ping,
+    Time,
+    ExchangeInfo,
+    Klines,
+}
+
+impl Endpoint {
+    fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/api/v3/ping" => Self::Ping,
+            "/api/v3/time" => Self::Time,
+            "/api/v3/exchangeInfo" => Self::ExchangeInfo,
+            "/api/v3/klines" => Self::Klines,
+            _ => return None,
+        })
+    }
+
+    const fn weight(self) -> u32 {
+        match self {
+            Self::Ping | Self::Time => 1,
+            Self::Klines => 2,
+            Self::ExchangeInfo => 20,
+        }
+    }
+}
+
+/// Weight of a call, 0 for a path that does not exist.
+pub(crate) fn weight_of(path: &str) -> u32 {
+    Endpoint::of(path).map_or(0, Endpoint::weight)
+}
+
+/// The answer to a call that was charged and let through.
+pub(crate) async fn answer(world: &World, request: &Request) -> Answer {
+    let Some(endpoint) = Endpoint::of(&request.path) else {
+        return Answer::text(404, "text/html", "<html><body><h1>404 Not Found</h1></body></html>");
+    };
+    if request.method != http::Method::GET {
+        return Answer::text(405, "text/html", "<html><body><h1>405 Method Not Allowed</h1></body></html>");
+    }
+    let unit = match time_unit(request) {
+        Ok(unit) => unit,
+        Err(refusal) => return refusal.answer(),
+    };
+    match endpoint {
+        Endpoint::Ping => Answer::json(200, &json!({})),
+        Endpoint::Time => {
+            let now = world.exchange_clock.now_ms();
+            let now = if unit == TimeUnit::Microseconds { now * 1_000 } else { now };
+            Answer::json(200, &json!({ "serverTime": now }))
+        }
+        Endpoint::ExchangeInfo => exchange_info::answer(world, &request.query),
+        Endpoint::Klines => klines::answer(world, &request.query, unit).await,
+    }
+}
+
+/// Reads the header `X-MBX-TIME-UNIT`.
+fn time_unit(request: &Request) -> Result<TimeUnit, Refusal> {
+    match request.header("x-mbx-time-unit").map(str::to_ascii_uppercase).as_deref() {
+        None | Some("MILLISECOND") => Ok(TimeUnit::Milliseconds),
+        Some("MICROSECOND") => Ok(TimeUnit::Microseconds),
+        Some(_) => Err(Refusal::invalid_time_unit()),
+    }
+}
+
+/// The answer to a call that the weights forbid; `None` when it may pass.
+pub(crate) fn refusal(charge: Charge, limit: u32) -> Option<Answer> {
+    match charge {
+        Charge::Allowed { .. } => None,
+        Charge::Limited { retry_after, .. } => Some(Refusal::too_much_weight(limit).answer_later(429, retry_after)),
+        Charge::Banned { retry_after, until_ms, .. } => Some(Refusal::banned(until_ms).answer_later(418, retry_after)),
+    }
+}

@@ -1,0 +1,207 @@
+//! What the exchange trades: symbols, their series, and the outages that a script makes.
+
+pub(crate) mod file;
+pub(crate) mod generated;
+pub(crate) mod page;
+pub(crate) mod row_text;
+pub(crate) mod rows;
+pub(crate) mod series;
+
+use crate::config::GeneratedMarket;
+use candlemill_shared::{Interval, Symbol, TimeRange};
+use page::Window;
+use serde::{Deserialize, Serialize};
+use series::Series;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Why candles cannot be served.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MarketError {
+    /// The folder or a file cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    Unreadable {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// A file's name or content is not as expected.
+    #[error("{path}, line {line}: {problem}", path = path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1; 0 when unknown.
+        line: u64,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// The task that reads or computes rows ended without a result.
+    #[error("the rows could not be prepared")]
+    Unprepared(#[source] Arc<tokio::task::JoinError>),
+}
+
+/// A stretch without candles, as an exchange outage leaves it: the rows do not exist, whatever is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outage {
+    /// The symbol that it strikes; every symbol when absent.
+    #[serde(default)]
+    pub symbol: Option<Symbol>,
+    /// The interval that it strikes; every interval when absent.
+    #[serde(default)]
+    pub interval: Option<Interval>,
+    /// First open time that is missing, UTC ms.
+    pub start: i64,
+    /// First open time that exists again, UTC ms.
+    pub end: i64,
+}
+
+/// One symbol.
+#[derive(Debug, Default)]
+struct Listing {
+    series: BTreeMap<Interval, Arc<Series>>,
+}
+
+/// Everything that can be asked for.
+#[derive(Debug)]
+pub(crate) struct Market {
+    listings: BTreeMap<Symbol, Listing>,
+    outages: RwLock<Vec<Outage>>,
+    statuses: RwLock<BTreeMap<Symbol, String>>,
+}
+
+impl Market {
+    /// The series of the folder `data_dir/klines` (nothing is read yet) and the generated ones.
+    pub(crate) fn open(data_dir: Option<&Path>, generated: &[GeneratedMarket]) -> Result<Self, MarketError> {
+        let mut listings: BTreeMap<Symbol, Listing> = BTreeMap::new();
+        if let Some(data_dir) = data_dir {
+            for (symbol, interval, path) in candle_files(&data_dir.join("klines"))? {
+                let series = Arc::new(Series::File(file::FileSeries::new(path.clone())));
+                let listing = listings.entry(symbol).or_default();
+                if listing.series.insert(interval, series).is_some() {
+                    let problem = format!("another file holds the {interval} candles of this symbol already");
+                    return Err(MarketError::Malformed { path, line: 0, problem });
+                }
+            }
+        }
+        for market in generated {
+            let listing = listings.entry(market.symbol.clone()).or_default();
+            for interval in Interval::ALL {
+                let series =
+                    generated::GeneratedSeries::new(&market.symbol, interval, market.listed_at_ms, market.seed);
+                listing.series.entry(interval).or_insert_with(|| Arc::new(Series::Generated(series)));
+            }
+        }
+        Ok(Self { listings, outages: RwLock::default(), statuses: RwLock::default() })
+    }
+
+    /// Every symbol and its status.
+    pub(crate) fn symbols(&self) -> Vec<(Symbol, String)> {
+        let statuses = self.statuses.read().unwrap_or_else(PoisonError::into_inner);
+        self.listings
+            .keys()
+            .map(|symbol| (symbol.clone(), statuses.get(symbol).map_or("TRADING", String::as_str).to_owned()))
+            .collect()
+    }
+
+    /// Whether the symbol is listed.
+    pub(crate) fn lists(&self, symbol: &Symbol) -> bool {
+        self.listings.contains_key(symbol)
+    }
+
+    /// Changes the status that `exchangeInfo` shows.
+    pub(crate) fn set_status(&self, symbol: Symbol, status: String) {
+        self.statuses.write().unwrap_or_else(PoisonError::into_inner).insert(symbol, status);
+    }
+
+    /// The series; `None` when the symbol has no candles of this interval.
+    pub(crate) fn series(&self, symbol: &Symbol, interval: Interval) -> Option<Arc<Series>> {
+        self.listings.get(symbol)?.series.get(&interval).cloned()
+    }
+
+    /// Adds an outage.
+    pub(crate) fn add_outage(&self, outage: Outage) {
+        self.outages.write().unwrap_or_else(PoisonError::into_inner).push(outage);
+    }
+
+    /// Ends every outage and shows every symbol as trading.
+    pub(crate) fn restore(&self) {
+        self.outages.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.statuses.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn outages(&self, symbol: &Symbol, interval: Interval) -> Vec<TimeRange> {
+        let outages = self.outages.read().unwrap_or_else(PoisonError::into_inner);
+        outages
+            .iter()
+            .filter(|outage| outage.symbol.as_ref().is_none_or(|struck| struck == symbol))
+            .filter(|outage| outage.interval.is_none_or(|struck| struck == interval))
+            .map(|outage| TimeRange::new(outage.start, outage.end))
+            .collect()
+    }
+
+    /// The body of one klines call. Reading a file and computing rows happen off the server's threads.
+    pub(crate) async fn page(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        window: Window,
+    ) -> Result<Vec<bytes::Bytes>, MarketError> {
+        let Some(series) = self.series(symbol, interval) else {
+            return Ok(vec![bytes::Bytes::from_static(b"[]")]);
+        };
+        let outages = self.outages(symbol, interval);
+        if series.is_ready() {
+            let chosen = page::choose(&series, window, &outages)?;
+            if chosen.iter().all(|range| series.holds(range)) {
+                return page::print(&series, &chosen, window.now);
+            }
+        }
+        tokio::task::spawn_blocking(move || {
+            let chosen = page::choose(&series, window, &outages)?;
+            page::print(&series, &chosen, window.now)
+        })
+        .await
+        .unwrap_or_else(|error| Err(MarketError::Unprepared(Arc::new(error))))
+    }
+
+    /// Reads or computes the rows of `range` ahead of the calls; the number of rows.
+    pub(crate) async fn warm(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+        range: TimeRange,
+    ) -> Result<usize, MarketError> {
+        let Some(series) = self.series(symbol, interval) else { return Ok(0) };
+        tokio::task::spawn_blocking(move || {
+            let rows = series.position(range.start)?..series.position(range.end)?;
+            series.pieces(&rows).map(|_| rows.len())
+        })
+        .await
+        .unwrap_or_else(|error| Err(MarketError::Unprepared(Arc::new(error))))
+    }
+}
+
+/// The candle files of a folder, by name: `SYMBOL_INTERVAL[_anything].csv[.gz]`.
+fn candle_files(folder: &Path) -> Result<Vec<(Symbol, Interval, PathBuf)>, MarketError> {
+    let unreadable =
+        |error: std::io::Error| MarketError::Unreadable { path: folder.to_owned(), source: Arc::new(error) };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(stem) = name.strip_suffix(".csv.gz").or_else(|| name.strip_suffix(".csv")) else { continue };
+        let mut parts = stem.split('_');
+        let symbol = parts.next().and_then(|text| text.parse().ok());
+        let interval = parts.next().and_then(|text| text.parse().ok());
+        let (Some(symbol), Some(interval)) = (symbol, interval) else {
+            let problem = "the name must be SYMBOL_INTERVAL[_anything].csv or .csv.gz".to_owned();
+            return Err(MarketError::Malformed { path, line: 0, problem });
+        };
+        files.push((symbol, interval, path));
+    }
+    Ok(files)
+}
