@@ -1,1 +1,19 @@
-//! Room under construction.
+//! The HTTP API: who calls, what the tier allows, jobs in, progress and candles out. It never contacts an exchange.
+
+pub mod app;
+pub mod auth;
+pub mod caller;
+mod config;
+pub mod error;
+pub mod health;
+pub mod input;
+pub mod market_data;
+pub mod metrics;
+pub mod openapi;
+pub mod state;
+pub mod task;
+pub mod trace;
+
+pub use app::app;
+pub use config::{ApiConfig, VARIABLES};
+pub use state::AppState;

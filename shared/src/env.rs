@@ -42,6 +42,11 @@ impl Env {
         Self(variables.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
     }
 
+    /// Sets a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The variable's text; `None` when unset or empty.
     #[must_use]
     pub fn text(&self, variable: &Variable) -> Option<&str> {

@@ -128,7 +128,7 @@ async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Resul
     let attempt = this_attempt(record, &shop.worker, now);
     // Patient even while draining: what is not written now is done again by another worker.
     let never = tokio_util::sync::CancellationToken::new();
-    if !patiently(&never, || store.tasks().end(record.id, &attempt, &ending, now)).await? {
+    if !patiently(&never, || store.tasks().end(record, &attempt, &ending, now)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
         return Ok(());
     }

@@ -11,6 +11,8 @@ use candlemill_shared::task::TaskId;
 pub(crate) mod collections {
     /// Task records.
     pub(crate) const TASKS: &str = "tasks";
+    /// Keys that only one task may hold.
+    pub(crate) const TASK_KEYS: &str = "task_keys";
     /// Verified ranges.
     pub(crate) const COVERAGE: &str = "coverage";
     /// Absent buckets.

@@ -21,6 +21,7 @@ mod redis_link;
 mod series;
 mod store;
 mod submissions;
+mod task_keys;
 mod tasks;
 mod tokens;
 

@@ -22,27 +22,31 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Database, StoreError
     Ok(client.database(&config.mongodb_database))
 }
 
+/// Documents vanish at the time in their field.
+fn expiry() -> IndexOptions {
+    IndexOptions::builder().expire_after(Duration::ZERO).build()
+}
+
 /// Creates the indexes that do not exist yet.
 pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError> {
-    let unique_where = |field: &str| {
-        IndexOptions::builder().unique(true).partial_filter_expression(doc! { field: { "$exists": true } }).build()
-    };
     let index = |keys: Document, options: IndexOptions| IndexModel::builder().keys(keys).options(options).build();
     database
         .collection::<Document>(collections::TASKS)
         .create_indexes([
-            // At most one task in flight per fingerprint: the same request returns the same task.
-            index(doc! { "active": 1 }, unique_where("active")),
-            index(doc! { "idempotency": 1 }, unique_where("idempotency")),
             index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
             // What the sweeper looks through: tasks in flight, longest unchanged first.
             index(
                 doc! { "updated_at": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
             ),
-            index(doc! { "expires_at": 1 }, IndexOptions::builder().expire_after(Duration::ZERO).build()),
+            index(doc! { "expires_at": 1 }, expiry()),
         ])
         .await
         .map_err(StoreError::mongo("creating the indexes of tasks"))?;
+    database
+        .collection::<Document>(collections::TASK_KEYS)
+        .create_index(index(doc! { "expires_at": 1 }, expiry()))
+        .await
+        .map_err(StoreError::mongo("creating the index of task keys"))?;
     Ok(())
 }

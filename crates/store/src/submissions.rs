@@ -5,11 +5,13 @@
 
 use crate::error::StoreError;
 use crate::store::Store;
+use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
 use crate::tasks::to_document;
 use candlemill_shared::task::{TaskId, TaskRecord};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::Document;
 use mongodb::error::ErrorKind;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Submissions that may wait for their batch.
@@ -18,8 +20,11 @@ const WAITING: usize = 4_096;
 const BATCH: usize = 512;
 /// Batches that are written at once: one waits for the journal while the next is made ready.
 const WRITERS: usize = 2;
-/// An `Idempotency-Key` is honoured this long.
-const IDEMPOTENCY_MS: i64 = 86_400_000;
+/// Looks at a key whose task is being stored by somebody else.
+const TRIES: usize = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+/// A key without a record was left by a crash when it is older than this.
+const UNDER_WAY_MS: i64 = 10_000;
 const DUPLICATE_KEY: i32 = 11_000;
 
 /// An accepted task.
@@ -178,44 +183,77 @@ async fn reserve(store: &Store, batch: Vec<Waiting>) -> Result<Vec<Waiting>, ()>
     Ok(kept.into_iter().map(|(waiting, _)| waiting).collect())
 }
 
-/// Stores the records. Answers those that stand for an older task or failed, and returns the others.
+/// Takes the keys and stores the records. Answers those that stand for an older task or failed, returns the others.
 async fn insert(store: &Store, batch: Vec<Waiting>) -> Vec<Waiting> {
     if batch.is_empty() {
         return batch;
     }
-    let documents: Result<Vec<Document>, StoreError> = batch.iter().map(|w| to_document(&w.record)).collect();
-    let outcome = match documents {
-        Ok(documents) => store.tasks().records.insert_many(&documents).ordered(false).await,
-        Err(error) => {
-            release(store, &batch).await;
-            refuse_all(batch, error);
-            return Vec::new();
-        }
+    let (keys, owners): (Vec<Document>, Vec<usize>) = batch
+        .iter()
+        .enumerate()
+        .flat_map(|(index, waiting)| TaskKeys::documents(&waiting.record).into_iter().map(move |key| (key, index)))
+        .unzip();
+    let taken = match duplicates(store.tasks().keys.collection().insert_many(&keys).ordered(false).await) {
+        Ok(taken) => taken,
+        Err(error) => return give_up(store, batch, error).await,
     };
-    let Err(error) = outcome else { return batch };
-    let refused: Option<HashSet<usize>> = match error.kind.as_ref() {
-        ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => failure
-            .write_errors
-            .as_deref()
-            .filter(|failed| failed.iter().all(|e| e.code == DUPLICATE_KEY))
-            .map(|failed| failed.iter().map(|e| e.index).collect()),
-        _ => None,
-    };
-    let Some(refused) = refused else {
-        // Unknown whether some were stored: a stored one is swept into the queue, and a repetition finds it.
-        release(store, &batch).await;
-        refuse_all(batch, StoreError::mongo("storing tasks")(error));
-        return Vec::new();
-    };
+    let doubles: HashSet<usize> = taken.iter().filter_map(|key| owners.get(*key).copied()).collect();
     let (doubles, created): (Vec<_>, Vec<_>) =
-        batch.into_iter().enumerate().partition(|(index, _)| refused.contains(index));
-    let doubles: Vec<Waiting> = doubles.into_iter().map(|(_, waiting)| waiting).collect();
-    release(store, &doubles).await;
-    for waiting in doubles {
+        batch.into_iter().enumerate().partition(|(index, _)| doubles.contains(index));
+    let created: Vec<Waiting> = created.into_iter().map(|(_, waiting)| waiting).collect();
+    let created = write(store, created).await;
+    // After the others are stored: a double may be one of a request in this very batch.
+    for (_, waiting) in doubles {
         let answer = stand_for(store, &waiting.record).await;
+        if !matches!(&answer, Ok(submitted) if submitted.created) {
+            release(store, std::slice::from_ref(&waiting)).await;
+        }
         drop(waiting.reply.send(answer));
     }
-    created.into_iter().map(|(_, waiting)| waiting).collect()
+    created
+}
+
+async fn write(store: &Store, batch: Vec<Waiting>) -> Vec<Waiting> {
+    if batch.is_empty() {
+        return batch;
+    }
+    let documents: Result<Vec<Document>, StoreError> = batch.iter().map(|w| to_document(&w.record)).collect();
+    let stored = match documents {
+        Ok(documents) => {
+            let stored = store.tasks().records.insert_many(&documents).ordered(false).await;
+            stored.map(drop).map_err(StoreError::mongo("storing tasks"))
+        }
+        Err(error) => Err(error),
+    };
+    match stored {
+        Ok(()) => batch,
+        Err(error) => give_up(store, batch, error).await,
+    }
+}
+
+/// Nobody knows what was stored. What was is swept into the queue, and found by a repetition of its request; what was
+/// not leaves keys without a task, which the next request takes over.
+async fn give_up(store: &Store, batch: Vec<Waiting>, error: StoreError) -> Vec<Waiting> {
+    release(store, &batch).await;
+    refuse_all(batch, error);
+    Vec::new()
+}
+
+/// The positions of documents that were there already.
+fn duplicates(
+    outcome: Result<mongodb::results::InsertManyResult, mongodb::error::Error>,
+) -> Result<Vec<usize>, StoreError> {
+    let Err(error) = outcome else { return Ok(Vec::new()) };
+    let found = match error.kind.as_ref() {
+        ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => {
+            failure.write_errors.as_deref().filter(|failed| failed.iter().all(|e| e.code == DUPLICATE_KEY))
+        }
+        _ => None,
+    };
+    match found {
+        Some(failed) => Ok(failed.iter().map(|e| e.index).collect()),
+        None => Err(StoreError::mongo("taking the keys of tasks")(error)),
+    }
 }
 
 async fn release(store: &Store, batch: &[Waiting]) {
@@ -225,46 +263,69 @@ async fn release(store: &Store, batch: &[Waiting]) {
     }
 }
 
-/// The older task that `record` was refused for; where it ended meanwhile, `record` is stored after all.
+/// The older task that `record` was refused for; where that one has ended meanwhile, `record` is stored after all.
 async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Submitted, SubmitError> {
-    for _ in 0..5 {
+    let keys = &store.tasks().keys;
+    // Of its keys some may have been free: they are not kept for a task that does not come.
+    keys.give_all_back(record).await?;
+    for _ in 0..TRIES {
         if let Some(found) = existing(store, record).await? {
             return Ok(Submitted { record: found, created: false });
         }
-        let inserted = store.tasks().records.insert_one(to_document(record)?).await;
-        match inserted {
-            Ok(_) => {
-                if let Err(error) = store.queue(record.pool).enqueue(std::slice::from_ref(record)).await {
-                    tracing::warn!(task.id = %record.id, %error, "an accepted task waits for the sweeper");
-                }
-                return Ok(Submitted { record: record.clone(), created: true });
-            }
-            Err(error) if is_duplicate(&error) => {}
-            Err(error) => return Err(StoreError::mongo("storing a task")(error).into()),
+        let wanted = TaskKeys::documents(record);
+        if !duplicates(keys.collection().insert_many(&wanted).ordered(false).await)?.is_empty() {
+            // Somebody was quicker, and its record is about to be there.
+            keys.give_all_back(record).await?;
+            tokio::time::sleep(BETWEEN_TRIES).await;
+            continue;
         }
+        let stored = store.tasks().records.insert_one(to_document(record)?).await;
+        stored.map_err(StoreError::mongo("storing a task"))?;
+        if let Err(error) = store.queue(record.pool).enqueue(std::slice::from_ref(record)).await {
+            tracing::warn!(task.id = %record.id, %error, "an accepted task waits for the sweeper");
+        }
+        return Ok(Submitted { record: record.clone(), created: true });
     }
     Err(StoreError::Overloaded.into())
 }
 
+/// The task that a request like `record` stands for. Keys of tasks that have ended, or never came to be, are freed.
 async fn existing(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecord>, SubmitError> {
-    if let Some(key) = &record.idempotency
-        && let Some(found) = store.tasks().find_one(doc! { "idempotency": key }).await?
-    {
-        if record.created_at - found.created_at >= IDEMPOTENCY_MS {
-            let id = found.id.to_string();
-            let unset = doc! { "$unset": { "idempotency": "" } };
-            let freed = store.tasks().records.update_one(doc! { "_id": id }, unset).await;
-            freed.map_err(StoreError::mongo("freeing an Idempotency-Key"))?;
-        } else if found.fingerprint == record.fingerprint {
-            return Ok(Some(found));
-        } else {
-            return Err(SubmitError::IdempotencyConflict(found.id));
+    if let Some(hash) = &record.idempotency {
+        let key = task_keys::idempotency(hash);
+        if let Some((holder, found)) = held(store, &key, record.created_at).await? {
+            if record.created_at - holder.taken_at >= IDEMPOTENCY_MS {
+                store.tasks().keys.give_back(&key, holder.task).await?;
+            } else if holder.fingerprint == record.fingerprint {
+                return Ok(Some(found));
+            } else {
+                return Err(SubmitError::IdempotencyConflict(holder.task));
+            }
         }
     }
-    Ok(store.tasks().find_one(doc! { "active": &record.fingerprint }).await?)
+    let key = task_keys::active(&record.fingerprint);
+    match held(store, &key, record.created_at).await? {
+        Some((_, found)) if !found.state.is_end() => Ok(Some(found)),
+        Some((holder, _)) => {
+            store.tasks().keys.give_back(&key, holder.task).await?;
+            Ok(None)
+        }
+        None => Ok(None),
+    }
 }
 
-fn is_duplicate(error: &mongodb::error::Error) -> bool {
-    use mongodb::error::WriteFailure;
-    matches!(error.kind.as_ref(), ErrorKind::Write(WriteFailure::WriteError(failure)) if failure.code == DUPLICATE_KEY)
+/// Who holds `key`, and its record. A key whose record never came is freed once it is too old to be under way.
+async fn held(store: &Store, key: &str, now_ms: i64) -> Result<Option<(Holder, TaskRecord)>, SubmitError> {
+    for _ in 0..TRIES {
+        let Some(holder) = store.tasks().keys.holder(key).await? else { return Ok(None) };
+        if let Some(found) = store.tasks().get(holder.task).await? {
+            return Ok(Some((holder, found)));
+        }
+        if now_ms - holder.taken_at > UNDER_WAY_MS {
+            store.tasks().keys.give_back(key, holder.task).await?;
+            return Ok(None);
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+    Err(StoreError::Overloaded.into())
 }

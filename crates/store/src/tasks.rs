@@ -4,6 +4,7 @@ mod record;
 
 use crate::error::StoreError;
 use crate::keys::collections;
+use crate::task_keys::{self, TaskKeys};
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Interval, Symbol};
 use futures::TryStreamExt;
@@ -17,6 +18,7 @@ pub(crate) use record::{from_document, to_document};
 #[derive(Debug, Clone)]
 pub struct Tasks {
     pub(crate) records: Collection<Document>,
+    pub(crate) keys: TaskKeys,
     history_ms: i64,
 }
 
@@ -78,7 +80,8 @@ const DAY_MS: i64 = 86_400_000;
 
 impl Tasks {
     pub(crate) fn new(database: &Database, history_days: u32) -> Self {
-        Self { records: database.collection(collections::TASKS), history_ms: i64::from(history_days) * DAY_MS }
+        let keys = TaskKeys::new(database);
+        Self { records: database.collection(collections::TASKS), keys, history_ms: i64::from(history_days) * DAY_MS }
     }
 
     /// The record of `id`.
@@ -205,7 +208,13 @@ impl Tasks {
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn end(&self, id: TaskId, attempt: &Attempt, ending: &Ending, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn end(
+        &self,
+        record: &TaskRecord,
+        attempt: &Attempt,
+        ending: &Ending,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
         let mut set = doc! { "state": ending.state.as_str(), "updated_at": now_ms, "run_at": ending.run_at };
         if let Some(result) = &ending.result {
             set.insert("result", encode_result(result)?);
@@ -228,10 +237,22 @@ impl Tasks {
         update.insert("$set", set);
         let updated = self
             .records
-            .update_one(fenced(id, attempt.number), update)
+            .update_one(fenced(record.id, attempt.number), update)
             .array_filters([doc! { "now.number": i64::from(attempt.number) }])
             .await;
-        Ok(updated.map_err(StoreError::mongo("ending a task"))?.matched_count == 1)
+        let ended = updated.map_err(StoreError::mongo("ending a task"))?.matched_count == 1;
+        if ended && ending.state.is_end() {
+            self.free(record).await;
+        }
+        Ok(ended)
+    }
+
+    /// Lets the same request be submitted anew. Best effort: a key of an ended task is taken over anyway.
+    async fn free(&self, record: &TaskRecord) {
+        let key = task_keys::active(&record.fingerprint);
+        if let Err(error) = self.keys.give_back(&key, record.id).await {
+            tracing::debug!(task.id = %record.id, %error, "an ended task still holds its key");
+        }
     }
 
     /// Cancels a task that no worker runs. The record as it is then; `None` when it runs or has ended.
@@ -253,7 +274,9 @@ impl Tasks {
             .return_document(ReturnDocument::After)
             .await
             .map_err(StoreError::mongo("cancelling a task"))?;
-        found.map(from_document).transpose()
+        let Some(record) = found.map(from_document).transpose()? else { return Ok(None) };
+        self.free(&record).await;
+        Ok(Some(record))
     }
 
     /// Asks a running task to stop. The record as it is then; `None` when it does not run.

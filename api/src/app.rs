@@ -1,0 +1,69 @@
+//! The routes, and what stands before them.
+
+use crate::error::Problem;
+use crate::openapi::ApiDoc;
+use crate::state::AppState;
+use crate::{caller, health, market_data, metrics, task, trace};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::any::Any;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// Most bytes of a body. The largest real one has a few hundred.
+const LARGEST_BODY: usize = 16 * 1024;
+
+/// The whole API.
+#[must_use]
+pub fn app(state: AppState) -> Router {
+    let admitted = Router::new()
+        .route("/api/market-data/fetch", post(market_data::fetch::fetch))
+        .route("/api/market-data/klines", get(market_data::klines::klines))
+        .route("/api/market-data/coverage", get(market_data::coverage::coverage))
+        .route("/api/tasks", get(task::list::list))
+        .route("/api/task/{id}", get(task::show::show).delete(task::cancel::cancel))
+        .route("/api/task/{id}/progress", get(task::progress::progress))
+        .route("/api/task/{id}/events", get(task::events::events))
+        .route_layer(from_fn_with_state(state.clone(), caller::admit));
+    let open = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .merge(SwaggerUi::new("/docs").url("/api-docs/openapi.json", ApiDoc::openapi()));
+    admitted
+        .merge(open)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(CatchPanicLayer::custom(broke_off))
+        .route_layer(from_fn_with_state(state.clone(), metrics::measure))
+        .layer(from_fn(trace::follow))
+        .layer(SetResponseHeaderLayer::overriding(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ))
+        .with_state(state)
+}
+
+async fn no_such_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "route_not_found", "There is no such call")
+        .detail("The calls are listed at /docs.")
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This call has another method")
+        .detail("The calls and their methods are listed at /docs.")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn broke_off(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Problem::unforeseen(&std::io::Error::other(format!("a handler broke off: {said}"))).into_response()
+}

@@ -1,0 +1,76 @@
+//! The API's own settings.
+
+use crate::auth;
+use candlemill_shared::env::{Env, EnvError, Variable, wrong};
+use candlemill_shared::tier::TierTable;
+use std::net::SocketAddr;
+
+static API_ADDR: Variable = Variable {
+    name: "API_ADDR",
+    default: "127.0.0.1:8080",
+    help: "address and port that the API listens on; port 0 takes a free one",
+};
+static TIERS_FILE: Variable = Variable {
+    name: "TIERS_FILE",
+    default: "",
+    help: "JSON file with the limits of all tiers, in place of the built-in table of docs/API.md",
+};
+static API_EVENT_STREAMS: Variable =
+    Variable { name: "API_EVENT_STREAMS", default: "2000", help: "most event streams open at once, 1 to 100000" };
+/// Every variable that is read here, besides those of authentication.
+pub static VARIABLES: &[&Variable] = &[&API_ADDR, &TIERS_FILE, &API_EVENT_STREAMS];
+
+/// The API's own settings.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What tiers allow.
+    pub tiers: TierTable,
+    /// Most event streams open at once.
+    pub event_streams: usize,
+    /// How callers are known.
+    pub auth: auth::AuthConfig,
+}
+
+impl ApiConfig {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// When a variable, or the file of tiers, is wrong.
+    pub fn from_env(env: &Env) -> Result<Self, EnvError> {
+        let addr = env.text_or_default(&API_ADDR);
+        let addr = addr
+            .parse()
+            .map_err(|_| wrong(&API_ADDR, format!("{addr:?} is no address and port, as in 127.0.0.1:8080")))?;
+        let tiers = match env.text(&TIERS_FILE) {
+            None => TierTable::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| wrong(&TIERS_FILE, format!("{path} cannot be read: {error}")))?;
+                serde_json::from_str(&text)
+                    .map_err(|error| wrong(&TIERS_FILE, format!("{path} is no table of tiers: {error}")))?
+            }
+        };
+        let event_streams = env.number(&API_EVENT_STREAMS, 1, 100_000)?;
+        Ok(Self { addr, tiers, event_streams, auth: auth::AuthConfig::from_env(env)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_address_names_its_variable() {
+        let error = ApiConfig::from_env(&Env::of([("API_ADDR", "here")])).unwrap_err();
+        assert_eq!(error.variable, "API_ADDR");
+        assert!(error.to_string().contains("127.0.0.1:8080"));
+    }
+
+    #[test]
+    fn a_missing_tier_file_names_its_variable() {
+        let error = ApiConfig::from_env(&Env::of([("TIERS_FILE", "/nowhere/tiers.json")])).unwrap_err();
+        assert_eq!(error.variable, "TIERS_FILE");
+    }
+}

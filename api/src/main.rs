@@ -1,0 +1,102 @@
+//! `candlemill-api`: serves the API until SIGTERM.
+
+use axum::serve::ListenerExt;
+use candlemill_api::auth::Authenticator;
+use candlemill_api::metrics::Metrics;
+use candlemill_api::{ApiConfig, AppState, app};
+use candlemill_shared::env::Env;
+use candlemill_shared::{Clock, SystemClock, telemetry};
+use candlemill_store::{Store, StoreConfig, Submissions};
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Requests under way get this long after SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+const PREPARE_AGAIN: Duration = Duration::from_secs(1);
+
+#[tokio::main]
+#[expect(clippy::print_stderr, reason = "a start that fails tells why, whatever the log is set to")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("candlemill-api: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the one line that those who start it wait for")]
+async fn run() -> Result<(), Box<dyn Error>> {
+    let env = Env::from_process();
+    let config = ApiConfig::from_env(&env)?;
+    let stores = StoreConfig::from_env(&env)?;
+    telemetry::start(&env)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = Store::connect(&stores, Arc::clone(&clock)).await?;
+    let metrics = Arc::new(Metrics::new());
+    let auth = Authenticator::new(config.auth, store.tokens().clone(), Arc::clone(&clock), metrics.auth.clone())?;
+    let stopping = CancellationToken::new();
+    let state = AppState {
+        submissions: Submissions::start(&store),
+        auth: Arc::new(auth),
+        tiers: Arc::new(config.tiers),
+        streams: Arc::new(Semaphore::new(config.event_streams)),
+        stopping: stopping.clone(),
+        metrics,
+        clock,
+        store: store.clone(),
+    };
+    let listener = TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
+    println!("listening on http://{}", listener.local_addr()?);
+    tokio::spawn(prepare(store, stopping.clone()));
+    stop_on_signal(stopping.clone())?;
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "answers may be delayed on this connection");
+        }
+    });
+    let served = axum::serve(listener, app(state)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let over = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = std::future::IntoFuture::into_future(served) => served?,
+        () = over => tracing::warn!("requests under way did not end within the grace time"),
+    }
+    Ok(())
+}
+
+/// Creates the indexes as soon as MongoDB answers. Until then requests that need it are refused one by one.
+async fn prepare(store: Store, stopping: CancellationToken) {
+    while let Err(error) = store.prepare().await {
+        tracing::warn!(%error, "the stores are not ready; trying again");
+        tokio::select! {
+            () = tokio::time::sleep(PREPARE_AGAIN) => {}
+            () = stopping.cancelled() => return,
+        }
+    }
+}
+
+fn stop_on_signal(stopping: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        tracing::info!("stopping: no more connections are taken");
+        stopping.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Candles: fetching them, reading them, and what is known of their completeness.
+
+pub mod coverage;
+pub mod fetch;
+pub mod klines;

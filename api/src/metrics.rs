@@ -1,0 +1,109 @@
+//! Every metric of the API, declared once: the text of each is its help; and `GET /metrics`.
+
+use crate::auth::AuthMetrics;
+use crate::state::AppState;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::time::Instant;
+
+/// One route's answers of one status.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Answered {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Routed {
+    route: String,
+}
+
+/// The API's metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    seconds: Family<Routed, Histogram>,
+    tasks_created: Counter,
+    tasks_repeated: Counter,
+    /// Open event streams.
+    pub event_streams: Gauge,
+    /// Times that Redis was away and a request went on without it.
+    pub redis_bypasses: Counter,
+    /// Counters of authentication.
+    pub auth: AuthMetrics,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Declares them all.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("candlemill_api");
+        let auth = AuthMetrics::register(&mut registry);
+        let metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.5, 12))),
+            tasks_created: Counter::default(),
+            tasks_repeated: Counter::default(),
+            event_streams: Gauge::default(),
+            redis_bypasses: Counter::default(),
+            auth,
+        };
+        registry.register("requests", "Requests by method, route and status", metrics.requests.clone());
+        registry.register("request_seconds", "Time to the head of the answer, by route", metrics.seconds.clone());
+        registry.register("tasks_created", "Tasks accepted", metrics.tasks_created.clone());
+        registry.register("tasks_repeated", "Requests that an older task stood for", metrics.tasks_repeated.clone());
+        registry.register("event_streams", "Open event streams", metrics.event_streams.clone());
+        registry.register("redis_bypasses", "Requests that went on without Redis", metrics.redis_bypasses.clone());
+        Self { registry, ..metrics }
+    }
+
+    /// Counts an accepted task.
+    pub fn submitted(&self, created: bool) {
+        if created { self.tasks_created.inc() } else { self.tasks_repeated.inc() };
+    }
+}
+
+/// Counts and times every request.
+pub async fn measure(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().as_str().to_owned();
+    // The route's pattern, never the path: ids would make endless series.
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let response = next.run(request).await;
+    let labels = Answered { method, route: route.clone(), status: response.status().as_u16() };
+    state.metrics.requests.get_or_create(&labels).inc();
+    state.metrics.seconds.get_or_create(&Routed { route }).observe(started.elapsed().as_secs_f64());
+    response
+}
+
+/// Metrics in Prometheus's text form.
+#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "OpenMetrics text", body = String)))]
+pub async fn metrics(State(state): State<AppState>) -> Response {
+    let mut text = String::new();
+    match encode(&mut text, &state.metrics.registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,36 @@
+//! The OpenAPI document, generated from the handlers, and its browsable page.
+
+use crate::{health, market_data, metrics, task};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+/// The whole API.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(title = "Candlemill", description = "Market-data jobs: submit backfills, watch them, read candles. Errors are RFC 9457 problem documents with a stable `code`."),
+    paths(
+        market_data::fetch::fetch,
+        market_data::klines::klines,
+        market_data::coverage::coverage,
+        task::list::list,
+        task::show::show,
+        task::progress::progress,
+        task::events::events,
+        task::cancel::cancel,
+        health::healthz,
+        health::readyz,
+        metrics::metrics,
+    ),
+    components(schemas(crate::error::ProblemDocument)),
+    modifiers(&Bearer)
+)]
+pub struct ApiDoc;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}

@@ -1,0 +1,31 @@
+//! What handlers share.
+
+use crate::auth::Authenticator;
+use crate::metrics::Metrics;
+use candlemill_shared::Clock;
+use candlemill_shared::tier::TierTable;
+use candlemill_store::{Store, Submissions};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// What handlers share; clones are cheap.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The stores.
+    pub store: Store,
+    /// The way in for new tasks.
+    pub submissions: Submissions,
+    /// Who calls.
+    pub auth: Arc<Authenticator>,
+    /// What tiers allow.
+    pub tiers: Arc<TierTable>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Places for open event streams.
+    pub streams: Arc<Semaphore>,
+    /// Cancelled when the process stops: open streams end, so that it can.
+    pub stopping: CancellationToken,
+}

@@ -1,0 +1,10 @@
+//! Tasks of the caller.
+
+pub mod cancel;
+pub mod events;
+pub mod list;
+pub mod progress;
+pub mod show;
+mod view;
+
+pub use view::{ProgressView, TaskView};

@@ -1,0 +1,46 @@
+//! `GET /api/task/{id}/progress`: the newest snapshot, from Redis; from the record when Redis has none.
+
+use super::ProgressView;
+use crate::auth::Caller;
+use crate::caller::Admitted;
+use crate::error::{Problem, ProblemDocument};
+use crate::input::TaskPath;
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use candlemill_shared::progress::Progress;
+use candlemill_shared::task::TaskId;
+
+/// How far a task is.
+#[utoipa::path(
+    get, path = "/api/task/{id}/progress", tag = "tasks", params(("id" = String, Path, description = "Task id")),
+    responses(
+        (status = 200, body = ProgressView),
+        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn progress(
+    admitted: Admitted,
+    State(state): State<AppState>,
+    TaskPath(id): TaskPath,
+) -> Result<Json<ProgressView>, Problem> {
+    Ok(Json(newest(&state, &admitted.caller, id).await?.into()))
+}
+
+/// The newest snapshot of the caller's task.
+pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Result<Progress, Problem> {
+    let live = match state.store.progress().read(id).await {
+        Ok(live) => live,
+        Err(error) => {
+            state.metrics.redis_bypasses.inc();
+            tracing::debug!(%error, "progress is read from the record");
+            None
+        }
+    };
+    let found = match live {
+        Some(progress) => Some(progress),
+        None => state.store.tasks().get(id).await?.map(|record| Progress::from_record(&record)),
+    };
+    found.filter(|progress| *progress.owner == *caller.user_id).ok_or_else(Problem::no_such_task)
+}

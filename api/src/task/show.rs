@@ -1,0 +1,28 @@
+//! `GET /api/task/{id}`: the durable record, from MongoDB.
+
+use super::TaskView;
+use crate::caller::Admitted;
+use crate::error::{Problem, ProblemDocument};
+use crate::input::TaskPath;
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+
+/// A task with its attempts and result.
+#[utoipa::path(
+    get, path = "/api/task/{id}", tag = "tasks", params(("id" = String, Path, description = "Task id")),
+    responses(
+        (status = 200, body = TaskView),
+        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn show(
+    admitted: Admitted,
+    State(state): State<AppState>,
+    TaskPath(id): TaskPath,
+) -> Result<Json<TaskView>, Problem> {
+    let record = state.store.tasks().get(id).await?;
+    let own = record.filter(|record| *record.owner == *admitted.caller.user_id);
+    own.map(|record| Json(record.into())).ok_or_else(Problem::no_such_task)
+}

@@ -1,0 +1,139 @@
+//! How tasks and their progress look from outside.
+
+use candlemill_shared::progress::Progress;
+use candlemill_shared::range::rfc3339;
+use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskRecord};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// How far a task is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressView {
+    /// The task's id.
+    pub task_id: String,
+    /// queued, running, retrying, succeeded, failed, cancelled or dead.
+    #[schema(example = "running")]
+    pub state: &'static str,
+    /// Share done, 0 to 100, one decimal.
+    #[schema(example = 42.5)]
+    pub percent: f64,
+    /// Pages stored.
+    pub pages_done: u64,
+    /// Pages in all; 0 before the task is planned.
+    pub pages_total: u64,
+    /// Candles newly stored.
+    pub candles_stored: u64,
+    /// Candles that were stored before.
+    pub duplicates: u64,
+    /// Candles per second in this attempt.
+    pub rate: f64,
+    /// Seconds left at that rate; null while unknown and at the end.
+    pub eta_seconds: Option<f64>,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// RFC 3339; null before the first attempt.
+    pub started_at: Option<String>,
+    /// RFC 3339, of this snapshot.
+    pub updated_at: String,
+    /// Why the last attempt failed; absent when it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<TaskError>,
+}
+
+impl From<Progress> for ProgressView {
+    fn from(progress: Progress) -> Self {
+        Self {
+            task_id: progress.task_id.to_string(),
+            state: progress.state.as_str(),
+            percent: progress.percent,
+            pages_done: progress.pages_done,
+            pages_total: progress.pages_total,
+            candles_stored: progress.candles_stored,
+            duplicates: progress.duplicates,
+            rate: progress.rate,
+            eta_seconds: progress.eta_seconds,
+            attempt: progress.attempt,
+            started_at: progress.started_at.map(rfc3339),
+            updated_at: rfc3339(progress.updated_at),
+            error: progress.error,
+        }
+    }
+}
+
+/// A task as its record has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaskView {
+    /// The task's id.
+    pub task_id: String,
+    /// What kind of job.
+    #[schema(example = "fetch_history")]
+    pub kind: String,
+    /// queued, running, retrying, succeeded, failed, cancelled or dead.
+    #[schema(example = "succeeded")]
+    pub state: &'static str,
+    /// What was asked for.
+    pub request: Value,
+    /// The owner's tier at submission.
+    pub tier: &'static str,
+    /// Number of the newest attempt.
+    pub attempt: u32,
+    /// The newest attempts: number, times, and the error of those that failed.
+    pub attempts: Vec<Value>,
+    /// Whether its owner asked it to stop.
+    pub cancel_requested: bool,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+    /// RFC 3339; null before the first attempt.
+    pub started_at: Option<String>,
+    /// RFC 3339; null before the end.
+    pub ended_at: Option<String>,
+    /// RFC 3339; when the next attempt is due.
+    pub run_at: Option<String>,
+    /// What it did: inserted, duplicate, restated, rejected, pages, calls, weight, retries, range, ranges, gaps, duration.
+    pub result: Option<Value>,
+    /// Why it failed.
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<TaskError>,
+    /// Trace of the request that submitted it.
+    pub trace_id: String,
+}
+
+impl From<TaskRecord> for TaskView {
+    fn from(record: TaskRecord) -> Self {
+        Self {
+            task_id: record.id.to_string(),
+            kind: record.job.kind,
+            state: record.state.as_str(),
+            request: record.job.payload,
+            tier: record.tier.as_str(),
+            attempt: record.attempt,
+            attempts: record.attempts.iter().map(attempt).collect(),
+            cancel_requested: record.cancel_requested,
+            created_at: rfc3339(record.created_at),
+            updated_at: rfc3339(record.updated_at),
+            started_at: record.started_at.map(rfc3339),
+            ended_at: record.ended_at.map(rfc3339),
+            run_at: record.run_at.map(rfc3339),
+            result: record.result.as_ref().map(result),
+            error: record.error,
+            trace_id: record.trace_id,
+        }
+    }
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    json!({
+        "number": attempt.number,
+        "started_at": rfc3339(attempt.started_at),
+        "ended_at": attempt.ended_at.map(rfc3339),
+        "error": attempt.error,
+    })
+}
+
+fn result(result: &FetchResult) -> Value {
+    json!(result)
+}

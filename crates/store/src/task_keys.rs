@@ -1,0 +1,89 @@
+//! Keys that only one task may hold: the fingerprint of a request under way, an `Idempotency-Key`.
+//!
+//! They are documents of their own with the key as `_id`, so that no unique index stands on the records themselves. A
+//! key is taken before the record is stored and given back after the record has ended. What a crash leaves behind heals
+//! itself: a key whose task has ended or never came to be is taken over by the next who wants it.
+
+use crate::error::StoreError;
+use crate::keys::collections;
+use candlemill_shared::task::{TaskId, TaskRecord};
+use mongodb::bson::{DateTime, Document, doc};
+use mongodb::{Collection, Database};
+
+/// An `Idempotency-Key` is honoured this long, ms.
+pub(crate) const IDEMPOTENCY_MS: i64 = 86_400_000;
+
+#[derive(Debug, Clone)]
+pub(crate) struct TaskKeys {
+    keys: Collection<Document>,
+}
+
+/// Who holds a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) task: TaskId,
+    pub(crate) fingerprint: String,
+    /// UTC ms.
+    pub(crate) taken_at: i64,
+}
+
+pub(crate) fn active(fingerprint: &str) -> String {
+    format!("active:{fingerprint}")
+}
+
+pub(crate) fn idempotency(hash: &str) -> String {
+    format!("idempotency:{hash}")
+}
+
+impl TaskKeys {
+    pub(crate) fn new(database: &Database) -> Self {
+        Self { keys: database.collection(collections::TASK_KEYS) }
+    }
+
+    pub(crate) const fn collection(&self) -> &Collection<Document> {
+        &self.keys
+    }
+
+    /// The keys that `record` needs.
+    pub(crate) fn documents(record: &TaskRecord) -> Vec<Document> {
+        let document = |id: String| {
+            doc! {
+                "_id": id, "task": record.id.to_string(), "fingerprint": &record.fingerprint, "taken_at": record.created_at,
+            }
+        };
+        let mut documents = vec![document(active(&record.fingerprint))];
+        if let Some(hash) = &record.idempotency {
+            let mut key = document(idempotency(hash));
+            key.insert("expires_at", DateTime::from_millis(record.created_at.saturating_add(IDEMPOTENCY_MS)));
+            documents.push(key);
+        }
+        documents
+    }
+
+    pub(crate) async fn holder(&self, key: &str) -> Result<Option<Holder>, StoreError> {
+        let found = self.keys.find_one(doc! { "_id": key }).await.map_err(StoreError::mongo("reading a task's key"))?;
+        let Some(found) = found else { return Ok(None) };
+        let unreadable = || StoreError::corrupt("a task's key", key);
+        Ok(Some(Holder {
+            task: found.get_str("task").ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)?,
+            fingerprint: found.get_str("fingerprint").map_err(|_| unreadable())?.to_owned(),
+            taken_at: found.get_i64("taken_at").map_err(|_| unreadable())?,
+        }))
+    }
+
+    /// Gives `key` back if `task` holds it.
+    pub(crate) async fn give_back(&self, key: &str, task: TaskId) -> Result<(), StoreError> {
+        let gone = self.keys.delete_one(doc! { "_id": key, "task": task.to_string() }).await;
+        gone.map(drop).map_err(StoreError::mongo("giving a task's key back"))
+    }
+
+    /// Gives back whatever `record` holds.
+    pub(crate) async fn give_all_back(&self, record: &TaskRecord) -> Result<(), StoreError> {
+        for key in Self::documents(record) {
+            if let Ok(id) = key.get_str("_id") {
+                self.give_back(id, record.id).await?;
+            }
+        }
+        Ok(())
+    }
+}

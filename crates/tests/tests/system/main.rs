@@ -1,0 +1,7 @@
+//! The whole product against real servers: a real Redis, a MongoDB-wire server, and the simulator on real sockets.
+
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
+mod mill;
+mod worker_backfill;
+mod worker_faults;

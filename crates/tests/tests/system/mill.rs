@@ -1,0 +1,168 @@
+//! Stores, simulator and worker in this process: for tests that look inside. Redis and MongoDB are real servers.
+
+use candlemill_devkit::{MongoServer, Redis, unique_name};
+use candlemill_exchanges::BinanceConfig;
+use candlemill_shared::env::Env;
+use candlemill_shared::job::{Envelope, FetchHistory, Job, Start};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::tier::Tier;
+use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
+use candlemill_simulator::{Simulator, SimulatorConfig};
+use candlemill_store::{Series, Store, StoreConfig, Submissions, Submitted};
+use candlemill_worker::{Worker, WorkerConfig};
+use futures::TryStreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for a task's end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks at a record.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Everything of one test.
+pub(crate) struct Mill {
+    pub(crate) store: Store,
+    pub(crate) simulator: Simulator,
+    submissions: Submissions,
+    config: StoreConfig,
+    _redis: Redis,
+    _mongo: MongoServer,
+}
+
+/// A worker of this process; stops when dropped.
+pub(crate) struct RunningWorker {
+    stop: CancellationToken,
+    ended: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl RunningWorker {
+    /// As SIGTERM does; returns when the worker has ended.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(ended) = self.ended.take() {
+            ended.await.unwrap();
+        }
+    }
+}
+
+impl Drop for RunningWorker {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Mill {
+    pub(crate) async fn start(simulator: SimulatorConfig) -> Self {
+        let (redis, mongo) = (Redis::throwaway().await.unwrap(), MongoServer::throwaway().await.unwrap());
+        let env = Env::of([
+            ("REDIS_URL", redis.url().as_str()),
+            ("MONGODB_URI", mongo.uri().as_str()),
+            ("MONGODB_DATABASE", unique_name("candlemill_test").as_str()),
+        ]);
+        let config = StoreConfig::from_env(&env).unwrap();
+        let store = Store::connect(&config, Arc::new(SystemClock)).await.unwrap();
+        store.prepare().await.unwrap();
+        let simulator = Simulator::start(simulator).await.unwrap();
+        Self { submissions: Submissions::start(&store), store, simulator, config, _redis: redis, _mongo: mongo }
+    }
+
+    pub(crate) async fn worker(&self) -> RunningWorker {
+        self.worker_with([]).await
+    }
+
+    pub(crate) async fn worker_with<const N: usize>(&self, variables: [(&str, &str); N]) -> RunningWorker {
+        let mut all = vec![("WORKER_ADDR", "127.0.0.1:0")];
+        all.extend(variables);
+        // `Env::of` takes arrays: the few variables of a test are set one by one.
+        let mut env = Env::default();
+        for (name, value) in all {
+            env.set(name, value);
+        }
+        let config = WorkerConfig::from_env(&env).unwrap();
+        env.set("BINANCE_REST_URL", &self.simulator.url());
+        let binance = BinanceConfig::from_env(&env).unwrap();
+        let link = self.store.broker(&self.config, Duration::from_secs(30)).unwrap();
+        let worker = Worker::bind(config, self.store.clone(), link, binance).await.unwrap();
+        let stop = CancellationToken::new();
+        let shutdown = stop.clone();
+        let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });
+        RunningWorker { stop, ended: Some(ended) }
+    }
+
+    pub(crate) fn record(&self, owner: &str, job: &FetchHistory) -> TaskRecord {
+        let now = SystemClock.now_ms();
+        TaskRecord {
+            id: TaskId::new(now),
+            owner: owner.to_owned(),
+            tier: Tier::Pro,
+            pool: FetchHistory::POOL,
+            priority: 5,
+            fingerprint: job.fingerprint(owner),
+            job: Envelope::of(job).unwrap(),
+            idempotency: None,
+            state: TaskState::Queued,
+            attempt: 0,
+            attempts: Vec::new(),
+            cancel_requested: false,
+            created_at: now,
+            updated_at: now,
+            started_at: None,
+            ended_at: None,
+            run_at: None,
+            result: None,
+            error: None,
+            trace_id: "0".repeat(32),
+        }
+    }
+
+    pub(crate) async fn submit(&self, owner: &str, job: &FetchHistory) -> Submitted {
+        self.submissions.submit(self.record(owner, job), 1_000).await.unwrap()
+    }
+
+    /// The record of `id` once `fits` says so.
+    pub(crate) async fn wait(&self, id: TaskId, fits: impl Fn(&TaskRecord) -> bool) -> TaskRecord {
+        let waiting = async {
+            loop {
+                let record = self.store.tasks().get(id).await.unwrap().unwrap();
+                if fits(&record) {
+                    return record;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(record) => record,
+            Err(_) => panic!("in vain: {:#?}", self.store.tasks().get(id).await),
+        }
+    }
+
+    pub(crate) async fn end_of(&self, id: TaskId) -> TaskRecord {
+        self.wait(id, |record| record.state.is_end()).await
+    }
+
+    pub(crate) async fn candles(&self, symbol: &str, interval: Interval) -> Vec<Candle> {
+        let all = TimeRange::new(0, 9_000_000_000_000);
+        self.store.candles().scan(&series(symbol, interval), all, None).await.unwrap().try_collect().await.unwrap()
+    }
+}
+
+/// A simulator over the recorded candles.
+pub(crate) fn recorded() -> SimulatorConfig {
+    let data = candlemill_devkit::project_root().join("data");
+    SimulatorConfig { data_dir: Some(data), ..SimulatorConfig::default() }
+}
+
+pub(crate) fn series(symbol: &str, interval: Interval) -> Series {
+    Series::new(Exchange::Binance, symbol.parse().unwrap(), interval)
+}
+
+pub(crate) fn fetch(symbol: &str, interval: Interval, start: i64, end: i64) -> FetchHistory {
+    FetchHistory {
+        exchange: Exchange::Binance,
+        symbol: symbol.parse().unwrap(),
+        interval,
+        start: Start::At(start),
+        end: Some(end),
+    }
+}
