@@ -50,26 +50,30 @@ recovers! {
     html_in_place_of_candles: Fault::Content(WrongContent::Html);
     truncated_json: Fault::Content(WrongContent::HalfJson);
     unsorted_rows: Fault::Content(WrongContent::Unsorted);
-    a_duplicate_row: Fault::Content(WrongContent::DuplicateRow);
-    a_short_row: Fault::Content(WrongContent::ShortRow);
+    a_duplicate_row: Fault::Content(WrongContent::DuplicateRow { index: 7 });
+    a_short_row: Fault::Content(WrongContent::ShortRow { index: 7 });
     a_server_error: Fault::status(503);
     a_reset_connection: Fault::Reset;
-    a_cut_body: Fault::CutBody;
+    a_cut_body: Fault::CutBody { after_bytes: 5_000 };
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_fails_the_checks_is_refused_named_and_fetched_again_later() {
-    let (mill, record) = fetched(vec![on_page_three(Fault::Content(WrongContent::BadRow))]).await;
+    let (mill, record) = fetched(vec![on_page_three(Fault::Content(WrongContent::BadRow { index: 7 }))]).await;
     assert_eq!(record.state, TaskState::Succeeded);
     let result = record.result.unwrap();
     assert_eq!((result.inserted, result.rejected), (ALL as u64 - 1, 1));
-    assert_eq!(result.gaps.iter().map(|gap| (gap.reason, gap.buckets)).collect::<Vec<_>>(), [(GapReason::FetchFailed, 1)]);
+    assert_eq!(
+        result.gaps.iter().map(|gap| (gap.reason, gap.buckets)).collect::<Vec<_>>(),
+        [(GapReason::FetchFailed, 1)]
+    );
     // The bucket is not verified, so the next fetch asks for just it, and the gap vanishes.
     let _worker = mill.worker().await;
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     let result = mill.end_of(id).await.result.unwrap();
     assert_eq!((result.inserted, result.pages, result.gaps_total), (1, 1, 0));
-    let verified = mill.store.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
+    let verified =
+        mill.store.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
     assert_eq!(verified.unwrap(), [TimeRange::new(DAYS.0, DAYS.1)]);
 }
 
@@ -96,10 +100,8 @@ async fn no_call_is_made_before_retry_after_by_any_worker() {
     let calls = control.calls("/api/v3/");
     let refused = calls.iter().find(|call| call.status == Some(429)).unwrap();
     // Calls that were under way already may still arrive in the same moment.
-    let early: Vec<_> = calls
-        .iter()
-        .filter(|call| call.at_ms > refused.at_ms + 100 && call.at_ms < refused.at_ms + 2_000)
-        .collect();
+    let early: Vec<_> =
+        calls.iter().filter(|call| call.at_ms > refused.at_ms + 100 && call.at_ms < refused.at_ms + 2_000).collect();
     assert!(early.is_empty(), "{early:?}");
 }
 
@@ -147,7 +149,10 @@ async fn a_stopped_worker_hands_its_task_to_another_which_goes_on() {
     let _next = mill.worker().await;
     let record = mill.end_of(id).await;
     let result = record.result.unwrap();
-    assert_eq!((record.state, record.attempt, result.inserted + result.duplicate), (TaskState::Succeeded, 2, ALL as u64));
+    assert_eq!(
+        (record.state, record.attempt, result.inserted + result.duplicate),
+        (TaskState::Succeeded, 2, ALL as u64)
+    );
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL);
 }
 
