@@ -20,7 +20,6 @@ use utoipa_swagger_ui::SwaggerUi;
 const LARGEST_BODY: usize = 16 * 1024;
 
 /// The whole API.
-#[must_use]
 pub fn app(state: AppState) -> Router {
     let admitted = Router::new()
         .route("/api/market-data/fetch", post(market_data::fetch::fetch))
@@ -61,7 +60,6 @@ async fn no_such_method() -> Problem {
         .detail("The calls and their methods are listed at /docs.")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn broke_off(panic: Box<dyn Any + Send>) -> Response {
     let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -58,7 +58,7 @@ const TRY_AGAIN_SECONDS: u32 = 2;
 impl Problem {
     /// A problem of this status, stable code and title.
     #[must_use]
-    pub const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
         Self { status, code, title, detail: None, errors: Vec::new(), members: Map::new(), headers: Vec::new() }
     }
 
@@ -110,7 +110,7 @@ impl Problem {
 
     /// A request that cannot be read or does not make sense; to be filled with fields.
     #[must_use]
-    pub const fn invalid_request() -> Self {
+    pub fn invalid_request() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is not valid")
     }
 
@@ -180,7 +180,9 @@ impl From<SubmitError> for Problem {
             SubmitError::Store(error) => error.into(),
             SubmitError::IdempotencyConflict(id) => {
                 Self::new(StatusCode::CONFLICT, "idempotency_conflict", "The Idempotency-Key was used before")
-                    .detail(format!("This key stands for another request (task {id}). Use a new key for a new request."))
+                    .detail(format!(
+                        "This key stands for another request (task {id}). Use a new key for a new request."
+                    ))
                     .member("task_id", id.to_string())
             }
             // The tier's own refusal is made by whoever knows the tier.
@@ -248,7 +250,8 @@ mod tests {
     #[tokio::test]
     async fn documents() {
         let refusal = TierTable::default().admit_fetch(Tier::Free, Interval::Second1, 1).unwrap_err();
-        check(refusal.into(), 403, json!({"code": "tier_limit", "limit": "intervals", "lifted_by": "enterprise"})).await;
+        check(refusal.into(), 403, json!({"code": "tier_limit", "limit": "intervals", "lifted_by": "enterprise"}))
+            .await;
         let fields = Problem::invalid_request().field("start", "must lie before end");
         let expected = json!({"code": "invalid_request", "status": 400, "errors": [{"field": "start", "message": "must lie before end"}]});
         check(fields, 400, expected).await;

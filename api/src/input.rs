@@ -18,21 +18,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        axum::Json::<T>::from_request(request, state).await.map(|body| Self(body.0)).map_err(|rejection| match rejection {
-            JsonRejection::MissingJsonContentType(_) => {
-                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is not declared as JSON")
-                    .detail("Send the body with the header Content-Type: application/json.")
-            }
-            JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
-                    .detail("A request of this call has a few hundred bytes; the limit is 16 KiB.")
-            }
-            JsonRejection::JsonSyntaxError(error) => {
-                Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON").detail(error.body_text())
-            }
-            JsonRejection::JsonDataError(error) => Problem::invalid_request().detail(error.body_text()),
-            other => Problem::invalid_request().detail(other.body_text()),
-        })
+        axum::Json::<T>::from_request(request, state).await.map(|body| Self(body.0)).map_err(
+            |rejection| match rejection {
+                JsonRejection::MissingJsonContentType(_) => Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    "The body is not declared as JSON",
+                )
+                .detail("Send the body with the header Content-Type: application/json."),
+                JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
+                        .detail("A request of this call has a few hundred bytes; the limit is 16 KiB.")
+                }
+                JsonRejection::JsonSyntaxError(error) => {
+                    Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON")
+                        .detail(error.body_text())
+                }
+                JsonRejection::JsonDataError(error) => Problem::invalid_request().detail(error.body_text()),
+                other => Problem::invalid_request().detail(other.body_text()),
+            },
+        )
     }
 }
 
@@ -45,7 +50,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        read.map(|query| Self(query.0)).map_err(|rejection: QueryRejection| Problem::invalid_request().detail(rejection.body_text()))
+        read.map(|query| Self(query.0))
+            .map_err(|rejection: QueryRejection| Problem::invalid_request().detail(rejection.body_text()))
     }
 }
 

@@ -56,7 +56,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         clock,
         store: store.clone(),
     };
-    let listener = TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
+    let listener =
+        TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
     println!("listening on http://{}", listener.local_addr()?);
     tokio::spawn(prepare(store, stopping.clone()));
     stop_on_signal(stopping.clone())?;

@@ -78,7 +78,11 @@ impl Metrics {
 
     /// Counts an accepted task.
     pub fn submitted(&self, created: bool) {
-        if created { self.tasks_created.inc() } else { self.tasks_repeated.inc() };
+        if created {
+            self.tasks_created.inc()
+        } else {
+            self.tasks_repeated.inc()
+        };
     }
 }
 

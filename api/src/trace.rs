@@ -25,7 +25,8 @@ impl<S: Sync> FromRequestParts<S> for Trace {
 pub async fn follow(mut request: Request, next: Next) -> Response {
     let given = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     let trace = given.and_then(TraceId::from_traceparent).unwrap_or_else(TraceId::random);
-    let span = tracing::info_span!("request", trace_id = %trace, method = %request.method(), path = request.uri().path());
+    let span =
+        tracing::info_span!("request", trace_id = %trace, method = %request.method(), path = request.uri().path());
     let told = HeaderValue::from_str(trace.as_str());
     request.extensions_mut().insert(Trace(trace));
     let mut response = next.run(request).instrument(span).await;

@@ -138,7 +138,9 @@ pub async fn fetch(
 /// The job that was asked for; or every field that is wrong.
 fn read(request: &FetchRequest, now: i64) -> Result<FetchHistory, Problem> {
     let mut wrong = Problem::invalid_request();
-    let mut refuse = |field: &str, message: String| wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
+    let mut refuse = |field: &str, message: String| {
+        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message)
+    };
     let symbol = request.symbol.parse::<Symbol>().map_err(|error| refuse("symbol", error.to_string())).ok();
     let interval = request.interval.parse::<Interval>().map_err(|error| refuse("interval", error.to_string())).ok();
     let start = match &request.start {

@@ -157,7 +157,8 @@ mod tests {
 
     async fn check(name: &str, seen: Option<u64>, given: &[(u64, TaskState)], expected: &[u64]) {
         // Never ends by itself: the end state must end it.
-        let given = stream::iter(given.iter().map(|&(n, state)| snapshot(n, state)).collect::<Vec<_>>()).chain(stream::pending());
+        let given = stream::iter(given.iter().map(|&(n, state)| snapshot(n, state)).collect::<Vec<_>>())
+            .chain(stream::pending());
         let sent = newer_ones(given, seen).map(|snapshot| snapshot.sequence).collect::<Vec<_>>();
         let sent = tokio::time::timeout(Duration::from_secs(5), sent).await.expect(name);
         assert_eq!(sent, expected, "{name}");
@@ -167,7 +168,13 @@ mod tests {
     async fn streams() {
         use TaskState::{Running, Succeeded};
         check("all", None, &[(1, Running), (2, Running), (3, Succeeded)], &[1, 2, 3]).await;
-        check("each once, none older", None, &[(1, Running), (1, Running), (3, Running), (2, Running), (9, Succeeded)], &[1, 3, 9]).await;
+        check(
+            "each once, none older",
+            None,
+            &[(1, Running), (1, Running), (3, Running), (2, Running), (9, Succeeded)],
+            &[1, 3, 9],
+        )
+        .await;
         check("resumed", Some(2), &[(1, Running), (2, Running), (3, Running), (9, Succeeded)], &[3, 9]).await;
         check("resumed after the end", Some(9), &[(9, Succeeded)], &[9]).await;
         check("nothing after the end", None, &[(9, Succeeded), (10, Running)], &[9]).await;

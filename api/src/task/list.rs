@@ -72,9 +72,10 @@ fn read(query: ListQuery, owner: &str) -> Result<TaskQuery, Problem> {
     let symbol = parsed("symbol", query.symbol.as_deref(), &mut wrong);
     let interval = parsed("interval", query.interval.as_deref(), &mut wrong);
     let before = parsed("cursor", query.cursor.as_deref(), &mut wrong);
-    let limit = query.limit.as_deref().map_or(Some(USUAL_LIMIT), |text| {
-        text.parse().ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit))
-    });
+    let limit = query
+        .limit
+        .as_deref()
+        .map_or(Some(USUAL_LIMIT), |text| text.parse().ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit)));
     if limit.is_none() {
         wrong = wrong.field("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
     }
@@ -109,8 +110,23 @@ mod tests {
     fn queries() {
         let of = |text: &str| Some(text.to_owned());
         check(ListQuery::default(), &[]);
-        check(ListQuery { state: of("running"), symbol: of("btcusdt"), interval: of("1M"), limit: of("200"), ..ListQuery::default() }, &[]);
-        check(ListQuery { state: of("done"), cursor: of("x"), limit: of("0"), ..ListQuery::default() }, &["state", "cursor", "limit"]);
-        check(ListQuery { symbol: of("$where"), interval: of("2m"), limit: of("-1"), ..ListQuery::default() }, &["symbol", "interval", "limit"]);
+        check(
+            ListQuery {
+                state: of("running"),
+                symbol: of("btcusdt"),
+                interval: of("1M"),
+                limit: of("200"),
+                ..ListQuery::default()
+            },
+            &[],
+        );
+        check(
+            ListQuery { state: of("done"), cursor: of("x"), limit: of("0"), ..ListQuery::default() },
+            &["state", "cursor", "limit"],
+        );
+        check(
+            ListQuery { symbol: of("$where"), interval: of("2m"), limit: of("-1"), ..ListQuery::default() },
+            &["symbol", "interval", "limit"],
+        );
     }
 }

@@ -122,6 +122,23 @@ impl Candles {
         Ok(cursor.map_err(StoreError::mongo_in("reading candles")).and_then(|raw| std::future::ready(decode(&raw))))
     }
 
+    /// Open time of the stored candle that `count` others of `range` lie before.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn open_after(&self, series: &Series, range: TimeRange, count: u64) -> Result<Option<i64>, StoreError> {
+        let reading = "looking for the next page of candles";
+        let bound = |ms: i64| keys::candle_id(series.symbol.as_str(), ms.clamp(0, 9_999_999_999_999));
+        let filter = doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } };
+        let collection = self.collection(series);
+        let found = collection.find_one(filter).sort(doc! { "_id": 1 }).skip(count).projection(doc! { "t": 1 });
+        let found = found.await.map_err(StoreError::mongo(reading))?;
+        found
+            .map(|raw| raw.get_datetime("t").map(|at| at.timestamp_millis()))
+            .transpose()
+            .map_err(|error| StoreError::corrupt("a stored candle", error))
+    }
+
     /// Open time of the newest stored candle within `range`.
     ///
     /// # Errors

@@ -1,0 +1,28 @@
+//! Who calls: Supabase access tokens, checked here and by Supabase, remembered for a bounded time.
+//!
+//! Rules (Supabase Auth's wire contract and our own decisions):
+//! 1. A token is remembered under its SHA-256, for at most `TOKEN_CACHE_TTL_SECONDS` and never past its `exp`; a refusal
+//!    for at most 30 s; a failure of Supabase not at all.
+//! 2. One token is asked for once at a time, however many requests carry it.
+//! 3. The signature is checked here by the key that the header names, with that key's own algorithm: ES256, RS256 or
+//!    EdDSA, never `none`, never a shared secret against a public key. That spares Supabase forged tokens.
+//! 4. Then `GET /auth/v1/user` decides: it alone sees sign-out, deletion and bans, and its `app_metadata` is fresh.
+//! 5. A Supabase that is away prolongs nothing: what has left the cache is answered 503 until it is back.
+//! 6. Redis is the second level, shared by replicas. Without it the first level and Supabase serve alone.
+
+mod authenticator;
+mod caller;
+mod config;
+mod error;
+mod jwks;
+mod metrics;
+mod remembered;
+mod tier;
+mod token;
+mod upstream;
+
+pub use authenticator::Authenticator;
+pub use caller::Caller;
+pub use config::{AuthConfig, TierSource, VARIABLES};
+pub use error::AuthError;
+pub use metrics::AuthMetrics;

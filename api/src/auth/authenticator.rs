@@ -1,0 +1,197 @@
+//! From a header to a caller.
+
+use super::caller::Caller;
+use super::config::{AuthConfig, TierSource};
+use super::error::AuthError;
+use super::jwks::KeySet;
+use super::metrics::AuthMetrics;
+use super::remembered::{REFUSAL, Verdict};
+use super::upstream::Upstream;
+use super::{tier, token};
+use candlemill_shared::Clock;
+use candlemill_shared::tier::Tier;
+use candlemill_store::TokenCache;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use moka::Expiry;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Tokens that the process remembers at most.
+const MOST_TOKENS: u64 = 100_000;
+/// Longest wait for Supabase.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type TokenHash = [u8; 32];
+
+/// Knows callers by their tokens.
+pub struct Authenticator {
+    remembered: Cache<TokenHash, Arc<Verdict>>,
+    shared: TokenCache,
+    keys: KeySet,
+    upstream: Upstream,
+    legacy_key: Option<DecodingKey>,
+    config: AuthConfig,
+    issuer: String,
+    clock: Arc<dyn Clock>,
+    metrics: AuthMetrics,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Every verdict has its own time.
+struct UntilItsTime(Arc<dyn Clock>);
+
+impl Expiry<TokenHash, Arc<Verdict>> for UntilItsTime {
+    fn expire_after_create(&self, _: &TokenHash, verdict: &Arc<Verdict>, _: Instant) -> Option<Duration> {
+        Some(verdict.left(self.0.now_ms()))
+    }
+}
+
+impl Authenticator {
+    /// Prepares the calls to Supabase.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(
+        config: AuthConfig,
+        shared: TokenCache,
+        clock: Arc<dyn Clock>,
+        metrics: AuthMetrics,
+    ) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()?;
+        let issuer = config.issuer();
+        let expiry = UntilItsTime(Arc::clone(&clock));
+        Ok(Self {
+            remembered: Cache::builder().max_capacity(MOST_TOKENS).expire_after(expiry).build(),
+            keys: KeySet::new(http.clone(), &issuer, Arc::clone(&clock), metrics.clone()),
+            upstream: Upstream::new(http, config.clone()),
+            legacy_key: config.jwt_secret.as_deref().map(|secret| DecodingKey::from_secret(secret.as_bytes())),
+            shared,
+            config,
+            issuer,
+            clock,
+            metrics,
+        })
+    }
+
+    /// The caller of a request with this `Authorization` header.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn caller(&self, authorization: Option<&str>) -> Result<Caller, AuthError> {
+        let token = token::bearer(authorization)?;
+        // Rule 1: the token itself is never a key.
+        let hash: TokenHash = Sha256::digest(token).into();
+        let verdict = match self.remembered.get(&hash).await {
+            Some(verdict) => {
+                self.metrics.process_hits.inc();
+                verdict
+            }
+            // Rule 2.
+            None => {
+                self.remembered.try_get_with(hash, self.learn(token, hash)).await.map_err(|error| (*error).clone())?
+            }
+        };
+        let caller = verdict.outcome.clone()?;
+        // A verdict may be in the cache for a moment longer than its token lives.
+        if caller.expires_at_ms <= self.clock.now_ms() { Err(AuthError::Expired) } else { Ok(caller) }
+    }
+
+    /// A verdict from Redis or from Supabase. Failures are errors, and are not remembered.
+    async fn learn(&self, token: &str, hash: TokenHash) -> Result<Arc<Verdict>, AuthError> {
+        let key = hex::encode(hash);
+        match self.shared.get(&key).await {
+            Ok(Some(stored)) => {
+                if let Some(verdict) = Verdict::from_stored(&stored, self.clock.now_ms()) {
+                    self.metrics.redis_hits.inc();
+                    return Ok(Arc::new(verdict));
+                }
+            }
+            Ok(None) => {}
+            // Rule 6.
+            Err(error) => {
+                self.metrics.redis_bypasses.inc();
+                tracing::debug!(%error, "a token is checked without Redis");
+            }
+        }
+        self.metrics.misses.inc();
+        let outcome = self.validate(token).await;
+        let now = self.clock.now_ms();
+        let longest = |ttl: Duration| now.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let until_ms = match &outcome {
+            Ok(caller) => caller.expires_at_ms.min(longest(self.config.cache_ttl)),
+            Err(error) if error.is_verdict() => {
+                self.metrics.refused.inc();
+                longest(REFUSAL.min(self.config.cache_ttl))
+            }
+            Err(error) => return Err(error.clone()),
+        };
+        let verdict = Verdict { outcome, until_ms };
+        if let Err(error) = self.shared.put(&key, &verdict.to_stored(), verdict.left(now)).await {
+            self.metrics.redis_bypasses.inc();
+            tracing::debug!(%error, "a verdict is not shared");
+        }
+        Ok(Arc::new(verdict))
+    }
+
+    async fn validate(&self, token: &str) -> Result<Caller, AuthError> {
+        let (header, claims) = token::read(token)?;
+        claims.check(&self.issuer, self.clock.now_ms())?;
+        // Rule 3.
+        match header.alg {
+            Algorithm::ES256 | Algorithm::RS256 | Algorithm::EdDSA => {
+                let kid = header.kid.ok_or_else(|| AuthError::invalid("it names no signing key"))?;
+                if let Some(key) = self.keys.find(&kid, header.alg).await.key()? {
+                    token::verify(token, &key, header.alg)?;
+                }
+            }
+            // A shared secret that we do not have is Supabase's to check.
+            Algorithm::HS256 => {
+                if let Some(key) = &self.legacy_key {
+                    token::verify(token, key, Algorithm::HS256)?;
+                }
+            }
+            _ => return Err(AuthError::invalid("its algorithm is not accepted")),
+        }
+        // Rule 4.
+        self.metrics.user_calls.inc();
+        let user = self.upstream.user(token).await.inspect_err(|error| {
+            if !error.is_verdict() {
+                self.metrics.user_failures.inc();
+            }
+        })?;
+        if claims.sub.as_deref() != Some(user.id.as_str()) {
+            return Err(AuthError::invalid("it belongs to another user than it says"));
+        }
+        let is_anonymous = user.is_anonymous.or(claims.is_anonymous).unwrap_or(false);
+        let tier = if is_anonymous {
+            Tier::Free
+        } else {
+            match self.config.tier_source {
+                TierSource::AppMetadata => tier::read(user.app_metadata.as_ref().and_then(|data| data.get("tier"))),
+                TierSource::Claim => {
+                    let in_metadata = claims.app_metadata.as_ref().and_then(|data| data.get("tier"));
+                    tier::read(in_metadata.or(claims.tier.as_ref()))
+                }
+                TierSource::Table => tier::read(self.upstream.subscription(&user.id).await?.as_ref()),
+            }
+        };
+        Ok(Caller {
+            expires_at_ms: claims.expires_at_ms(),
+            role: user.role.or(claims.role).unwrap_or_else(|| "authenticated".to_owned()).into(),
+            user_id: user.id.into(),
+            tier,
+            is_anonymous,
+        })
+    }
+}

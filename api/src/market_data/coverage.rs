@@ -1,0 +1,168 @@
+//! `GET /api/market-data/coverage`: which ranges of a series are complete, and why buckets inside them are absent.
+
+use crate::caller::Admitted;
+use crate::error::{Problem, ProblemDocument};
+use crate::input::{Query, Time};
+use crate::state::AppState;
+use axum::Json;
+use axum::extract::State;
+use candlemill_shared::coverage::Gap;
+use candlemill_shared::range::rfc3339;
+use candlemill_shared::{Exchange, Interval, Symbol, TimeRange};
+use candlemill_store::Series;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+const USUAL_LIMIT: u32 = 1_000;
+const LARGEST_LIMIT: u32 = 10_000;
+const END_OF_TIME: i64 = 9_999_999_999_999;
+/// Restated candles that one answer lists.
+const CORRECTIONS: u32 = 100;
+
+/// Of what.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct CoverageQuery {
+    /// The exchange's symbol.
+    #[param(required, example = "BTCUSDT")]
+    symbol: Option<String>,
+    /// Length of the candles.
+    #[param(required, example = "1h")]
+    interval: Option<String>,
+    /// RFC 3339 or UTC milliseconds; absent: from the beginning.
+    start: Option<String>,
+    /// Exclusive; absent: to the end.
+    end: Option<String>,
+    /// `next_cursor` of the answer before.
+    cursor: Option<String>,
+    /// Gaps of this answer, 1 to 10000; 1000 when absent.
+    limit: Option<String>,
+}
+
+/// What is known to be complete, and what is known to be absent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CoverageReport {
+    /// The exchange.
+    #[schema(example = "binance")]
+    exchange: &'static str,
+    /// The symbol.
+    symbol: String,
+    /// Length of the candles.
+    interval: &'static str,
+    /// Complete ranges, ascending: every bucket holds a stored candle or stands in a gap.
+    verified: Vec<RangeView>,
+    /// Absent buckets, ascending. Those `unpublished` or `fetch_failed` lie outside of the verified ranges.
+    gaps: Vec<GapView>,
+    /// For the next gaps; null at the end.
+    next_cursor: Option<String>,
+    /// Stored candles of which the exchange later gave other figures: `stored` and `now`; at most 100.
+    corrections: Vec<Value>,
+}
+
+/// A range of open times.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RangeView {
+    /// First open time, RFC 3339.
+    start: String,
+    /// First open time after, RFC 3339.
+    end: String,
+    /// Buckets inside.
+    buckets: u64,
+}
+
+/// Neighbouring absent buckets.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GapView {
+    /// First open time, RFC 3339.
+    start: String,
+    /// First open time after, RFC 3339.
+    end: String,
+    /// Absent buckets.
+    buckets: u64,
+    /// outage, before_listing, halted, unpublished or fetch_failed.
+    #[schema(value_type = String, example = "outage")]
+    reason: candlemill_shared::coverage::GapReason,
+}
+
+/// What is known of a series.
+#[utoipa::path(
+    get, path = "/api/market-data/coverage", tag = "market data", params(CoverageQuery),
+    responses(
+        (status = 200, body = CoverageReport),
+        (status = 400, description = "`invalid_request`: every parameter that is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn coverage(
+    _: Admitted,
+    State(state): State<AppState>,
+    Query(query): Query<CoverageQuery>,
+) -> Result<Json<CoverageReport>, Problem> {
+    let (series, within, after, limit) = read(&query)?;
+    let ledger = state.store.coverage();
+    let verified = ledger.verified(&series, within).await?;
+    let gaps = ledger.gaps(&series, within, after, limit).await?;
+    // Neighbours were joined, so fewer than the limit may still be a full page: the last start tells where to go on.
+    let next_cursor = match gaps.last() {
+        Some(last) => {
+            let left = ledger.count_gaps(&series, TimeRange::new(last.range.end, within.end)).await?;
+            (left > 0).then(|| (last.range.end - 1).to_string())
+        }
+        None => None,
+    };
+    let corrections = ledger.corrections(&series, within, CORRECTIONS).await?;
+    let view = |range: &TimeRange| RangeView {
+        start: rfc3339(range.start),
+        end: rfc3339(range.end),
+        buckets: series.interval.count(*range),
+    };
+    Ok(Json(CoverageReport {
+        exchange: series.exchange.as_str(),
+        symbol: series.symbol.to_string(),
+        interval: series.interval.as_str(),
+        verified: verified.iter().map(view).collect(),
+        gaps: gaps.into_iter().map(gap_view).collect(),
+        next_cursor,
+        corrections: corrections.iter().map(|correction| serde_json::json!(correction)).collect(),
+    }))
+}
+
+fn gap_view(gap: Gap) -> GapView {
+    GapView { start: rfc3339(gap.range.start), end: rfc3339(gap.range.end), buckets: gap.buckets, reason: gap.reason }
+}
+
+fn read(query: &CoverageQuery) -> Result<(Series, TimeRange, Option<i64>, u32), Problem> {
+    let mut wrong = Problem::invalid_request();
+    let mut refuse = |field: &str, message: String| {
+        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
+    };
+    let symbol =
+        query.symbol.as_deref().unwrap_or_default().parse::<Symbol>().map_err(|e| refuse("symbol", e.to_string()));
+    let interval = query
+        .interval
+        .as_deref()
+        .unwrap_or_default()
+        .parse::<Interval>()
+        .map_err(|e| refuse("interval", e.to_string()));
+    let mut time = |field: &str, text: &Option<String>| {
+        text.as_deref().and_then(|text| Time::parse(text).map_err(|error| refuse(field, error)).ok()).map(Time::ms)
+    };
+    let (start, end, after) = (time("start", &query.start), time("end", &query.end), time("cursor", &query.cursor));
+    let limit = query.limit.as_deref().map_or(Some(USUAL_LIMIT), |text| text.parse().ok());
+    let limit = limit.filter(|limit| (1..=LARGEST_LIMIT).contains(limit));
+    if limit.is_none() {
+        refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
+    }
+    let within = TimeRange::new(start.unwrap_or(0), end.unwrap_or(END_OF_TIME));
+    if within.is_empty() {
+        refuse("start", "must lie before end".to_owned());
+    }
+    match (symbol, interval, limit) {
+        (Ok(symbol), Ok(interval), Some(limit)) if !wrong.has_fields() => {
+            Ok((Series::new(Exchange::Binance, symbol, interval), within, after, limit))
+        }
+        _ => Err(wrong.detail("See errors for each parameter.")),
+    }
+}

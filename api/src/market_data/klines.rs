@@ -1,0 +1,248 @@
+//! `GET /api/market-data/klines`: stored candles, streamed.
+
+mod arrow;
+mod format;
+mod text;
+
+use crate::caller::Admitted;
+use crate::error::{Problem, ProblemDocument};
+use crate::input::{Query, Time};
+use crate::state::AppState;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use candlemill_shared::{Candle, Exchange, Interval, Symbol, TimeRange};
+use candlemill_store::{Series, StoreError};
+use format::Format;
+use futures::{Stream, StreamExt, TryStreamExt};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+const USUAL_LIMIT: u64 = 1_000;
+const LARGEST_LIMIT: u64 = 100_000;
+/// Candles that are written at once.
+const CHUNK: usize = 1_000;
+/// The last time that ids of candles hold.
+const END_OF_TIME: i64 = 9_999_999_999_999;
+
+/// Which candles.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct KlinesQuery {
+    /// The exchange's symbol.
+    #[param(required, example = "BTCUSDT")]
+    symbol: Option<String>,
+    /// Length of the candles.
+    #[param(required, example = "1m")]
+    interval: Option<String>,
+    /// First open time: RFC 3339 or UTC milliseconds. Absent: the newest `limit` candles before `end`.
+    start: Option<String>,
+    /// First open time that is no longer wanted. Absent: all there is.
+    end: Option<String>,
+    /// Candles of this answer, 1 to 100000. Absent: 1000 as JSON, all of the range as CSV and Arrow.
+    limit: Option<String>,
+    /// `X-Next-Cursor` of the answer before; takes the place of `start`.
+    cursor: Option<String>,
+    /// `json` (arrays in the exchange's order, default), `objects`, `csv` or `arrow` (IPC stream).
+    format: Option<String>,
+}
+
+/// What was asked for, checked.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    series: Series,
+    start: Option<i64>,
+    end: i64,
+    limit: Option<u64>,
+    format: Format,
+}
+
+/// Stored candles, ascending by open time. Decimals are texts, to the digit as the exchange printed them.
+///
+/// An answer that is cut off was not all: a store that fails in mid-stream breaks the connection.
+#[utoipa::path(
+    get, path = "/api/market-data/klines", tag = "market data", params(KlinesQuery),
+    responses(
+        (status = 200, description = "Candles; `X-Next-Cursor` and `Link: rel=\"next\"` when there are more", body = Vec<serde_json::Value>),
+        (status = 400, description = "`invalid_request`: every parameter that is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "`store_unavailable`", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn klines(
+    _: Admitted,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Query(query): Query<KlinesQuery>,
+) -> Result<Response, Problem> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let asked = read(&query, accept)?;
+    let candles = state.store.candles();
+    let range = match asked.start {
+        Some(start) => TimeRange::new(start, asked.end),
+        None => newest(&state, &asked).await?,
+    };
+    let next = match asked.limit {
+        Some(limit) => candles.open_after(&asked.series, range, limit).await?,
+        None => None,
+    };
+    let stream = candles.scan(&asked.series, range, asked.limit).await?;
+    let mut response = Response::new(Body::from_stream(written(stream, asked.format)));
+    let kind = HeaderValue::from_static(asked.format.content_type());
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if let Some(next) = next {
+        tell_next(&query, next, response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// The range that holds the newest candles before the end: at least `limit` buckets of it, gaps not counted.
+async fn newest(state: &AppState, asked: &Asked) -> Result<TimeRange, Problem> {
+    let limit = i64::try_from(asked.limit.unwrap_or(USUAL_LIMIT)).unwrap_or(i64::MAX);
+    let all = TimeRange::new(0, asked.end);
+    let last = state.store.candles().newest(&asked.series, all).await?;
+    Ok(last.map_or(TimeRange::new(0, 0), |last| {
+        let interval = asked.series.interval;
+        let first = interval.advance(interval.bucket_start(last), 1 - limit);
+        TimeRange::new(first.max(0), asked.end)
+    }))
+}
+
+fn written(
+    candles: impl Stream<Item = Result<Candle, StoreError>> + Send + 'static,
+    format: Format,
+) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
+    enum Step {
+        Rows(Vec<Candle>),
+        End,
+    }
+    let chunks = candles.try_ready_chunks(CHUNK).map_err(|failed| failed.1).map_ok(Step::Rows);
+    let mut writer = format.writer();
+    chunks.chain(futures::stream::iter([Ok(Step::End)])).map(move |step| {
+        let mut out = BytesMut::new();
+        match step? {
+            Step::Rows(candles) => writer.rows(&candles, &mut out)?,
+            Step::End => writer.end(&mut out)?,
+        }
+        Ok(out.freeze())
+    })
+}
+
+fn read(query: &KlinesQuery, accept: Option<&str>) -> Result<Asked, Problem> {
+    let mut wrong = Problem::invalid_request();
+    let mut refuse = |field: &str, message: String| {
+        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
+    };
+    let symbol =
+        query.symbol.as_deref().unwrap_or_default().parse::<Symbol>().map_err(|e| refuse("symbol", e.to_string()));
+    let interval = query
+        .interval
+        .as_deref()
+        .unwrap_or_default()
+        .parse::<Interval>()
+        .map_err(|e| refuse("interval", e.to_string()));
+    let mut time = |field: &str, text: &Option<String>| {
+        text.as_deref().and_then(|text| Time::parse(text).map_err(|error| refuse(field, error)).ok()).map(Time::ms)
+    };
+    let (start, end, cursor) = (time("start", &query.start), time("end", &query.end), time("cursor", &query.cursor));
+    let format = match query.format.as_deref() {
+        Some(name) => Format::named(name),
+        None => Some(Format::accepted(accept)),
+    };
+    if format.is_none() {
+        refuse("format", "must be json, objects, csv or arrow".to_owned());
+    }
+    let limit = query.limit.as_deref().map(|text| text.parse().ok().filter(|n| (1..=LARGEST_LIMIT).contains(n)));
+    if limit == Some(None) {
+        refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
+    }
+    let start = cursor.or(start);
+    if let (Some(start), Some(end)) = (start, end)
+        && start >= end
+    {
+        refuse("start", "must lie before end".to_owned());
+    }
+    match (symbol, interval, format) {
+        (Ok(symbol), Ok(interval), Some(format)) if !wrong.has_fields() => Ok(Asked {
+            series: Series::new(Exchange::Binance, symbol, interval),
+            start,
+            end: end.unwrap_or(END_OF_TIME),
+            limit: limit.flatten().or_else(|| format.is_paged().then_some(USUAL_LIMIT)),
+            format,
+        }),
+        _ => Err(wrong.detail("See errors for each parameter.")),
+    }
+}
+
+fn tell_next(query: &KlinesQuery, next: i64, headers: &mut HeaderMap) {
+    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+    let given = [
+        ("symbol", &query.symbol),
+        ("interval", &query.interval),
+        ("end", &query.end),
+        ("limit", &query.limit),
+        ("format", &query.format),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            pairs.append_pair(name, value);
+        }
+    }
+    let link =
+        format!("</api/market-data/klines?{}>; rel=\"next\"", pairs.append_pair("cursor", &next.to_string()).finish());
+    headers.insert(HeaderName::from_static("x-next-cursor"), HeaderValue::from(next));
+    if let Ok(link) = HeaderValue::from_str(&link) {
+        headers.insert(header::LINK, link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> KlinesQuery {
+        let map: serde_json::Map<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
+        serde_json::from_value(map.into()).unwrap()
+    }
+
+    type Expected<'a> = Result<(Option<i64>, i64, Option<u64>, Format), &'a [&'a str]>;
+
+    fn check(pairs: &[(&str, &str)], expected: Expected<'_>) {
+        match (read(&of(pairs), None), expected) {
+            (Ok(asked), Ok(expected)) => {
+                assert_eq!((asked.start, asked.end, asked.limit, asked.format), expected, "{pairs:?}");
+            }
+            (Err(problem), Err(fields)) => {
+                let shown = format!("{problem:?}");
+                assert_eq!(shown.matches("field: ").count(), fields.len(), "{shown}");
+                assert!(fields.iter().all(|field| shown.contains(&format!("field: \"{field}\""))), "{shown}");
+            }
+            (got, _) => panic!("{pairs:?}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn queries() {
+        let base = [("symbol", "BTCUSDT"), ("interval", "1m")];
+        let with = |more: &[(&'static str, &'static str)]| [&base[..], more].concat();
+        check(&base, Ok((None, END_OF_TIME, Some(1_000), Format::Json)));
+        check(&with(&[("start", "5"), ("end", "9"), ("limit", "7")]), Ok((Some(5), 9, Some(7), Format::Json)));
+        check(&with(&[("format", "csv"), ("start", "5")]), Ok((Some(5), END_OF_TIME, None, Format::Csv)));
+        check(&with(&[("start", "5"), ("cursor", "8")]), Ok((Some(8), END_OF_TIME, Some(1_000), Format::Json)));
+        check(&[], Err(&["symbol", "interval"]));
+        check(&with(&[("start", "9"), ("end", "9")]), Err(&["start"]));
+        check(&with(&[("limit", "0"), ("format", "xml"), ("end", "soon")]), Err(&["limit", "format", "end"]));
+        check(&with(&[("limit", "100001"), ("cursor", "x")]), Err(&["limit", "cursor"]));
+    }
+
+    #[test]
+    fn the_next_page_is_named() {
+        let mut headers = HeaderMap::new();
+        tell_next(&of(&[("symbol", "BTCUSDT"), ("interval", "1m"), ("limit", "2")]), 42, &mut headers);
+        let link = "</api/market-data/klines?symbol=BTCUSDT&interval=1m&limit=2&cursor=42>; rel=\"next\"";
+        assert_eq!((headers["x-next-cursor"].to_str().unwrap(), headers["link"].to_str().unwrap()), ("42", link));
+    }
+}

@@ -1,0 +1,56 @@
+//! Two workers on one weight budget.
+
+use crate::backfill::{START, request, warm};
+use crate::figures::figure;
+use anyhow::{Context as _, Result, ensure};
+use candlemill_devkit::Stack;
+use std::time::Duration;
+
+const PAGE: i64 = 1_000;
+const MINUTE: i64 = 60_000;
+const CALL_WEIGHT: i64 = 2;
+/// Tasks that share the work: more than one, so that both workers have some.
+const TASKS: i64 = 4;
+
+pub(crate) async fn measure(minutes: u64, limit: u32) -> Result<()> {
+    let minutes = i64::try_from(minutes)?;
+    // More work than the minutes allow, so that some is always waiting.
+    let pages = (minutes + 2) * i64::from(limit) / CALL_WEIGHT;
+    let each = pages / TASKS * PAGE;
+    let stack = Stack::builder()
+        .workers(2)
+        .simulator_env("SIMULATOR_WEIGHT_LIMIT", &limit.to_string())
+        .simulator_env("SIMULATOR_LATENCY_MS", "20")
+        .start()
+        .await?;
+    warm(&stack, each * TASKS).await?;
+    let client = stack.client("enterprise").await?;
+    for task in 0..TASKS {
+        client.fetch(&request(START + task * each * MINUTE, each)?, None).await?;
+    }
+    // From the first whole minute on.
+    let state = stack.simulator.get("/_simulator/state").await?;
+    let now = state["exchange_now_ms"].as_i64().context("the exchange's time")?;
+    let first = now / MINUTE + 1;
+    let until = u64::try_from((first + minutes) * MINUTE - now)?;
+    tokio::time::sleep(Duration::from_millis(until + 500)).await;
+    let state = stack.simulator.get("/_simulator/state").await?;
+    let (mut used, mut refused) = (0, 0);
+    for minute in state["weights"].as_array().context("weights by minute")? {
+        let number = minute["start_ms"].as_i64().context("a minute")? / MINUTE;
+        if (first..first + minutes).contains(&number) {
+            let weight = minute["used"].as_i64().context("a weight")?;
+            refused += minute["refused"].as_i64().context("refused calls")?;
+            figure(&format!("weight of minute {}", number - first + 1), weight);
+            used += weight;
+        }
+    }
+    let share = f64::from(u32::try_from(used)?) / (f64::from(limit) * f64::from(u32::try_from(minutes)?));
+    figure("share of the allowed weight", format!("{:.1} %", share * 100.0));
+    figure("answers 429", refused);
+    ensure!(refused == 0, "the exchange refused {refused} calls");
+    for worker in &stack.workers {
+        figure("worker, peak resident memory", crate::figures::mebibytes(worker.peak_memory()?));
+    }
+    Ok(())
+}

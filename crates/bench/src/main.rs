@@ -1,0 +1,85 @@
+//! Measures whole flows against real servers on this machine and prints figures for the README.
+//!
+//! Every command starts what it needs on free ports with throw-away folders, and is bounded in time and count.
+
+mod backfill;
+mod budget;
+mod figures;
+mod http;
+mod jobs;
+mod kill;
+mod load;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Debug, Parser)]
+#[command(about)]
+struct Arguments {
+    #[command(subcommand)]
+    flow: Flow,
+}
+
+#[derive(Debug, Subcommand)]
+enum Flow {
+    /// A year of minutes from POST to `succeeded`, its repeat, and the bare driver with the same documents.
+    Backfill {
+        /// Delay of every answer of the exchange, ms.
+        #[arg(long, default_value_t = 100)]
+        latency: u64,
+        /// Number of one-minute candles.
+        #[arg(long, default_value_t = 525_600)]
+        candles: u64,
+    },
+    /// Authorised POSTs and progress reads: latency at a fixed rate, and the most per second.
+    Load {
+        /// Seconds of each measurement, 1 to 120.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=120))]
+        seconds: u64,
+        /// Connections of the driver.
+        #[arg(long, default_value_t = 32)]
+        connections: usize,
+    },
+    /// One-page tasks from POST to `succeeded`.
+    Jobs {
+        /// Number of tasks.
+        #[arg(long, default_value_t = 5_000)]
+        tasks: u64,
+        /// Candles of each.
+        #[arg(long, default_value_t = 10)]
+        candles: u64,
+    },
+    /// Two workers on one budget: which share of the allowed weight they use, and whether the exchange ever says 429.
+    Budget {
+        /// Whole minutes to measure, 1 to 10.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10))]
+        minutes: u64,
+        /// Weight per minute that the exchange allows.
+        #[arg(long, default_value_t = 6_000)]
+        limit: u32,
+    },
+    /// kill -9 of the worker at random moments of a backfill; the collection must equal the source every time.
+    Kill {
+        /// Number of kills.
+        #[arg(long, default_value_t = 100)]
+        kills: u32,
+        /// Seed of the moments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    figures::machine();
+    match Arguments::parse().flow {
+        Flow::Backfill { latency, candles } => backfill::measure(latency, candles).await,
+        Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
+        Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
+        Flow::Budget { minutes, limit } => budget::measure(minutes, limit).await,
+        Flow::Kill { kills, seed } => kill::measure(kills, seed).await,
+    }
+}

@@ -1,0 +1,60 @@
+//! `candlemill fetch BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --follow`
+
+use super::say;
+use anyhow::Result;
+use candlemill_cli::wire::{FetchRequest, Moment};
+use candlemill_cli::{Api, Bar, report};
+use candlemill_shared::task::TaskState;
+use candlemill_shared::{Interval, Symbol};
+use clap::Args;
+use std::process::ExitCode;
+
+/// Submits a backfill of candles.
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// Symbol, as in BTCUSDT.
+    symbol: Symbol,
+    /// Length of the candles: 1m, 1h, 1d, 1M, …
+    interval: Interval,
+    /// First open time: a date, RFC 3339, milliseconds, or "listing".
+    #[arg(long)]
+    start: String,
+    /// First open time that is no longer wanted; now when left out.
+    #[arg(long)]
+    end: Option<String>,
+    /// Makes a repeated submission the same task.
+    #[arg(long)]
+    idempotency_key: Option<String>,
+    /// Follows the task with a progress bar until its end.
+    #[arg(long, short)]
+    follow: bool,
+}
+
+impl Fetch {
+    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
+        let label = format!("{} {}", self.symbol, self.interval);
+        let request = FetchRequest {
+            symbol: self.symbol,
+            interval: self.interval,
+            start: Moment::from(self.start.as_str()),
+            end: self.end.as_deref().map(Moment::from),
+        };
+        let accepted = api.fetch(&request, self.idempotency_key.as_deref()).await?;
+        say(&accepted.task_id)?;
+        if self.follow { follow(api, &accepted.task_id, &label).await } else { Ok(ExitCode::SUCCESS) }
+    }
+}
+
+/// Follows a task to its end and prints its result.
+pub(super) async fn follow(api: &Api, task: &str, label: &str) -> Result<ExitCode> {
+    let mut bar = Bar::new(label);
+    api.follow(task, |progress| bar.show(progress)).await?;
+    let record = api.task(task).await?;
+    if let Some(result) = &record.result {
+        say(&report::result_lines(result))?;
+    }
+    if let Some(error) = &record.error {
+        say(&format!("{}: {} (code {})", record.state, error.message, error.code))?;
+    }
+    Ok(if record.state == TaskState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

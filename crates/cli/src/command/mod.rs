@@ -1,0 +1,70 @@
+//! The commands; one file each.
+
+mod cancel;
+mod coverage;
+mod fetch;
+mod klines;
+mod progress;
+mod task;
+mod tasks;
+
+use anyhow::{Context as _, Result};
+use candlemill_cli::Api;
+use clap::Subcommand;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Submits a backfill of candles.
+    Fetch(fetch::Fetch),
+    /// Shows how far a task is.
+    Progress(progress::Progress),
+    /// Shows the record and result of a task.
+    Task(task::Task),
+    /// Cancels a task.
+    Cancel(cancel::Cancel),
+    /// Lists your tasks, newest first.
+    Tasks(tasks::Tasks),
+    /// Writes stored candles.
+    Klines(klines::Klines),
+    /// Shows what is verified and what is absent, and why.
+    Coverage(coverage::Coverage),
+}
+
+impl Command {
+    /// Runs the command; its exit code is a failure also when the task that it followed failed.
+    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
+        match self {
+            Self::Fetch(command) => command.run(api).await,
+            Self::Progress(command) => command.run(api).await,
+            Self::Task(command) => command.run(api).await,
+            Self::Cancel(command) => command.run(api).await,
+            Self::Tasks(command) => command.run(api).await,
+            Self::Klines(command) => command.run(api).await,
+            Self::Coverage(command) => command.run(api).await,
+        }
+    }
+}
+
+/// Writes `text` and a line feed to standard output.
+fn say(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("writing to standard output")
+}
+
+/// Writes JSON to standard output, indented for eyes and in one line for programs.
+fn say_json(value: &serde_json::Value) -> Result<()> {
+    let text = if std::io::stdout().is_terminal() {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    };
+    say(&text.context("writing JSON")?)
+}
+
+/// Writes an error and its causes to standard error.
+pub(crate) fn complain(error: &anyhow::Error) {
+    // Nobody reads standard error where this fails.
+    drop(writeln!(std::io::stderr(), "candlemill: {error:#}"));
+}

@@ -1,0 +1,123 @@
+//! A fetch's result in words.
+
+use candlemill_shared::coverage::GapReason;
+use candlemill_shared::range::rfc3339;
+use candlemill_shared::task::FetchResult;
+
+/// Most gaps that are listed.
+const MOST_GAPS: usize = 8;
+
+/// What `result` says, as lines without a final line feed.
+#[must_use]
+pub fn result_lines(result: &FetchResult) -> String {
+    let mut text = format!(
+        "stored {} new candles, {} known before; {} pages, {} calls, weight {}, {} repeated; {}",
+        count(result.inserted),
+        count(result.duplicate),
+        count(result.pages),
+        count(result.calls),
+        count(result.weight),
+        count(result.retries),
+        seconds(f64_of(result.duration_ms) / 1_000.0),
+    );
+    if let Some(range) = result.range {
+        text.push_str(&format!("\nasked for {} up to {}", rfc3339(range.start), rfc3339(range.end)));
+        if result.ranges.is_empty() {
+            text.push_str("; all of it was verified before, so nothing had to be fetched");
+        }
+    }
+    if result.restated > 0 {
+        text.push_str(&format!("\nthe exchange restated {} stored candles", count(result.restated)));
+    }
+    if result.rejected > 0 {
+        text.push_str(&format!("\nrefused {} rows that failed the checks", count(result.rejected)));
+    }
+    if result.gaps_total == 0 {
+        text.push_str("\nno gaps");
+        return text;
+    }
+    text.push_str(&format!("\n{} gaps:", count(result.gaps_total)));
+    for gap in result.gaps.iter().take(MOST_GAPS) {
+        let (from, to) = (rfc3339(gap.range.start), rfc3339(gap.range.end));
+        text.push_str(&format!("\n  {from} … {to}  {:>4} candles  {}", gap.buckets, reason(gap.reason)));
+    }
+    let unlisted = result.gaps_total.saturating_sub(u64::try_from(result.gaps.len().min(MOST_GAPS)).unwrap_or(0));
+    if unlisted > 0 {
+        text.push_str(&format!("\n  … and {} more", count(unlisted)));
+    }
+    text
+}
+
+const fn reason(reason: GapReason) -> &'static str {
+    match reason {
+        GapReason::Outage => "outage",
+        GapReason::BeforeListing => "before listing",
+        GapReason::Halted => "halted",
+        GapReason::Unpublished => "not yet published",
+        GapReason::FetchFailed => "fetch failed",
+    }
+}
+
+/// `1234567` as `1,234,567`.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Seconds in the unit that fits: `420 ms`, `3.6 s`, `2 min 5 s`, `1 h 4 min`.
+#[must_use]
+pub fn seconds(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "unknown".to_owned();
+    }
+    if seconds < 1.0 {
+        return format!("{:.0} ms", seconds * 1_000.0);
+    }
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    if seconds < 3_600.0 {
+        return format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), (seconds % 60.0).floor());
+    }
+    format!("{:.0} h {:.0} min", (seconds / 3_600.0).floor(), (seconds % 3_600.0 / 60.0).floor())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "durations lie far below 2^52 ms")]
+const fn f64_of(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candlemill_shared::coverage::Gap;
+    use candlemill_shared::{Interval, TimeRange};
+
+    #[test]
+    fn numbers() {
+        let texts = [0, 999, 1_000, 525_600, 1_234_567].map(count);
+        assert_eq!(texts, ["0", "999", "1,000", "525,600", "1,234,567"]);
+        let texts = [0.42, 3.61, 125.0, 3_840.0, f64::NAN].map(seconds);
+        assert_eq!(texts, ["420 ms", "3.6 s", "2 min 5 s", "1 h 4 min", "unknown"]);
+    }
+
+    #[test]
+    fn results_name_their_gaps() {
+        let range = TimeRange::new(0, 3 * 3_600_000);
+        let gap = Gap::new(Interval::Hour1, TimeRange::new(3_600_000, 7_200_000), GapReason::Outage);
+        let result =
+            FetchResult { inserted: 2, range: Some(range), gaps: vec![gap], gaps_total: 3, ..FetchResult::default() };
+        let text = result_lines(&result);
+        assert!(text.contains("1970-01-01T01:00:00Z … 1970-01-01T02:00:00Z     1 candles  outage"), "{text}");
+        assert!(text.ends_with("… and 2 more"), "{text}");
+        assert!(text.contains("nothing had to be fetched"), "{text}");
+    }
+}

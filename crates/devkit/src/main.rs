@@ -1,0 +1,34 @@
+//! `candlemill-dev`: what `./dev` does once its tools are found and the programs are built.
+
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Runs the product on this machine. Use it by `./dev`, which finds and builds what it needs.
+#[derive(Debug, Parser)]
+#[command(name = "candlemill-dev", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts everything, runs a backfill of real candles and keeps serving until Ctrl-C.
+    Run(run::Run),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Run(run) = Arguments::parse().command;
+    match run.execute().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody reads standard error where this fails.
+            drop(writeln!(std::io::stderr(), "\ncandlemill: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

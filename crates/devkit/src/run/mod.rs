@@ -1,0 +1,134 @@
+//! `candlemill-dev run`: the main job from an empty machine to candles on the screen.
+
+mod screen;
+mod story;
+
+use anyhow::{Context as _, Result, bail};
+use candlemill_devkit::{Stack, project_root};
+use candlemill_shared::env::{Env, Variable};
+use clap::Args;
+use screen::Screen;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+
+static REDIS_URL: Variable =
+    Variable { name: "REDIS_URL", default: "", help: "a Redis that runs already, redis:// or rediss://" };
+static MONGODB_URI: Variable =
+    Variable { name: "MONGODB_URI", default: "", help: "a MongoDB that runs already, mongodb:// or mongodb+srv://" };
+
+/// Starts everything, runs a backfill of real candles and keeps serving until Ctrl-C.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Ends after the result: with 0 when all went well.
+    #[arg(long)]
+    once: bool,
+    /// Fetches from the exchange's real market-data host instead of the simulator.
+    #[arg(long)]
+    live: bool,
+}
+
+/// How a run was ended from outside.
+#[derive(Debug)]
+enum End {
+    /// Ctrl-C or SIGTERM.
+    Asked,
+    /// A process died; what its log says.
+    Death(String),
+}
+
+impl Run {
+    pub(crate) async fn execute(self) -> Result<()> {
+        let folder = project_root().join(".dev");
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let _lock = lock(&folder)?;
+        let mut screen = Screen::default();
+        let started = or_asked_to_end(self.start(&folder)).await?;
+        let Some(mut stack) = started else {
+            screen.note("stopped before everything had started")?;
+            return Ok(());
+        };
+        let outcome = self.tell(&mut stack, &mut screen, &folder).await;
+        let stopped = stack.stop().await;
+        outcome?;
+        stopped.context("stopping everything")?;
+        screen.note("everything has stopped; the data stays in .dev")
+    }
+
+    /// Starts the stack on data that stays. Live candles and simulated ones never share a database.
+    async fn start(&self, folder: &Path) -> Result<Stack> {
+        let env = Env::from_process();
+        let mut builder = Stack::builder().kept_in(folder);
+        builder = builder.database(if self.live { "candlemill_live" } else { "candlemill_demo" });
+        if self.live {
+            builder = builder.real_exchange();
+        }
+        if let Some(url) = env.text(&REDIS_URL) {
+            builder = builder.outside_redis(url);
+        }
+        if let Some(uri) = env.text(&MONGODB_URI) {
+            builder = builder.outside_mongo(uri);
+        }
+        builder.start().await
+    }
+
+    async fn tell(&self, stack: &mut Stack, screen: &mut Screen, folder: &Path) -> Result<()> {
+        screen.servers(stack, folder, self.live)?;
+        let api = stack.client("pro").await?;
+        let told = tokio::select! {
+            told = story::tell(&api, screen) => told,
+            end = end(stack) => match end? {
+                End::Asked => return Ok(()),
+                End::Death(log) => bail!("{log}"),
+            },
+        };
+        screen.where_to_look(&api, &told?)?;
+        if self.once {
+            return Ok(());
+        }
+        screen.note("serving until Ctrl-C")?;
+        match end(stack).await? {
+            End::Asked => Ok(()),
+            End::Death(log) => bail!("{log}"),
+        }
+    }
+}
+
+/// Waits until the run is ended from outside.
+async fn end(stack: &mut Stack) -> Result<End> {
+    tokio::select! {
+        asked = asked_to_end() => asked.map(|()| End::Asked),
+        death = stack.first_death() => death.map(End::Death),
+    }
+}
+
+async fn asked_to_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("listening for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
+    }
+}
+
+/// The result of `work`; `None` when the run was to end before it was done (`work` is dropped, and its processes with it).
+async fn or_asked_to_end<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    tokio::select! {
+        asked = asked_to_end() => asked.map(|()| None),
+        done = work => done.map(Some),
+    }
+}
+
+/// Two runs on one data folder would spoil it. The kernel frees the lock whatever way this process ends.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("opening {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another ./dev run uses {}; end it first", folder.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", path.display())),
+    }
+}

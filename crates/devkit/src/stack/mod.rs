@@ -1,0 +1,183 @@
+//! The whole product on free ports.
+
+mod builder;
+
+pub use builder::StackBuilder;
+
+use crate::child::Child;
+use crate::proxy::FaultProxy;
+use crate::service::{Service, WORKER};
+use crate::simulator::Simulator;
+use crate::{MongoServer, Redis};
+use anyhow::{Context as _, Result};
+use candlemill_cli::Api;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// Proxies between the product and what it depends on, for tests that break the network.
+#[derive(Debug)]
+pub struct Links {
+    /// Between API and workers and Redis.
+    pub redis: FaultProxy,
+    /// Between API and workers and MongoDB.
+    pub mongo: FaultProxy,
+    /// Between workers and the exchange.
+    pub exchange: FaultProxy,
+    /// Between the API and Supabase.
+    pub supabase: FaultProxy,
+}
+
+/// Redis, MongoDB, simulator, API and workers, started together. Everything is killed when it is dropped.
+///
+/// Fields stand in the order of their end: what uses a server ends before the server does.
+#[derive(Debug)]
+pub struct Stack {
+    /// The workers, in the order of their start.
+    pub workers: Vec<Service>,
+    /// The API.
+    pub api: Service,
+    /// The simulated exchange and Supabase.
+    pub simulator: Simulator,
+    /// The proxies, where the builder was told to put some.
+    pub links: Option<Links>,
+    /// Redis; `None` where an outside one is used.
+    pub redis: Option<Redis>,
+    /// MongoDB; `None` where an outside one is used.
+    pub mongo: Option<MongoServer>,
+    pub(crate) worker_environment: BTreeMap<String, String>,
+    pub(crate) logs: PathBuf,
+    pub(crate) redis_url: String,
+    pub(crate) mongo_uri: String,
+    pub(crate) database: String,
+    pub(crate) _scratch: Option<TempDir>,
+}
+
+impl Stack {
+    /// Describes a stack; `start` starts it.
+    #[must_use]
+    pub fn builder() -> StackBuilder {
+        StackBuilder::default()
+    }
+
+    /// Address of the API.
+    #[must_use]
+    pub fn api_url(&self) -> &str {
+        self.api.url()
+    }
+
+    /// Address of Redis itself, past any proxy, for looking inside.
+    #[must_use]
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// Address of MongoDB itself, past any proxy, for looking inside.
+    #[must_use]
+    pub fn mongo_uri(&self) -> &str {
+        &self.mongo_uri
+    }
+
+    /// Name of the database that this stack uses.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The proxies.
+    ///
+    /// # Panics
+    /// When the builder was not told `through_proxies`.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        self.links.as_ref().expect("a stack built with through_proxies()")
+    }
+
+    /// The Redis server.
+    ///
+    /// # Panics
+    /// When an outside one is used.
+    #[must_use]
+    pub const fn redis(&mut self) -> &mut Redis {
+        self.redis.as_mut().expect("a stack with a Redis of its own")
+    }
+
+    /// The MongoDB server.
+    ///
+    /// # Panics
+    /// When an outside one is used.
+    #[must_use]
+    pub const fn mongo(&mut self) -> &mut MongoServer {
+        self.mongo.as_mut().expect("a stack with a MongoDB of its own")
+    }
+
+    /// An access token of `<user>@candlemill.test` (`free`, `pro`, `enterprise`).
+    ///
+    /// # Errors
+    /// When the simulator refuses.
+    pub async fn token(&self, user: &str) -> Result<String> {
+        self.simulator.token(user).await
+    }
+
+    /// A client of the API, signed in as `<user>@candlemill.test`.
+    ///
+    /// # Errors
+    /// When the simulator refuses.
+    pub async fn client(&self, user: &str) -> Result<Api> {
+        Ok(Api::new(self.api_url(), &self.token(user).await?))
+    }
+
+    /// Starts one more worker; it is the last of `workers`.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn add_worker(&mut self) -> Result<&mut Service> {
+        let log = self.logs.join(format!("worker-{}.log", self.workers.len() + 1));
+        let worker = Service::start(WORKER, self.worker_environment.clone(), &log).await?;
+        self.workers.push(worker);
+        self.workers.last_mut().context("a worker was just added")
+    }
+
+    /// Every process, for looking after them.
+    pub fn children(&mut self) -> impl Iterator<Item = &mut Child> {
+        let servers = self.redis.iter_mut().map(Redis::child).chain(self.mongo.iter_mut().map(MongoServer::child));
+        let services = self.workers.iter_mut().map(Service::child).chain([self.api.child()]);
+        services.chain([self.simulator.service().child()]).chain(servers)
+    }
+
+    /// Waits until one of the processes ends, and describes it.
+    ///
+    /// # Errors
+    /// When the operating system does not say how they are.
+    pub async fn first_death(&mut self) -> Result<String> {
+        loop {
+            for child in self.children() {
+                if let Some(status) = child.exited()? {
+                    return Ok(format!(
+                        "{} ended ({status}). The end of its log:\n{}",
+                        child.name(),
+                        child.log_tail(20)
+                    ));
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Ends everything in order: workers hand back their work, then the API, then the servers flush.
+    ///
+    /// # Errors
+    /// The first process that did not end well; the others are ended all the same.
+    pub async fn stop(mut self) -> Result<()> {
+        let mut ends = futures::future::join_all(self.workers.iter_mut().map(Service::stop)).await;
+        ends.push(self.api.stop().await);
+        ends.push(self.simulator.service().stop().await);
+        if let Some(redis) = &mut self.redis {
+            ends.push(redis.stop().await);
+        }
+        if let Some(mongo) = &mut self.mongo {
+            ends.push(mongo.stop().await);
+        }
+        ends.into_iter().collect()
+    }
+}
