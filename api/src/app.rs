@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
-use crate::{caller, health, market_data, metrics, task, trace};
+use crate::{caller, health, market_data, metrics, problems, task, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -34,6 +34,7 @@ pub fn app(state: AppState) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
+        .route("/problems", get(problems::problems))
         .merge(SwaggerUi::new("/docs").url("/api-docs/openapi.json", ApiDoc::openapi()));
     admitted
         .merge(open)

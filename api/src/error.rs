@@ -36,7 +36,7 @@ pub struct FieldError {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemDocument {
     /// Address of the code's explanation.
-    #[schema(example = "/docs/problems#tier_limit")]
+    #[schema(example = "/problems#tier_limit")]
     pub r#type: String,
     /// The code in words.
     pub title: String,
@@ -137,7 +137,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = self.members;
-        body.insert("type".into(), format!("/docs/problems#{}", self.code).into());
+        body.insert("type".into(), format!("/problems#{}", self.code).into());
         body.insert("title".into(), self.title.into());
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("code".into(), self.code.into());

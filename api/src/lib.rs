@@ -10,6 +10,7 @@ pub mod input;
 pub mod market_data;
 pub mod metrics;
 pub mod openapi;
+pub mod problems;
 pub mod state;
 pub mod task;
 pub mod trace;

@@ -139,7 +139,7 @@ pub async fn fetch(
 fn read(request: &FetchRequest, now: i64) -> Result<FetchHistory, Problem> {
     let mut wrong = Problem::invalid_request();
     let mut refuse = |field: &str, message: String| {
-        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message)
+        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
     };
     let symbol = request.symbol.parse::<Symbol>().map_err(|error| refuse("symbol", error.to_string())).ok();
     let interval = request.interval.parse::<Interval>().map_err(|error| refuse("interval", error.to_string())).ok();

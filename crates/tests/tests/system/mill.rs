@@ -80,7 +80,7 @@ impl Mill {
             env.set(name, value);
         }
         let config = WorkerConfig::from_env(&env).unwrap();
-        env.set("BINANCE_REST_URL", &self.simulator.url());
+        env.set("BINANCE_REST_URL", self.simulator.url());
         let binance = BinanceConfig::from_env(&env).unwrap();
         let link = self.store.broker(&self.config, Duration::from_secs(30)).unwrap();
         let worker = Worker::bind(config, self.store.clone(), link, binance).await.unwrap();

@@ -1,0 +1,95 @@
+//! `GET /problems`: what every problem code means. Problem documents point here.
+
+use axum::response::Html;
+use std::fmt::Write as _;
+
+/// Every code, with its status and what to do about it.
+pub const CODES: &[(&str, u16, &str)] = &[
+    ("auth_misconfigured", 503, "Supabase refuses this server's own key. Its operator has to mend the configuration."),
+    ("auth_unavailable", 503, "Supabase does not answer, so tokens cannot be checked. Try again after Retry-After."),
+    ("body_too_large", 413, "The body has more than 16 KiB. A request of this API has a few hundred bytes."),
+    ("expired_token", 401, "The access token's time is over. Refresh the session."),
+    (
+        "idempotency_conflict",
+        409,
+        "The Idempotency-Key stands for another request of the last 24 hours. Use a new key.",
+    ),
+    ("internal_error", 500, "Something went wrong that nobody foresaw. It is logged under error_id; please report it."),
+    ("invalid_request", 400, "Fields or parameters are missing or wrong. The member errors names each of them."),
+    ("invalid_task_id", 400, "The path holds no task id. Ids are those that the call which created the task returned."),
+    (
+        "invalid_token",
+        401,
+        "The access token is not valid: forged, signed out, of another project, or no access token.",
+    ),
+    ("malformed_json", 400, "The body is not JSON. The detail names line and column."),
+    ("malformed_token", 401, "The Authorization header holds no bearer token."),
+    ("method_not_allowed", 405, "The call exists with another method."),
+    ("missing_token", 401, "The call needs the header Authorization: Bearer <access token>."),
+    ("overloaded", 503, "More requests wait than may be held. Nothing was stored; try again after Retry-After."),
+    ("route_not_found", 404, "There is no such call. All calls are listed at /docs."),
+    ("store_unavailable", 503, "Redis or MongoDB (member store) does not answer. Try again after Retry-After."),
+    ("task_ended", 409, "The task has ended, so there is nothing to cancel."),
+    ("task_not_found", 404, "No task of the caller has this id."),
+    (
+        "tier_limit",
+        403,
+        "The caller's tier does not allow it. The member limit names what, lifted_by the tier that does.",
+    ),
+    ("too_many_requests", 429, "The tier's requests of this minute are used up. Retry-After says when there are more."),
+    ("too_many_streams", 503, "Too many event streams are open. Poll the progress call, or try again."),
+    ("unknown_symbol", 422, "The exchange lists no such symbol."),
+    ("unsupported_media_type", 415, "The body is not declared as application/json."),
+    ("user_banned", 403, "The user may not use the service."),
+];
+
+/// What every problem code means.
+pub async fn problems() -> Html<String> {
+    let mut page = String::from(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Candlemill: problems</title>\
+         <style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}\
+         dt{font-weight:600;margin-top:1rem}code{background:#eee;padding:.1em .3em;border-radius:3px}</style>\
+         <h1>Problems</h1><p>Errors are RFC 9457 problem documents; <code>code</code> is stable.</p><dl>",
+    );
+    for (code, status, meaning) in CODES {
+        let meaning = meaning.replace('<', "&lt;");
+        let written = write!(page, "<dt id=\"{code}\"><code>{code}</code> {status}</dt><dd>{meaning}</dd>");
+        debug_assert!(written.is_ok(), "memory takes every text");
+    }
+    page.push_str("</dl></html>");
+    Html(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn sources(folder: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if path.file_name().is_some_and(|name| name != "problems.rs") {
+                all.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_is_explained_and_every_explained_code_is_used() {
+        let mut all = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+        for (code, _, _) in CODES {
+            assert!(all.contains(&format!("\"{code}\"")), "{code} is explained, but nothing answers it");
+        }
+        for call in all.split("StatusCode::").skip(1) {
+            let Some((_, rest)) = call.split_once(", \"") else { continue };
+            // `Problem::new(StatusCode::X, "code", …`: the code follows the status at once.
+            let Some((code, _)) = rest.split_once('"').filter(|_| call.find(", \"").is_some_and(|at| at < 40)) else {
+                continue;
+            };
+            assert!(CODES.iter().any(|known| known.0 == code), "{code} is answered, but not explained");
+        }
+    }
+}
