@@ -92,19 +92,30 @@ impl Authenticator {
         let token = token::bearer(authorization)?;
         // Rule 1: the token itself is never a key.
         let hash: TokenHash = Sha256::digest(token).into();
-        let verdict = match self.remembered.get(&hash).await {
+        let known = self.remembered.get(&hash).await;
+        // The cache forgets by the machine's steady clock; a verdict's time is wall-clock time, which may jump.
+        let verdict = match known.filter(|verdict| !verdict.left(self.clock.now_ms()).is_zero()) {
             Some(verdict) => {
                 self.metrics.process_hits.inc();
                 verdict
             }
-            // Rule 2.
             None => {
-                self.remembered.try_get_with(hash, self.learn(token, hash)).await.map_err(|error| (*error).clone())?
+                self.forget_overdue(&hash).await;
+                // Rule 2.
+                let learnt = self.remembered.try_get_with(hash, self.learn(token, hash)).await;
+                learnt.map_err(|error| (*error).clone())?
             }
         };
         let caller = verdict.outcome.clone()?;
         // A verdict may be in the cache for a moment longer than its token lives.
         if caller.expires_at_ms <= self.clock.now_ms() { Err(AuthError::Expired) } else { Ok(caller) }
+    }
+
+    async fn forget_overdue(&self, hash: &TokenHash) {
+        let now = self.clock.now_ms();
+        if self.remembered.get(hash).await.is_some_and(|verdict| verdict.left(now).is_zero()) {
+            self.remembered.invalidate(hash).await;
+        }
     }
 
     /// A verdict from Redis or from Supabase. Failures are errors, and are not remembered.

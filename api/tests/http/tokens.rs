@@ -158,6 +158,7 @@ async fn the_tier_may_stand_in_the_token_or_in_a_table() {
     claim.supabase.change_user("free@candlemill.test", &upgrade("app_metadata"));
     assert_eq!(claim.ask_for_much(&old).await, forbidden, "as of the token's issue");
     assert_eq!(claim.ask_for_much(&claim.token_of("free")).await, allowed);
+    claim.supabase.change_user("new@candlemill.test", &UserChange::default());
     let hooked = claim.token(&TokenSpec::of("new@candlemill.test").claim("tier", "pro"));
     assert_eq!(claim.ask_for_much(&hooked).await, allowed, "a claim of the access token hook");
     let table = Service::start_with([("TIER_SOURCE", "table"), ("SUPABASE_SECRET_KEY", "sb_secret_simulator")]).await;
