@@ -8,7 +8,8 @@
 //!    EdDSA, never `none`, never a shared secret against a public key. That spares Supabase forged tokens.
 //! 4. Then `GET /auth/v1/user` decides: it alone sees sign-out, deletion and bans, and its `app_metadata` is fresh.
 //! 5. A Supabase that is away prolongs nothing: what has left the cache is answered 503 until it is back.
-//! 6. Redis is the second level, shared by replicas. Without it the first level and Supabase serve alone.
+//! 6. Redis is the second level, shared by replicas. Without it the first level and Supabase serve alone. What is found
+//!    wrong here (signature, claims) is not shared: it costs no call, and rubbish must not fill Redis.
 
 mod authenticator;
 mod caller;

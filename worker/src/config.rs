@@ -13,7 +13,7 @@ static WORKER_CONCURRENCY: Variable =
     Variable { name: "WORKER_CONCURRENCY", default: "8", help: "tasks that one worker runs at once, 1 to 256" };
 static BACKFILL_PAGE_CONCURRENCY: Variable = Variable {
     name: "BACKFILL_PAGE_CONCURRENCY",
-    default: "32",
+    default: "20",
     help: "pages that one backfill fetches at once, 1 to 128; each may hold 0.5 MiB",
 };
 static WORKER_GRACE_SECONDS: Variable = Variable {

@@ -12,10 +12,11 @@ use apalis_core::worker::ext::parallelize::ParallelizeExt;
 use apalis_redis::{Config, RedisStorage};
 use candlemill_shared::job::Pool;
 use candlemill_store::{RedisLink, StoreError};
+use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::{Stream, StreamExt};
-use std::pin::Pin;
+use futures::stream::BoxStream;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -91,10 +92,32 @@ impl Runner {
         Box::pin(worker.run_until(stop))
     }
 
-    /// Something for every announced delivery. Lost announcements are made up for by the regular look.
-    fn announcements(&self) -> Pin<Box<dyn Stream<Item = ()> + Send>> {
-        let (store, pool) = (self.shop.store.clone(), self.pool);
-        Box::pin(futures::stream::unfold((store, None), move |(store, heard)| async move {
+    /// Wakes consuming for announced deliveries. Lost announcements are made up for by the regular look.
+    ///
+    /// apalis throws an item away that it finds while a fetch is under way, and nobody wakes it afterwards. So all items
+    /// that are there are taken at once, and the poll after this one is asked for right away.
+    fn announcements(&self) -> BoxStream<'static, ()> {
+        let mut heard = heard(self.shop.store.clone(), self.pool);
+        Box::pin(futures::stream::poll_fn(move |context| {
+            let mut any = false;
+            while let Poll::Ready(Some(())) = heard.poll_next_unpin(context) {
+                any = true;
+            }
+            if any {
+                context.waker().wake_by_ref();
+                Poll::Ready(Some(()))
+            } else {
+                Poll::Pending
+            }
+        }))
+    }
+}
+
+/// One item for every announcement, for ever.
+fn heard(store: candlemill_store::Store, pool: Pool) -> BoxStream<'static, ()> {
+    Box::pin(futures::stream::unfold(
+        (store, None),
+        move |(store, heard): (_, Option<BoxStream<'static, ()>>)| async move {
             let mut heard = match heard {
                 Some(heard) => heard,
                 None => loop {
@@ -107,16 +130,13 @@ impl Runner {
                     }
                 },
             };
-            let next: Option<()> = heard.next().await;
+            let next = heard.next().await;
             Some(((), (store, next.map(|()| heard))))
-        }))
-    }
+        },
+    ))
 }
 
-async fn subscribe(
-    store: &candlemill_store::Store,
-    pool: Pool,
-) -> Result<Pin<Box<dyn Stream<Item = ()> + Send>>, StoreError> {
+async fn subscribe(store: &candlemill_store::Store, pool: Pool) -> Result<BoxStream<'static, ()>, StoreError> {
     let channel = store.queue(pool).wake_channel().to_owned();
     Ok(Box::pin(store.bus().subscribe(&channel).await?.map(drop)))
 }

@@ -6,6 +6,7 @@ use super::error::AuthError;
 use super::jwks::KeySet;
 use super::metrics::AuthMetrics;
 use super::remembered::{REFUSAL, Verdict};
+use super::token::Claims;
 use super::upstream::Upstream;
 use super::{tier, token};
 use candlemill_shared::Clock;
@@ -136,26 +137,40 @@ impl Authenticator {
             }
         }
         self.metrics.misses.inc();
-        let outcome = self.validate(token).await;
-        let now = self.clock.now_ms();
-        let longest = |ttl: Duration| now.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let claims = match self.precheck(token).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                // Found wrong here, and as quickly again: rubbish must not fill the memory that all replicas share.
+                self.metrics.refused.inc();
+                return Ok(Arc::new(Verdict { outcome: Err(error), until_ms: self.until(REFUSAL) }));
+            }
+        };
+        let outcome = self.ask(token, claims).await;
         let until_ms = match &outcome {
-            Ok(caller) => caller.expires_at_ms.min(longest(self.config.cache_ttl)),
+            Ok(caller) => caller.expires_at_ms.min(self.until(self.config.cache_ttl)),
             Err(error) if error.is_verdict() => {
                 self.metrics.refused.inc();
-                longest(REFUSAL.min(self.config.cache_ttl))
+                self.until(REFUSAL)
             }
             Err(error) => return Err(error.clone()),
         };
         let verdict = Verdict { outcome, until_ms };
-        if let Err(error) = self.shared.put(&key, &verdict.to_stored(), verdict.left(now)).await {
+        let left = verdict.left(self.clock.now_ms());
+        if let Err(error) = self.shared.put(&key, &verdict.to_stored(), left).await {
             self.metrics.redis_bypasses.inc();
             tracing::debug!(%error, "a verdict is not shared");
         }
         Ok(Arc::new(verdict))
     }
 
-    async fn validate(&self, token: &str) -> Result<Caller, AuthError> {
+    /// UTC ms of `ttl` from now, or of the longest memory where that ends sooner.
+    fn until(&self, ttl: Duration) -> i64 {
+        let ms = ttl.min(self.config.cache_ttl).as_millis();
+        self.clock.now_ms().saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
+    }
+
+    /// What can be found wrong without Supabase. Its errors are verdicts.
+    async fn precheck(&self, token: &str) -> Result<Claims, AuthError> {
         let (header, claims) = token::read(token)?;
         claims.check(&self.issuer, self.clock.now_ms())?;
         // Rule 3.
@@ -174,7 +189,11 @@ impl Authenticator {
             }
             _ => return Err(AuthError::invalid("its algorithm is not accepted")),
         }
-        // Rule 4.
+        Ok(claims)
+    }
+
+    /// Rule 4.
+    async fn ask(&self, token: &str, claims: Claims) -> Result<Caller, AuthError> {
         self.metrics.user_calls.inc();
         let user = self.upstream.user(token).await.inspect_err(|error| {
             if !error.is_verdict() {

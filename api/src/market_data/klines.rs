@@ -80,16 +80,16 @@ pub async fn klines(
 ) -> Result<Response, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let asked = read(&query, accept)?;
-    let candles = state.store.candles();
     let range = match asked.start {
         Some(start) => TimeRange::new(start, asked.end),
         None => newest(&state, &asked).await?,
     };
+    let history = state.store.history(&asked.series, range).await?;
     let next = match asked.limit {
-        Some(limit) => candles.open_after(&asked.series, range, limit).await?,
+        Some(limit) => history.open_after(limit).await?,
         None => None,
     };
-    let stream = candles.scan(&asked.series, range, asked.limit).await?;
+    let stream = history.stream(asked.limit);
     let mut response = Response::new(Body::from_stream(written(stream, asked.format)));
     let kind = HeaderValue::from_static(asked.format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -103,7 +103,7 @@ pub async fn klines(
 async fn newest(state: &AppState, asked: &Asked) -> Result<TimeRange, Problem> {
     let limit = i64::try_from(asked.limit.unwrap_or(USUAL_LIMIT)).unwrap_or(i64::MAX);
     let all = TimeRange::new(0, asked.end);
-    let last = state.store.candles().newest(&asked.series, all).await?;
+    let last = state.store.history(&asked.series, all).await?.newest().await?;
     Ok(last.map_or(TimeRange::new(0, 0), |last| {
         let interval = asked.series.interval;
         let first = interval.advance(interval.bucket_start(last), 1 - limit);

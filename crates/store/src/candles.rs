@@ -12,7 +12,7 @@ use crate::series::Series;
 use candlemill_shared::{Candle, TimeRange};
 use document::{decode, encode};
 use futures::{Stream, TryStreamExt};
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
 use mongodb::{Collection, Database};
 use std::collections::HashSet;
@@ -109,12 +109,8 @@ impl Candles {
         range: TimeRange,
         limit: Option<u64>,
     ) -> Result<impl Stream<Item = Result<Candle, StoreError>> + Send + use<>, StoreError> {
-        let symbol = series.symbol.as_str();
-        // Ids are text: the scan is bounded by the ids of its first and last millisecond, whatever the range was.
-        let bound = |ms: i64| keys::candle_id(symbol, ms.clamp(0, 9_999_999_999_999));
-        let filter = doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } };
         let collection = self.collection(series);
-        let mut find = collection.find(filter).sort(doc! { "_id": 1 }).batch_size(1_000);
+        let mut find = collection.find(within(series, range)).sort(doc! { "_id": 1 }).batch_size(1_000);
         if let Some(limit) = limit {
             find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         }
@@ -122,32 +118,35 @@ impl Candles {
         Ok(cursor.map_err(StoreError::mongo_in("reading candles")).and_then(|raw| std::future::ready(decode(&raw))))
     }
 
-    /// Open time of the stored candle that `count` others of `range` lie before.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn open_after(&self, series: &Series, range: TimeRange, count: u64) -> Result<Option<i64>, StoreError> {
-        let reading = "looking for the next page of candles";
-        let bound = |ms: i64| keys::candle_id(series.symbol.as_str(), ms.clamp(0, 9_999_999_999_999));
-        let filter = doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } };
-        let collection = self.collection(series);
-        let found = collection.find_one(filter).sort(doc! { "_id": 1 }).skip(count).projection(doc! { "t": 1 });
-        let found = found.await.map_err(StoreError::mongo(reading))?;
-        found
-            .map(|raw| raw.get_datetime("t").map(|at| at.timestamp_millis()))
-            .transpose()
-            .map_err(|error| StoreError::corrupt("a stored candle", error))
+    /// Number of stored candles of `range`.
+    pub(crate) async fn count(&self, series: &Series, range: TimeRange) -> Result<u64, StoreError> {
+        let counted = self.collection(series).count_documents(within(series, range)).await;
+        counted.map_err(StoreError::mongo("counting candles"))
     }
 
-    /// Open time of the newest stored candle within `range`.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn newest(&self, series: &Series, range: TimeRange) -> Result<Option<i64>, StoreError> {
-        let bound = |ms: i64| keys::candle_id(series.symbol.as_str(), ms.clamp(0, 9_999_999_999_999));
-        let filter = doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } };
-        let found = self.collection(series).find_one(filter).sort(doc! { "_id": -1 }).await;
+    /// Open time of the candle of `range` that `before` others of it lie before.
+    pub(crate) async fn open_at(
+        &self,
+        series: &Series,
+        range: TimeRange,
+        before: u64,
+    ) -> Result<Option<i64>, StoreError> {
+        let collection = self.collection(series);
+        let found = collection.find_one(within(series, range)).sort(doc! { "_id": 1 }).skip(before).await;
+        let found = found.map_err(StoreError::mongo("reading a candle"))?;
+        found.map(|raw| decode(&raw).map(|candle| candle.open_time)).transpose()
+    }
+
+    /// Open time of the newest candle of `range`.
+    pub(crate) async fn newest(&self, series: &Series, range: TimeRange) -> Result<Option<i64>, StoreError> {
+        let found = self.collection(series).find_one(within(series, range)).sort(doc! { "_id": -1 }).await;
         let found = found.map_err(StoreError::mongo("reading the newest candle"))?;
         found.map(|raw| decode(&raw).map(|candle| candle.open_time)).transpose()
     }
+}
+
+/// Ids are text: whatever the range, it is bounded by the ids of its first and last millisecond.
+fn within(series: &Series, range: TimeRange) -> Document {
+    let bound = |ms: i64| keys::candle_id(series.symbol.as_str(), ms.clamp(0, 9_999_999_999_999));
+    doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } }
 }

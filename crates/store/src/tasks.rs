@@ -242,7 +242,9 @@ impl Tasks {
             .await;
         let ended = updated.map_err(StoreError::mongo("ending a task"))?.matched_count == 1;
         if ended && ending.state.is_end() {
-            self.free(record).await;
+            // Beside what follows: nobody waits for it, and a key that stays heals itself.
+            let (tasks, record) = (self.clone(), record.clone());
+            tokio::spawn(async move { tasks.free(&record).await });
         }
         Ok(ended)
     }
