@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
-use crate::{caller, health, market_data, metrics, problems, task, trace};
+use crate::{bounds, caller, health, market_data, metrics, problems, task, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -42,7 +42,8 @@ pub fn app(state: AppState) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(broke_off))
-        .route_layer(from_fn_with_state(state.clone(), metrics::measure))
+        .layer(from_fn_with_state(bounds::Bounds::default(), bounds::keep))
+        .layer(from_fn_with_state(state.clone(), metrics::measure))
         .layer(from_fn(trace::follow))
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("x-content-type-options"),

@@ -2,6 +2,7 @@
 
 use crate::auth::AuthError;
 use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use candlemill_shared::tier::TierRefusal;
@@ -47,6 +48,11 @@ pub struct ProblemDocument {
     /// What was wrong this time, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Path of the request.
+    #[schema(example = "/api/market-data/fetch")]
+    pub instance: String,
+    /// Trace of the request, as in the header `X-Trace-Id`.
+    pub trace_id: String,
     /// Every field that was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
@@ -147,12 +153,28 @@ impl IntoResponse for Problem {
         if !self.errors.is_empty() {
             body.insert("errors".into(), json!(self.errors));
         }
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Json(&body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response.headers_mut().extend(self.headers);
+        response.extensions_mut().insert(Members(body));
         response
     }
+}
+
+/// The members of an answer that is a problem, for whoever knows where it occurred.
+#[derive(Debug, Clone)]
+struct Members(Map<String, Value>);
+
+/// Adds to a problem which request it was: its path (`instance`) and its trace. Other answers pass.
+pub(crate) fn locate(response: Response, path: &str, trace: &str) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Some(Members(mut members)) = parts.extensions.remove::<Members>() else {
+        return Response::from_parts(parts, body);
+    };
+    members.insert("instance".to_owned(), path.into());
+    members.insert("trace_id".to_owned(), trace.into());
+    Response::from_parts(parts, Body::from(Value::Object(members).to_string()))
 }
 
 impl From<StoreError> for Problem {

@@ -1,5 +1,6 @@
 //! What comes in: bodies, queries, paths and times. Everything that cannot be read is refused with a problem that names it.
 
+use crate::bounds::BODY_PATIENCE;
 use crate::error::Problem;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -18,26 +19,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        axum::Json::<T>::from_request(request, state).await.map(|body| Self(body.0)).map_err(
-            |rejection| match rejection {
-                JsonRejection::MissingJsonContentType(_) => Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    "The body is not declared as JSON",
-                )
-                .detail("Send the body with the header Content-Type: application/json."),
-                JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
-                        .detail("A request of this call has a few hundred bytes; the limit is 16 KiB.")
-                }
-                JsonRejection::JsonSyntaxError(error) => {
-                    Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON")
-                        .detail(error.body_text())
-                }
-                JsonRejection::JsonDataError(error) => Problem::invalid_request().detail(error.body_text()),
-                other => Problem::invalid_request().detail(other.body_text()),
-            },
-        )
+        let reading = axum::Json::<T>::from_request(request, state);
+        let read = tokio::time::timeout(BODY_PATIENCE, reading).await.map_err(|_| {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body did not arrive")
+                .detail("The body of a request must arrive within 10 s.")
+        })?;
+        read.map(|body| Self(body.0)).map_err(|rejection| match rejection {
+            JsonRejection::MissingJsonContentType(_) => Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "The body is not declared as JSON",
+            )
+            .detail("Send the body with the header Content-Type: application/json."),
+            JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
+                    .detail("A request of this call has a few hundred bytes; the limit is 16 KiB.")
+            }
+            JsonRejection::JsonSyntaxError(error) => {
+                Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON")
+                    .detail(error.body_text())
+            }
+            JsonRejection::JsonDataError(error) => Problem::invalid_request().detail(error.body_text()),
+            other => Problem::invalid_request().detail(other.body_text()),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+mod bounds;
 pub mod caller;
 mod config;
 pub mod error;

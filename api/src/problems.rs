@@ -28,6 +28,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("missing_token", 401, "The call needs the header Authorization: Bearer <access token>."),
     ("overloaded", 503, "More requests wait than may be held. Nothing was stored; try again after Retry-After."),
     ("route_not_found", 404, "There is no such call. All calls are listed at /docs."),
+    ("slow_body", 408, "The body did not arrive within 10 s."),
     ("store_unavailable", 503, "Redis or MongoDB (member store) does not answer. Try again after Retry-After."),
     ("task_ended", 409, "The task has ended, so there is nothing to cancel."),
     ("task_not_found", 404, "No task of the caller has this id."),
@@ -35,6 +36,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "tier_limit",
         403,
         "The caller's tier does not allow it. The member limit names what, lifted_by the tier that does.",
+    ),
+    (
+        "timeout",
+        503,
+        "The answer took longer than 30 s. What was asked for may have happened; look before repeating it.",
     ),
     ("too_many_requests", 429, "The tier's requests of this minute are used up. Retry-After says when there are more."),
     ("too_many_streams", 503, "Too many event streams are open. Poll the progress call, or try again."),
@@ -83,12 +89,12 @@ mod tests {
         for (code, _, _) in CODES {
             assert!(all.contains(&format!("\"{code}\"")), "{code} is explained, but nothing answers it");
         }
-        for call in all.split("StatusCode::").skip(1) {
-            let Some((_, rest)) = call.split_once(", \"") else { continue };
-            // `Problem::new(StatusCode::X, "code", …`: the code follows the status at once.
-            let Some((code, _)) = rest.split_once('"').filter(|_| call.find(", \"").is_some_and(|at| at < 40)) else {
-                continue;
-            };
+        // `Problem::new(StatusCode::X, "code", …`: the code follows the status at once.
+        for call in all.split("Problem::new(").chain(all.split("Self::new(")).skip(1) {
+            let Some(rest) = call.trim_start().strip_prefix("StatusCode::") else { continue };
+            let rest = rest.trim_start_matches(|letter: char| letter.is_ascii_uppercase() || letter == '_');
+            let rest = rest.trim_start_matches(|letter: char| letter == ',' || letter.is_whitespace());
+            let Some((code, _)) = rest.strip_prefix('"').and_then(|rest| rest.split_once('"')) else { continue };
             assert!(CODES.iter().any(|known| known.0 == code), "{code} is answered, but not explained");
         }
     }

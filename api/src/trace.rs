@@ -1,5 +1,6 @@
 //! The trace of a request: taken from `traceparent` or made here, logged, answered, and handed to the task.
 
+use crate::error;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
@@ -25,12 +26,11 @@ impl<S: Sync> FromRequestParts<S> for Trace {
 pub async fn follow(mut request: Request, next: Next) -> Response {
     let given = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     let trace = given.and_then(TraceId::from_traceparent).unwrap_or_else(TraceId::random);
-    let span =
-        tracing::info_span!("request", trace_id = %trace, method = %request.method(), path = request.uri().path());
-    let told = HeaderValue::from_str(trace.as_str());
-    request.extensions_mut().insert(Trace(trace));
-    let mut response = next.run(request).instrument(span).await;
-    if let Ok(told) = told {
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", trace_id = %trace, method = %request.method(), path);
+    request.extensions_mut().insert(Trace(trace.clone()));
+    let mut response = error::locate(next.run(request).instrument(span).await, &path, trace.as_str());
+    if let Ok(told) = HeaderValue::from_str(trace.as_str()) {
         response.headers_mut().insert(HeaderName::from_static("x-trace-id"), told);
     }
     response

@@ -19,12 +19,15 @@ use std::time::Duration;
 
 /// Comments that keep proxies from closing an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longest life of a stream: as long as a token may be remembered.
+const LONGEST: Duration = Duration::from_secs(300);
 /// The newest snapshot is read again this often: a message may get lost while Redis restarts.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Follows a task.
 ///
-/// Events are named `progress`, their id is the snapshot's sequence, their data as of the progress call.
+/// Events are named `progress`, their id is the snapshot's sequence, their data as of the progress call. A stream ends with
+/// the task's end state, with the token, and after 5 minutes at the latest: come back with `Last-Event-ID`.
 #[utoipa::path(
     get, path = "/api/task/{id}/events", tag = "tasks",
     params(
@@ -67,10 +70,12 @@ pub async fn events(
             async move { newest(&state, &caller, id).await.ok() }
         }
     });
-    let until = Duration::from_millis(u64::try_from(caller.expires_at_ms - state.clock.now_ms()).unwrap_or(0));
+    let left = Duration::from_millis(u64::try_from(caller.expires_at_ms - state.clock.now_ms()).unwrap_or(0));
+    let until = left.min(LONGEST);
     let stopping = state.stopping.clone();
     let ending = async move {
-        // A token that expired may follow no longer.
+        // A token that expired, or may have been revoked since, follows no longer. Clients of event streams come back by
+        // themselves, with a token that is checked anew and the id of the last event.
         tokio::select! {
             () = tokio::time::sleep(until) => {}
             () = stopping.cancelled_owned() => {}

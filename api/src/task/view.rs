@@ -1,5 +1,6 @@
 //! How tasks and their progress look from outside.
 
+use candlemill_shared::job::{Envelope, FetchHistory, Start};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskRecord};
@@ -73,7 +74,7 @@ pub struct TaskView {
     /// queued, running, retrying, succeeded, failed, cancelled or dead.
     #[schema(example = "succeeded")]
     pub state: &'static str,
-    /// What was asked for.
+    /// What was asked for: exchange, symbol, interval, start and end.
     pub request: Value,
     /// The owner's tier at submission.
     pub tier: &'static str,
@@ -106,9 +107,9 @@ impl From<TaskRecord> for TaskView {
     fn from(record: TaskRecord) -> Self {
         Self {
             task_id: record.id.to_string(),
+            request: request(&record.job),
             kind: record.job.kind,
             state: record.state.as_str(),
-            request: record.job.payload,
             tier: record.tier.as_str(),
             attempt: record.attempt,
             attempts: record.attempts.iter().map(attempt).collect(),
@@ -123,6 +124,22 @@ impl From<TaskRecord> for TaskView {
             trace_id: record.trace_id,
         }
     }
+}
+
+/// The job as it was asked for. A payload that cannot be read is shown as it is stored.
+fn request(job: &Envelope) -> Value {
+    let Ok(fetch) = job.open::<FetchHistory>() else { return job.payload.clone() };
+    let start = match fetch.start {
+        Start::At(ms) => rfc3339(ms),
+        Start::Listing => "listing".to_owned(),
+    };
+    json!({
+        "exchange": fetch.exchange,
+        "symbol": fetch.symbol,
+        "interval": fetch.interval,
+        "start": start,
+        "end": fetch.end.map(rfc3339),
+    })
 }
 
 fn attempt(attempt: &Attempt) -> Value {

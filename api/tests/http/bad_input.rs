@@ -21,7 +21,8 @@ async fn check(
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{name}");
     let body = answer.json();
     assert_eq!(body["status"], expected.0, "{name}");
-    for member in ["type", "title", "detail"] {
+    assert_eq!(body["trace_id"], answer.header("x-trace-id"), "{name}");
+    for member in ["type", "title", "detail", "instance"] {
         assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{name}: {member} of {body}");
     }
     let errors = body["errors"].as_array().cloned().unwrap_or_default();
@@ -115,6 +116,13 @@ async fn what_needs_no_token_and_no_store() {
     for line in
         ["route=\"/api/market-data/klines\",status=\"400\"} 1", "supabase_user_calls_total 1", "token_misses_total 1"]
     {
+        assert!(metrics.contains(line), "{line} of {metrics}");
+    }
+    let odd = Method::from_bytes(b"ODD").unwrap();
+    assert_eq!(service.send(service.request(odd, "/healthz")).await.status, 405);
+    get("/nowhere").await;
+    let metrics = get("/metrics").await.text;
+    for line in ["method=\"other\",route=\"/healthz\",status=\"405\"} 1", "route=\"unmatched\",status=\"404\"} 1"] {
         assert!(metrics.contains(line), "{line} of {metrics}");
     }
     let document = get("/api-docs/openapi.json").await.json();

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod faults;
 mod mill;
+mod tasks;
+mod whole;
 mod worker_backfill;
 mod worker_faults;

@@ -1,0 +1,163 @@
+//! Servers and workers die, are cut off and come back in the middle of a backfill: the collection equals the source.
+
+use crate::whole::{Source, wait_for_pages};
+use candlemill_cli::FetchRequest;
+use candlemill_devkit::Stack;
+use candlemill_shared::task::TaskState;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+
+/// Candles of one backfill; at 5 ms a page and two pages at once it lasts long enough to break something meanwhile.
+const CANDLES: i64 = 60_000;
+/// How long a connection stays cut.
+const OUTAGE: Duration = Duration::from_secs(2);
+
+async fn stack() -> Stack {
+    Stack::builder()
+        .through_proxies()
+        .simulator_env("SIMULATOR_LATENCY_MS", "25")
+        .worker_env("BACKFILL_PAGE_CONCURRENCY", "2")
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Breaks something after a few pages, and expects everything to be there in the end.
+async fn check(name: &str, breaks: impl AsyncFnOnce(&mut Stack)) {
+    let mut stack = stack().await;
+    let source = Source::minutes(&stack, CANDLES).await;
+    let api = stack.client("enterprise").await.unwrap();
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    wait_for_pages(&api, &task, 5).await;
+    breaks(&mut stack).await;
+    let ended = tokio::time::timeout(Duration::from_secs(90), async {
+        loop {
+            // The API itself may be without its stores for a moment.
+            if let Ok(view) = api.task(&task).await
+                && view.state.is_end()
+            {
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let ended = ended.await.unwrap_or_else(|_| panic!("{name}: the task did not end"));
+    assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None), "{name}");
+    source.check_stored(&stack, name).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mongodb_cut_off() {
+    check("MongoDB cut off", async |stack| {
+        stack.links().mongo.cut().await;
+        tokio::time::sleep(OUTAGE).await;
+        stack.links().mongo.restore().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_cut_off() {
+    check("Redis cut off", async |stack| {
+        stack.links().redis.cut().await;
+        tokio::time::sleep(OUTAGE).await;
+        stack.links().redis.restore().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exchange_cut_off() {
+    check("exchange cut off", async |stack| {
+        stack.links().exchange.cut().await;
+        tokio::time::sleep(OUTAGE).await;
+        stack.links().exchange.restore().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mongodb_killed_and_restarted() {
+    check("MongoDB killed", async |stack| {
+        stack.mongo().kill9().await.unwrap();
+        stack.mongo().restart().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_killed_and_restarted() {
+    check("Redis killed", async |stack| {
+        stack.redis().kill9().await.unwrap();
+        stack.redis().restart().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_restarted_with_nothing_in_it() {
+    check("Redis emptied", async |stack| {
+        let client = redis::Client::open(stack.redis_url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
+        redis::cmd("SCRIPT").arg("FLUSH").query_async::<()>(&mut connection).await.unwrap();
+        stack.workers[0].kill9().await.unwrap();
+        stack.workers[0].restart().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_at_seeded_moments() {
+    let mut random = StdRng::seed_from_u64(7);
+    check("worker killed", async |stack| {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
+            stack.workers[0].kill9().await.unwrap();
+            stack.workers[0].restart().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_told_to_stop_ends_with_status_0_and_another_finishes() {
+    check("worker stopped", async |stack| {
+        // `stop` fails unless the process ends with status 0 within its grace time.
+        stack.workers[0].stop().await.unwrap();
+        stack.add_worker().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_reads_go_on_and_new_tasks_are_refused_whole() {
+    let stack = Stack::builder().through_proxies().workers(0).start().await.unwrap();
+    let api = stack.client("pro").await.unwrap();
+    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
+    let known = api.fetch(&request, None).await.unwrap().task_id;
+    stack.links().redis.cut().await;
+    let other = FetchRequest::new("BTCUSDT", "1m", "2020-01-02", Some("2020-01-03")).unwrap();
+    let refused = api.fetch(&other, None).await.unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (Some(503), Some("store_unavailable")), "{refused}");
+    assert_eq!(api.progress(&known).await.unwrap().state, TaskState::Queued, "progress comes from the record");
+    let tasks: serde_json::Value = api.get("/api/tasks", &[]).await.unwrap();
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 1, "nothing of the refused task was written");
+    stack.links().redis.restore().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_names_what_is_away() {
+    let mut stack = Stack::builder().through_proxies().start().await.unwrap();
+    stack.links().mongo.cut().await;
+    stack.api.wait_for_readyz(503).await.unwrap();
+    let body: serde_json::Value =
+        reqwest::get(format!("{}/readyz", stack.api_url())).await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&body["dependencies"]["mongodb"]["ready"], &body["dependencies"]["redis"]["ready"]),
+        (&false.into(), &true.into())
+    );
+    stack.links().mongo.restore().await;
+    stack.api.wait_for_readyz(200).await.unwrap();
+}

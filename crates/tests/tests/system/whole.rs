@@ -1,0 +1,64 @@
+//! What tests of the whole product share.
+
+use candlemill_cli::{Api, FetchRequest};
+use candlemill_devkit::Stack;
+use serde_json::Value;
+use std::time::Duration;
+
+/// 2023-01-01, UTC ms.
+const START: i64 = 1_672_531_200_000;
+const MINUTE: i64 = 60_000;
+/// Candles of one page.
+const PAGE: i64 = 1_000;
+
+/// Generated minutes: what the exchange has is asked of it directly, past the product.
+pub(crate) struct Source {
+    candles: i64,
+}
+
+impl Source {
+    pub(crate) async fn minutes(stack: &Stack, candles: i64) -> Self {
+        let range = serde_json::json!({ "symbol": "GENUSDT", "interval": "1m", "start": START, "end": START + candles * MINUTE });
+        stack.simulator.post("/_simulator/warm", &range).await.unwrap();
+        Self { candles }
+    }
+
+    pub(crate) fn request(&self) -> FetchRequest {
+        let end = (START + self.candles * MINUTE).to_string();
+        FetchRequest::new("GENUSDT", "1m", &START.to_string(), Some(&end)).unwrap()
+    }
+
+    /// Compares every stored candle, digit by digit, with what the exchange answers.
+    pub(crate) async fn check_stored(&self, stack: &Stack, name: &str) {
+        let api = stack.client("enterprise").await.unwrap();
+        for page in 0..(self.candles + PAGE - 1) / PAGE {
+            let start = START + page * PAGE * MINUTE;
+            let end = (start + PAGE * MINUTE).min(START + self.candles * MINUTE);
+            let query = [
+                ("symbol", "GENUSDT".to_owned()),
+                ("interval", "1m".to_owned()),
+                ("start", start.to_string()),
+                ("end", end.to_string()),
+            ];
+            let stored: Value = api.get("/api/market-data/klines", &query).await.unwrap();
+            let asked = format!(
+                "{}/api/v3/klines?symbol=GENUSDT&interval=1m&startTime={start}&endTime={}&limit=1000",
+                stack.simulator.url(),
+                end - 1
+            );
+            let given: Value = reqwest::get(asked).await.unwrap().json().await.unwrap();
+            assert!(stored == given, "{name}: page {page} differs from the source");
+            assert_eq!(stored.as_array().unwrap().len() as i64, (end - start) / MINUTE, "{name}: page {page}");
+        }
+    }
+}
+
+/// Waits until a task has stored so many pages.
+pub(crate) async fn wait_for_pages(api: &Api, task: &str, pages: u64) {
+    let waiting = async {
+        while api.progress(task).await.unwrap().pages_done < pages {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("the task gets under way");
+}
