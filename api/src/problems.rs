@@ -98,4 +98,13 @@ mod tests {
             assert!(CODES.iter().any(|known| known.0 == code), "{code} is answered, but not explained");
         }
     }
+    #[test]
+    fn the_document_of_the_api_lists_every_code_under_its_status() {
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/API.md");
+        let document = std::fs::read_to_string(document).unwrap();
+        for (code, status, _) in CODES {
+            let row = document.lines().find(|line| line.starts_with(&format!("| {status} |"))).unwrap_or_default();
+            assert!(row.contains(&format!("`{code}`")), "docs/API.md lacks {code} under {status}");
+        }
+    }
 }

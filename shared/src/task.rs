@@ -184,6 +184,9 @@ pub struct FetchResult {
     pub rejected: u64,
     /// Pages fetched.
     pub pages: u64,
+    /// Pages of the whole task, as it was last planned; 0 before that.
+    #[serde(default)]
+    pub pages_total: u64,
     /// Calls to the exchange, retries included.
     pub calls: u64,
     /// Request weight spent.

@@ -137,6 +137,9 @@ async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Resul
     (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, now, ending.result, ending.error);
     let mut last = Progress::from_record(&ended);
     last.sequence = Progress::sequence_of(record.attempt, Progress::LAST_STEP);
+    if ended.state != TaskState::Succeeded {
+        keep_what_was_shown(shop, &mut last).await;
+    }
     if let Err(error) = store.progress().write(&last).await {
         tracing::warn!(%error, "the end was not shown; it is read from the record");
     }
@@ -144,6 +147,15 @@ async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Resul
     match ending.run_at {
         Some(due) => queue.reschedule(&ended, due).await,
         None => queue.settle(&ended).await,
+    }
+}
+
+/// How far a task was is no less true because it stopped there.
+async fn keep_what_was_shown(shop: &Workshop, last: &mut Progress) {
+    if let Ok(Some(shown)) = shop.store.progress().read(last.task_id).await {
+        last.percent = shown.percent;
+        last.pages_total = shown.pages_total;
+        last.pages_done = last.pages_done.max(shown.pages_done);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod faults;
 mod mill;
+mod programs;
 mod tasks;
 mod whole;
 mod worker_backfill;

@@ -29,23 +29,36 @@ pub(super) struct Committer<'a> {
     started: Instant,
     checkpointed: Instant,
     step: u32,
+    /// What watchers have seen already: a later attempt knows of less than the one that died, and shows no less.
+    shown: f64,
 }
 
 impl<'a> Committer<'a> {
     pub(super) fn new(context: &'a JobContext, series: &'a Series, plan: &Plan, result: &'a mut FetchResult) -> Self {
         let now = Instant::now();
+        result.pages_total = result.pages + plan.pages;
         Self {
             segment: None,
             pages_before: result.pages,
-            pages_total: result.pages + plan.pages,
+            pages_total: result.pages_total,
             candles_before: result.inserted + result.duplicate,
             started: now,
             checkpointed: now,
             step: 0,
+            shown: 0.0,
             context,
             series,
             result,
         }
+    }
+
+    /// Takes up where the snapshot of an earlier attempt left off, and shows that this one runs.
+    pub(super) async fn begin(&mut self) -> Result<(), Stop> {
+        match self.context.shop.store.progress().read(self.context.record.id).await {
+            Ok(earlier) => self.shown = earlier.map_or(0.0, |snapshot| snapshot.percent),
+            Err(error) => tracing::debug!(%error, "what was shown before is not known"),
+        }
+        self.show().await
     }
 
     /// Commits a batch of stored pages.
@@ -115,20 +128,20 @@ impl<'a> Committer<'a> {
 
     /// Shows the progress. Redis may be away: progress is not the truth.
     #[expect(clippy::cast_precision_loss, reason = "counts of pages and candles lie far below 2^52")]
-    pub(super) async fn show(&mut self) -> Result<(), Stop> {
+    async fn show(&mut self) -> Result<(), Stop> {
         let record = &self.context.record;
         let result = &self.result;
         let seconds = self.started.elapsed().as_secs_f64();
         let per_second = |done: u64| if seconds > 0.0 { done as f64 / seconds } else { 0.0 };
         let pages_per_second = per_second(result.pages - self.pages_before);
         let left = self.pages_total.saturating_sub(result.pages);
-        let percent = Progress::percent_of(result.pages, self.pages_total);
+        // The gaps are still to be gathered: only the end state is whole.
+        self.shown = Progress::percent_of(result.pages, self.pages_total).min(99.9).max(self.shown);
         let snapshot = Progress {
             task_id: record.id,
             owner: record.owner.clone(),
             state: TaskState::Running,
-            // The gaps are still to be gathered: only the end state is whole.
-            percent: percent.min(99.9),
+            percent: self.shown,
             pages_done: result.pages,
             pages_total: self.pages_total,
             candles_stored: result.inserted,

@@ -44,7 +44,7 @@ pub(super) async fn run(
     result: &mut FetchResult,
 ) -> Result<(), Stop> {
     let mut committer = Committer::new(context, series, plan, result);
-    committer.show().await?;
+    committer.begin().await?;
     // A task of its own, so that pages are fetched and stored while a commit is being written.
     let (sender, mut stored) = mpsc::channel(1);
     let storing = stored_pages(context, series, plan);
