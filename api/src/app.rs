@@ -11,6 +11,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::any::Any;
+use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
@@ -21,6 +22,7 @@ const LARGEST_BODY: usize = 16 * 1024;
 
 /// The whole API.
 pub fn app(state: AppState) -> Router {
+    let state = Arc::new(state);
     let admitted = Router::new()
         .route("/api/market-data/fetch", post(market_data::fetch::fetch))
         .route("/api/market-data/klines", get(market_data::klines::klines))
@@ -29,7 +31,7 @@ pub fn app(state: AppState) -> Router {
         .route("/api/task/{id}", get(task::show::show).delete(task::cancel::cancel))
         .route("/api/task/{id}/progress", get(task::progress::progress))
         .route("/api/task/{id}/events", get(task::events::events))
-        .route_layer(from_fn_with_state(state.clone(), caller::admit));
+        .route_layer(from_fn_with_state(Arc::clone(&state), caller::admit));
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -43,7 +45,7 @@ pub fn app(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(broke_off))
         .layer(from_fn_with_state(bounds::Bounds::default(), bounds::keep))
-        .layer(from_fn_with_state(state.clone(), metrics::measure))
+        .layer(from_fn_with_state(Arc::clone(&state.metrics), metrics::measure))
         .layer(from_fn(trace::follow))
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("x-content-type-options"),

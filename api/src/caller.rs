@@ -2,7 +2,7 @@
 
 use crate::auth::Caller;
 use crate::error::Problem;
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -30,7 +30,7 @@ impl<S: Sync> FromRequestParts<S> for Admitted {
 }
 
 /// Authenticates and counts every request of the routes that it stands before.
-pub async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn admit(State(state): State<Shared>, mut request: Request, next: Next) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(HeaderValue::to_str);
     let authorization = match authorization {
         Some(Ok(text)) => Some(text),

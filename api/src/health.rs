@@ -1,6 +1,6 @@
 //! `GET /healthz`, `GET /readyz`: liveness, and readiness with the state of every dependency.
 
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,7 +17,7 @@ pub async fn healthz() -> &'static str {
     get, path = "/readyz", tag = "operation",
     responses((status = 200, description = "Ready", body = Value), (status = 503, description = "A store is away, or the process stops", body = Value))
 )]
-pub async fn readyz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+pub async fn readyz(State(state): State<Shared>) -> (StatusCode, Json<Value>) {
     let health = state.store.health().await;
     let ready = health.is_ready() && !state.stopping.is_cancelled();
     let told = |store: &Result<std::time::Duration, String>| match store {

@@ -1,7 +1,7 @@
 //! Every metric of the API, declared once: the text of each is its help; and `GET /metrics`.
 
 use crate::auth::AuthMetrics;
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// One route's answers of one status.
@@ -98,7 +99,7 @@ fn known(method: &Method) -> &'static str {
 }
 
 /// Counts and times every request.
-pub async fn measure(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn measure(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = known(request.method());
     // The route's pattern, never the path: ids would make endless series.
@@ -108,14 +109,14 @@ pub async fn measure(State(state): State<AppState>, request: Request, next: Next
     // The access log. Not at `info`: at thousands of requests a second it would cost more than they do.
     tracing::debug!(status, route, ms = took.as_secs_f64() * 1_000.0, "answered");
     let labels = Answered { method, route: route.clone(), status };
-    state.metrics.requests.get_or_create(&labels).inc();
-    state.metrics.seconds.get_or_create(&Routed { route }).observe(took.as_secs_f64());
+    metrics.requests.get_or_create(&labels).inc();
+    metrics.seconds.get_or_create(&Routed { route }).observe(took.as_secs_f64());
     response
 }
 
 /// Metrics in Prometheus's text form.
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "OpenMetrics text", body = String)))]
-pub async fn metrics(State(state): State<AppState>) -> Response {
+pub async fn metrics(State(state): State<Shared>) -> Response {
     let mut text = String::new();
     match encode(&mut text, &state.metrics.registry) {
         Ok(()) => {

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// What handlers share; clones are cheap.
-#[derive(Clone, Debug)]
+/// What handlers take: one counter to clone, where every layer of every request clones.
+pub type Shared = Arc<AppState>;
+
+/// What handlers share.
+#[derive(Debug)]
 pub struct AppState {
     /// The stores.
     pub store: Store,

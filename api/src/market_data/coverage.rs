@@ -3,7 +3,7 @@
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::{Query, Time};
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use candlemill_shared::coverage::Gap;
@@ -97,7 +97,7 @@ pub struct GapView {
 )]
 pub async fn coverage(
     _: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Query(query): Query<CoverageQuery>,
 ) -> Result<Json<CoverageReport>, Problem> {
     let (series, within, after, limit) = read(&query)?;

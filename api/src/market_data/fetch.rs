@@ -3,7 +3,7 @@
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::{Body, Time};
-use crate::state::AppState;
+use crate::state::Shared;
 use crate::trace::Trace;
 use axum::Json;
 use axum::extract::State;
@@ -81,7 +81,7 @@ const LONGEST_KEY: usize = 255;
 )]
 pub async fn fetch(
     admitted: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Trace(trace): Trace,
     headers: HeaderMap,
     Body(request): Body<FetchRequest>,

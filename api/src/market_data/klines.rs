@@ -7,7 +7,7 @@ mod text;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::{Query, Time};
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -74,7 +74,7 @@ struct Asked {
 )]
 pub async fn klines(
     _: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     headers: HeaderMap,
     Query(query): Query<KlinesQuery>,
 ) -> Result<Response, Problem> {

@@ -4,7 +4,7 @@ use super::TaskView;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::TaskPath;
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,7 +23,7 @@ use candlemill_store::CancelOutcome;
 )]
 pub async fn cancel(
     admitted: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     TaskPath(id): TaskPath,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
     match state.store.cancel(id, &admitted.caller.user_id).await? {

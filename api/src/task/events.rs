@@ -8,13 +8,14 @@ use super::progress::newest;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::TaskPath;
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use candlemill_shared::progress::Progress;
 use futures::{Stream, StreamExt, stream};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Comments that keep proxies from closing an idle connection.
@@ -43,14 +44,14 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 )]
 pub async fn events(
     admitted: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     TaskPath(id): TaskPath,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let caller = admitted.caller;
     // Whose it is comes first: strangers learn nothing, not even how full it is here.
     newest(&state, &caller, id).await?;
-    let place = std::sync::Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
+    let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "Too many event streams are open")
             .detail("Poll the progress call, or try again in a moment.")
             .retry_after(5)
@@ -64,9 +65,9 @@ pub async fn events(
         }
     };
     let looks = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(LOOK_AGAIN)).then({
-        let (state, caller) = (state.clone(), caller.clone());
+        let (state, caller) = (Arc::clone(&state), caller.clone());
         move |_| {
-            let (state, caller) = (state.clone(), caller.clone());
+            let (state, caller) = (Arc::clone(&state), caller.clone());
             async move { newest(&state, &caller, id).await.ok() }
         }
     });
@@ -93,7 +94,7 @@ pub async fn events(
 
 /// Held while a stream is open.
 struct Open {
-    metrics: std::sync::Arc<crate::metrics::Metrics>,
+    metrics: Arc<crate::metrics::Metrics>,
     _place: tokio::sync::OwnedSemaphorePermit,
 }
 

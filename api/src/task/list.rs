@@ -4,7 +4,7 @@ use super::TaskView;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::Query;
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use candlemill_store::TaskQuery;
@@ -55,7 +55,7 @@ pub struct TaskList {
 )]
 pub async fn list(
     admitted: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<TaskList>, Problem> {
     let query = read(query, &admitted.caller.user_id)?;

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::TaskPath;
-use crate::state::AppState;
+use crate::state::{AppState, Shared};
 use axum::Json;
 use axum::extract::State;
 use candlemill_shared::progress::Progress;
@@ -22,7 +22,7 @@ use candlemill_shared::task::TaskId;
 )]
 pub async fn progress(
     admitted: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     TaskPath(id): TaskPath,
 ) -> Result<Json<ProgressView>, Problem> {
     Ok(Json(newest(&state, &admitted.caller, id).await?.into()))

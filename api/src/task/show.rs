@@ -4,7 +4,7 @@ use super::TaskView;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::TaskPath;
-use crate::state::AppState;
+use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 
@@ -19,7 +19,7 @@ use axum::extract::State;
 )]
 pub async fn show(
     admitted: Admitted,
-    State(state): State<AppState>,
+    State(state): State<Shared>,
     TaskPath(id): TaskPath,
 ) -> Result<Json<TaskView>, Problem> {
     let record = state.store.tasks().get(id).await?;

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod bar;
+pub mod candles;
 pub mod chart;
 pub mod events;
 pub mod report;

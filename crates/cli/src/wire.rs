@@ -170,6 +170,18 @@ pub struct Problem {
     /// Stable name of the problem.
     #[serde(default)]
     pub code: Option<String>,
+    /// Every field that was refused.
+    #[serde(default)]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// One refused field of a request.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FieldProblem {
+    /// Its name.
+    pub field: String,
+    /// What was wrong with it.
+    pub message: String,
 }
 
 impl fmt::Display for Problem {
@@ -181,6 +193,9 @@ impl fmt::Display for Problem {
         f.write_str(")")?;
         if let Some(detail) = &self.detail {
             write!(f, "\n{detail}")?;
+        }
+        for FieldProblem { field, message } in &self.errors {
+            write!(f, "\n  {field}: {message}")?;
         }
         Ok(())
     }
@@ -214,8 +229,8 @@ mod tests {
     fn problems_say_title_code_and_detail() {
         let problem: Problem = serde_json::from_value(json!({
             "type": "about:blank", "title": "Range over tier", "status": 403, "detail": "ask for less", "code": "tier_limit",
-            "limit": 5}))
+            "limit": 5, "errors": [{"field": "end", "message": "too late"}]}))
         .unwrap();
-        assert_eq!(problem.to_string(), "Range over tier (HTTP 403, code tier_limit)\nask for less");
+        assert_eq!(problem.to_string(), "Range over tier (HTTP 403, code tier_limit)\nask for less\n  end: too late");
     }
 }

@@ -1,8 +1,8 @@
 //! `candlemill klines BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --format csv -o candles.csv`
 
 use anyhow::{Context as _, Result};
-use candlemill_cli::Api;
 use candlemill_cli::wire::Moment;
+use candlemill_cli::{Api, candles};
 use candlemill_shared::{Interval, Symbol};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
@@ -58,22 +58,41 @@ impl Klines {
         ];
         query.extend(self.end.as_deref().map(|end| ("end", Moment::from(end).to_string())));
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
-        let mut answer = api.stream("/api/market-data/klines", &query).await?;
-        let unfinished = self.output.as_deref().map(unfinished);
-        let mut sink: Box<dyn Write> = match &unfinished {
-            Some(file) => Box::new(File::create(file).with_context(|| format!("creating {}", file.display()))?),
-            None => Box::new(std::io::stdout()),
+        let Some(output) = self.output else {
+            let written = write(api, query, self.format, self.limit, &mut std::io::stdout().lock()).await;
+            // Whoever reads the output has read enough.
+            let enough = written.as_ref().is_err_and(|error| {
+                error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+            });
+            return if enough { Ok(ExitCode::SUCCESS) } else { written.map(|()| ExitCode::SUCCESS) };
         };
-        let mut writer = BufWriter::new(&mut sink);
-        while let Some(chunk) = answer.chunk().await.context("reading the candles (the output is not whole)")? {
-            writer.write_all(&chunk).context("writing the candles")?;
+        let unfinished = unfinished(&output);
+        let mut file = File::create(&unfinished).with_context(|| format!("creating {}", unfinished.display()))?;
+        if let Err(error) = write(api, query, self.format, self.limit, &mut file).await {
+            // What remains of it is of no use; that it cannot be removed is not the error to show.
+            drop(std::fs::remove_file(&unfinished));
+            return Err(error);
         }
-        writer.flush().context("writing the candles")?;
-        if let (Some(from), Some(to)) = (unfinished, self.output) {
-            std::fs::rename(&from, &to).with_context(|| format!("naming {}", to.display()))?;
-        }
+        std::fs::rename(&unfinished, &output).with_context(|| format!("naming {}", output.display()))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Writes the answer. JSON comes a page at a time, unless one page is asked for.
+async fn write(
+    api: &Api,
+    query: Vec<(&str, String)>,
+    format: Format,
+    limit: Option<u64>,
+    sink: &mut impl Write,
+) -> Result<()> {
+    let mut writer = BufWriter::new(sink);
+    if format == Format::Json && limit.is_none() {
+        candles::write_json(api, query, candles::LARGEST_PAGE, &mut writer).await?;
+    } else {
+        candles::write(api, &query, &mut writer).await?;
+    }
+    writer.flush().context("writing the candles")
 }
 
 /// Name of the file while it is written.
