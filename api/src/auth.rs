@@ -8,12 +8,16 @@
 //!    EdDSA, never `none`, never a shared secret against a public key. That spares Supabase forged tokens.
 //! 4. Then `GET /auth/v1/user` decides: it alone sees sign-out, deletion and bans, and its `app_metadata` is fresh.
 //! 5. A Supabase that is away prolongs nothing: what has left the cache is answered 503 until it is back.
-//! 6. Redis is the second level, shared by replicas. Without it the first level and Supabase serve alone. What is found
-//!    wrong here (signature, claims) is not shared: it costs no call, and rubbish must not fill Redis.
+//! 6. Redis is the second level, shared by replicas. Without it, or where it does not answer soon, the first level and
+//!    Supabase serve alone. What is found wrong here (signature, claims) is not shared: it costs no call, and rubbish must
+//!    not fill Redis. A verdict of another replica is believed no longer than one's own, whatever that replica's clock says.
+//! 7. Signing keys are kept for 10 minutes. A key that is not known, or keys past their time, are asked for once in 30 s;
+//!    while they cannot be had nobody is refused for it, and Supabase alone checks the signature.
 
 mod authenticator;
 mod caller;
 mod config;
+mod episode;
 mod error;
 mod jwks;
 mod metrics;

@@ -11,7 +11,10 @@ use std::time::Duration;
 /// Doubt about the exchange's clock before it was measured.
 const FIRST_UNCERTAINTY_MS: i64 = 1_000;
 /// Time that a call may be under way beyond what the clocks leave open.
-const TRAVEL_MS: i64 = 50;
+const TRAVEL_MS: i64 = 100;
+/// One part in so many of the limit is left alone: a call that arrives in another minute than it was charged to, because
+/// this machine was busy, must not be the one too many.
+const MARGIN: u32 = 50;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Callers that waited for a minute's border come back spread over this many ms.
@@ -33,7 +36,7 @@ impl SharedBudget {
         Self {
             ledger,
             clock,
-            limit: AtomicU32::new(limit),
+            limit: AtomicU32::new(usable(limit)),
             offset_ms: AtomicI64::new(0),
             uncertainty_ms: AtomicI64::new(FIRST_UNCERTAINTY_MS),
             metrics,
@@ -42,7 +45,7 @@ impl SharedBudget {
 
     /// Sets the weight that all workers together may spend in a minute.
     pub(crate) fn set_limit(&self, limit: u32) {
-        self.limit.store(limit, Ordering::Relaxed);
+        self.limit.store(usable(limit), Ordering::Relaxed);
     }
 
     /// Takes over what was measured of the exchange's clock.
@@ -54,6 +57,11 @@ impl SharedBudget {
     fn exchange_now_ms(&self) -> i64 {
         self.clock.now_ms() + self.offset_ms.load(Ordering::Relaxed)
     }
+}
+
+/// What is spent of an exchange's limit.
+const fn usable(limit: u32) -> u32 {
+    limit - limit / MARGIN
 }
 
 impl WeightBudget for SharedBudget {
@@ -100,5 +108,18 @@ impl WeightBudget for SharedBudget {
         let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(milliseconds, "the exchange wants no calls; closed for all workers");
         self.ledger.close_for(milliseconds).await.map_err(|error| BudgetError(Box::new(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearly_all_of_the_limit_is_spent() {
+        for (limit, expected) in [(6_000, 5_880), (1_200, 1_176), (10, 10)] {
+            assert_eq!(usable(limit), expected);
+            assert!(usable(limit) * 100 >= limit * 95);
+        }
     }
 }

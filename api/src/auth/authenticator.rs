@@ -11,7 +11,7 @@ use super::upstream::Upstream;
 use super::{tier, token};
 use candlemill_shared::Clock;
 use candlemill_shared::tier::Tier;
-use candlemill_store::TokenCache;
+use candlemill_store::{StoreError, TokenCache};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::Expiry;
 use moka::future::Cache;
@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const MOST_TOKENS: u64 = 100_000;
 /// Longest wait for Supabase.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for Redis. It only spares a call of Supabase, so it may take about as long as that call.
+const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
 type TokenHash = [u8; 32];
 
@@ -122,19 +124,11 @@ impl Authenticator {
     /// A verdict from Redis or from Supabase. Failures are errors, and are not remembered.
     async fn learn(&self, token: &str, hash: TokenHash) -> Result<Arc<Verdict>, AuthError> {
         let key = hex::encode(hash);
-        match self.shared.get(&key).await {
-            Ok(Some(stored)) => {
-                if let Some(verdict) = Verdict::from_stored(&stored, self.clock.now_ms()) {
-                    self.metrics.redis_hits.inc();
-                    return Ok(Arc::new(verdict));
-                }
-            }
-            Ok(None) => {}
-            // Rule 6.
-            Err(error) => {
-                self.metrics.redis_bypasses.inc();
-                tracing::debug!(%error, "a token is checked without Redis");
-            }
+        let stored = self.of_redis(self.shared.get(&key)).await.flatten();
+        let believed = |stored: Vec<u8>| Verdict::from_stored(&stored, self.clock.now_ms(), self.config.cache_ttl);
+        if let Some(verdict) = stored.and_then(believed) {
+            self.metrics.redis_hits.inc();
+            return Ok(Arc::new(verdict));
         }
         self.metrics.misses.inc();
         let claims = match self.precheck(token).await {
@@ -156,11 +150,20 @@ impl Authenticator {
         };
         let verdict = Verdict { outcome, until_ms };
         let left = verdict.left(self.clock.now_ms());
-        if let Err(error) = self.shared.put(&key, &verdict.to_stored(), left).await {
-            self.metrics.redis_bypasses.inc();
-            tracing::debug!(%error, "a verdict is not shared");
-        }
+        self.of_redis(self.shared.put(&key, &verdict.to_stored(), left)).await;
         Ok(Arc::new(verdict))
+    }
+
+    /// Rule 6: Redis's answer; `None` when it gives none in time.
+    async fn of_redis<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Option<T> {
+        let answer = tokio::time::timeout(REDIS_PATIENCE, call).await;
+        match answer {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => tracing::debug!(%error, "a token is checked without Redis"),
+            Err(_) => tracing::debug!("a token is checked without Redis, which does not answer"),
+        }
+        self.metrics.redis_bypasses.inc();
+        None
     }
 
     /// UTC ms of `ttl` from now, or of the longest memory where that ends sooner.
@@ -211,7 +214,7 @@ impl Authenticator {
                 TierSource::AppMetadata => tier::read(user.app_metadata.as_ref().and_then(|data| data.get("tier"))),
                 TierSource::Claim => {
                     let in_metadata = claims.app_metadata.as_ref().and_then(|data| data.get("tier"));
-                    tier::read(in_metadata.or(claims.tier.as_ref()))
+                    tier::read(in_metadata.filter(|tier| !tier.is_null()).or(claims.tier.as_ref()))
                 }
                 TierSource::Table => tier::read(self.upstream.subscription(&user.id).await?.as_ref()),
             }

@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 
 /// Supabase's own edge keeps keys for 10 minutes; no longer here.
 const FRESH_MS: i64 = 600_000;
-/// An unknown key id may be a new key, or a forgery: asked for at most this often.
+/// An unknown key id may be a new key, or a forgery; and keys that cannot be had now cannot be had by the next request
+/// either. Asked for at most this often.
 const REFETCH_MS: i64 = 30_000;
 
 pub(super) struct KeySet {
@@ -27,6 +28,20 @@ struct Known {
     keys: Vec<(String, Algorithm, Arc<DecodingKey>)>,
     fetched_at: Option<i64>,
     tried_at: Option<i64>,
+    /// The latest fetch brought nothing.
+    failed: bool,
+}
+
+impl Known {
+    fn is_stale(&self, now_ms: i64) -> bool {
+        self.fetched_at.is_none_or(|at| now_ms - at >= FRESH_MS || now_ms < at)
+    }
+
+    /// The key of this id, and the one algorithm that it is for.
+    fn key(&self, kid: &str) -> Option<(Algorithm, Arc<DecodingKey>)> {
+        let key = self.keys.iter().find(|(id, _, _)| id == kid);
+        key.map(|(_, algorithm, key)| (*algorithm, Arc::clone(key)))
+    }
 }
 
 /// What is known of a key id.
@@ -34,7 +49,7 @@ pub(super) enum Found {
     Key(Arc<DecodingKey>),
     /// The project has no such key of that algorithm.
     NoSuchKey,
-    /// The keys could not be had.
+    /// The keys, or this one, could not be had.
     Unavailable,
 }
 
@@ -47,28 +62,25 @@ impl KeySet {
     pub(super) async fn find(&self, kid: &str, algorithm: Algorithm) -> Found {
         let mut known = self.known.lock().await;
         let now = self.clock.now_ms();
-        let stale = known.fetched_at.is_none_or(|at| now - at >= FRESH_MS || now < at);
         let may_try = known.tried_at.is_none_or(|at| now - at >= REFETCH_MS || now < at);
-        let has = |known: &Known| known.keys.iter().any(|(id, _, _)| id == kid);
-        if stale || (!has(&known) && may_try) {
+        if may_try && (known.is_stale(now) || known.key(kid).is_none()) {
             known.tried_at = Some(now);
             match self.fetch().await {
-                Ok(keys) => {
-                    known.keys = keys;
-                    known.fetched_at = Some(now);
-                }
+                Ok(keys) => *known = Known { keys, fetched_at: Some(now), tried_at: Some(now), failed: false },
                 Err(error) => {
-                    tracing::warn!(%error, "the signing keys cannot be fetched; Supabase is asked about every token");
-                    // Keys past their time vouch for nobody: one of them may have been revoked.
-                    if stale {
-                        return Found::Unavailable;
-                    }
+                    let error = error.without_url();
+                    tracing::warn!(%error, "the signing keys cannot be fetched; Supabase alone checks signatures");
+                    known.failed = true;
                 }
             }
         }
-        match known.keys.iter().find(|(id, own, _)| id == kid && *own == algorithm) {
-            Some((_, _, key)) => Found::Key(Arc::clone(key)),
-            None => Found::NoSuchKey,
+        match known.key(kid) {
+            // Keys past their time vouch for nobody: one of them may have been revoked.
+            _ if known.is_stale(now) => Found::Unavailable,
+            Some((own, key)) if own == algorithm => Found::Key(key),
+            // It may stand among those that could not be had.
+            None if known.failed => Found::Unavailable,
+            Some(_) | None => Found::NoSuchKey,
         }
     }
 

@@ -69,8 +69,9 @@ impl Verdict {
         serde_json::to_vec(&Stored { v: VERSION, until_ms: self.until_ms, caller, refused }).unwrap_or_default()
     }
 
-    /// `None`: of another version, or no longer to be believed.
-    pub(super) fn from_stored(stored: &[u8], now_ms: i64) -> Option<Self> {
+    /// `None`: of another version, or no longer to be believed. Believed for `longest`: the clock of whoever stored it may be
+    /// ahead of ours.
+    pub(super) fn from_stored(stored: &[u8], now_ms: i64, longest: Duration) -> Option<Self> {
         let stored: Stored = serde_json::from_slice(stored).ok()?;
         let outcome = match (stored.caller, stored.refused) {
             (Some(caller), None) => Ok(Caller {
@@ -87,13 +88,18 @@ impl Verdict {
             }),
             _ => return None,
         };
-        (stored.v == VERSION && stored.until_ms > now_ms).then_some(Self { outcome, until_ms: stored.until_ms })
+        let longest = if outcome.is_ok() { longest } else { longest.min(REFUSAL) };
+        let latest = now_ms.saturating_add(i64::try_from(longest.as_millis()).unwrap_or(i64::MAX));
+        let until_ms = stored.until_ms.min(latest);
+        (stored.v == VERSION && until_ms > now_ms).then_some(Self { outcome, until_ms })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(300);
 
     #[test]
     fn verdicts_come_back_until_their_time() {
@@ -106,10 +112,15 @@ mod tests {
         };
         for outcome in [Ok(caller), Err(AuthError::Banned), Err(AuthError::Expired), Err(AuthError::invalid("x"))] {
             let verdict = Verdict { outcome, until_ms: 1_000 };
-            assert_eq!(Verdict::from_stored(&verdict.to_stored(), 999), Some(verdict.clone()));
-            assert_eq!(Verdict::from_stored(&verdict.to_stored(), 1_000), None);
+            let stored = verdict.to_stored();
+            assert_eq!(Verdict::from_stored(&stored, 999, LONGEST), Some(verdict.clone()));
+            assert_eq!(Verdict::from_stored(&stored, 1_000, LONGEST), None);
+            // Stored by a clock that is an hour ahead.
+            let believed = Verdict::from_stored(&stored, -3_600_000, LONGEST).unwrap();
+            let expected = if verdict.outcome.is_ok() { LONGEST } else { REFUSAL };
+            assert_eq!(believed.left(-3_600_000), expected, "{verdict:?}");
         }
-        assert_eq!(Verdict::from_stored(br#"{"v":2,"until_ms":99,"refused":"x"}"#, 0), None);
-        assert_eq!(Verdict::from_stored(b"rubbish", 0), None);
+        assert_eq!(Verdict::from_stored(br#"{"v":2,"until_ms":99,"refused":"x"}"#, 0, LONGEST), None);
+        assert_eq!(Verdict::from_stored(b"rubbish", 0, LONGEST), None);
     }
 }

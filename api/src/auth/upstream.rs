@@ -1,6 +1,7 @@
 //! Asking Supabase.
 
 use super::config::AuthConfig;
+use super::episode::Episode;
 use super::error::AuthError;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -10,6 +11,10 @@ use serde_json::Value;
 pub(super) struct Upstream {
     http: reqwest::Client,
     config: AuthConfig,
+    /// Of the calls of the user.
+    users: Episode,
+    /// Of the calls of the table.
+    table: Episode,
 }
 
 /// The user of a token, as the database has it now.
@@ -24,41 +29,88 @@ pub(super) struct User {
     pub(super) is_anonymous: Option<bool>,
 }
 
-/// Both forms of an error body: `{"code":403,"error_code":"…"}` and `{"code":"…"}`.
+/// Every form of an error body of Auth: `{"code":"…"}`, `{"code":403,"error_code":"…"}`, and of old servers
+/// `{"code":403,"msg":"…"}`. A gateway's has a `message` and no code.
 #[derive(Debug, Default, Deserialize)]
 struct ErrorBody {
     #[serde(default)]
     code: Option<Value>,
     #[serde(default)]
     error_code: Option<String>,
+    #[serde(default)]
+    msg: Option<Value>,
+}
+
+impl ErrorBody {
+    fn name(self) -> Option<String> {
+        match (self.error_code, self.code) {
+            (Some(name), _) | (None, Some(Value::String(name))) => Some(name),
+            (None, Some(_)) if self.msg.is_some() => Some(UNNAMED.to_owned()),
+            _ => None,
+        }
+    }
 }
 
 const CODE_HEADER: &str = "x-sb-error-code";
+/// Stands for the code of an old server's error, which has only a number.
+const UNNAMED: &str = "unnamed";
 
 impl Upstream {
-    pub(super) const fn new(http: reqwest::Client, config: AuthConfig) -> Self {
-        Self { http, config }
+    pub(super) fn new(http: reqwest::Client, config: AuthConfig) -> Self {
+        Self { http, config, users: Episode::default(), table: Episode::default() }
     }
 
     /// `GET /auth/v1/user`.
     pub(super) async fn user(&self, token: &str) -> Result<User, AuthError> {
-        let answer = self
+        let (ended, status) = self.ask_user(token).await;
+        if self.users.begins(&ended) {
+            match &ended {
+                Err(AuthError::Misconfigured) => {
+                    tracing::error!(status, "Supabase refuses us; check SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY");
+                }
+                _ => tracing::warn!(status, "Supabase does not answer as it should; tokens cannot be checked"),
+            }
+        }
+        ended
+    }
+
+    /// The user and the status of the answer, where there was one.
+    async fn ask_user(&self, token: &str) -> (Result<User, AuthError>, Option<u16>) {
+        let call = self
             .http
             .get(format!("{}/user", self.config.issuer()))
             .header("apikey", &self.config.publishable_key)
             .header("x-supabase-api-version", "2024-01-01")
-            .bearer_auth(token)
-            .send()
-            .await
-            .map_err(|error| unreachable(&error))?;
-        if answer.status().is_success() {
-            return answer.json().await.map_err(|error| unreachable(&error));
+            .bearer_auth(token);
+        match call.send().await {
+            Ok(answer) => {
+                let status = answer.status();
+                let ended = if status.is_success() {
+                    answer.json().await.map_err(unreadable)
+                } else {
+                    Err(refusal(answer).await)
+                };
+                (ended, Some(status.as_u16()))
+            }
+            Err(error) => (Err(unreadable(error)), None),
         }
-        Err(refusal(answer).await)
     }
 
     /// `tier` of the user's row in `subscriptions`.
     pub(super) async fn subscription(&self, user_id: &str) -> Result<Option<Value>, AuthError> {
+        let (ended, status) = self.ask_table(user_id).await;
+        if self.table.begins(&ended) {
+            match &ended {
+                Err(AuthError::Misconfigured) => {
+                    tracing::error!(status, "the table subscriptions cannot be read; check it and SUPABASE_SECRET_KEY");
+                }
+                _ => tracing::warn!(status, "Supabase does not answer as it should; tiers cannot be read"),
+            }
+        }
+        ended
+    }
+
+    async fn ask_table(&self, user_id: &str) -> (Result<Option<Value>, AuthError>, Option<u16>) {
         let key = self.config.secret_key.as_deref().unwrap_or_default();
         let mut call = self
             .http
@@ -70,27 +122,27 @@ impl Upstream {
         if !key.starts_with("sb_") {
             call = call.bearer_auth(key);
         }
-        let answer = call.send().await.map_err(|error| unreachable(&error))?;
+        let answer = match call.send().await {
+            Ok(answer) => answer,
+            Err(error) => return (Err(unreadable(error)), None),
+        };
         let status = answer.status();
-        if !status.is_success() {
-            tracing::error!(
-                status = status.as_u16(),
-                "the table of subscriptions cannot be read; check SUPABASE_SECRET_KEY"
-            );
-            return Err(if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-                AuthError::Unavailable { retry_after: retry_after(&answer) }
-            } else {
-                AuthError::Misconfigured
-            });
-        }
-        let rows: Vec<Value> = answer.json().await.map_err(|error| unreachable(&error))?;
-        Ok(rows.first().and_then(|row| row.get("tier")).cloned())
+        let ended = if status.is_success() {
+            let rows = answer.json::<Vec<Value>>().await.map_err(unreadable);
+            rows.map(|rows| rows.first().and_then(|row| row.get("tier")).cloned())
+        } else if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            Err(AuthError::Unavailable { retry_after: retry_after(&answer) })
+        } else {
+            Err(AuthError::Misconfigured)
+        };
+        (ended, Some(status.as_u16()))
     }
 }
 
-fn unreachable(error: &reqwest::Error) -> AuthError {
+/// No answer, or none that can be read.
+fn unreadable(error: reqwest::Error) -> AuthError {
     // Its URL holds no token, and is left out all the same: it may hold a password.
-    tracing::warn!(timeout = error.is_timeout(), connect = error.is_connect(), "Supabase does not answer");
+    tracing::debug!(timeout = error.is_timeout(), connect = error.is_connect(), "a call of Supabase failed");
     AuthError::Unavailable { retry_after: None }
 }
 
@@ -102,32 +154,20 @@ async fn refusal(answer: Response) -> AuthError {
     let (status, wait) = (answer.status(), retry_after(&answer));
     let from_header = answer.headers().get(CODE_HEADER).and_then(|code| code.to_str().ok()).map(str::to_owned);
     let body: ErrorBody = answer.json().await.unwrap_or_default();
-    let from_body = body.error_code.or_else(|| body.code.and_then(|code| code.as_str().map(str::to_owned)));
-    meaning(status.as_u16(), from_header.or(from_body).as_deref(), wait)
+    meaning(status.as_u16(), from_header.or(body.name()).as_deref(), wait)
 }
 
 /// What an answer other than 200 means (contract, section 3).
 fn meaning(status: u16, code: Option<&str>, retry_after: Option<u32>) -> AuthError {
     match (status, code) {
-        (429 | 500.., _) => {
-            tracing::warn!(status, code, "Supabase cannot tell at the moment");
-            AuthError::Unavailable { retry_after }
-        }
+        (429 | 500.., _) => AuthError::Unavailable { retry_after },
         (403, Some("user_banned")) => AuthError::Banned,
         (_, Some("session_not_found")) => AuthError::invalid("its session was signed out"),
         (_, Some("user_not_found")) => AuthError::invalid("its user no longer exists"),
-        (_, Some(_)) if matches!(status, 400 | 401 | 403) => {
-            AuthError::invalid("the authentication service refuses it")
-        }
-        (401 | 403, None) => {
-            // The gateway in front of Auth: it speaks of our key, never of the token.
-            tracing::error!(status, "Supabase's gateway refuses our key; check SUPABASE_PUBLISHABLE_KEY");
-            AuthError::Misconfigured
-        }
-        _ => {
-            tracing::error!(status, code, "Supabase answers what it should not; check SUPABASE_URL");
-            AuthError::Misconfigured
-        }
+        (400 | 401 | 403, Some(_)) => AuthError::invalid("the authentication service refuses it"),
+        // 401 or 403 without a code is the gateway in front of Auth: it speaks of our key, never of the token. Anything
+        // else is no answer of Auth, so the URL is wrong.
+        _ => AuthError::Misconfigured,
     }
 }
 

@@ -92,6 +92,9 @@ pub struct GapView {
     responses(
         (status = 200, body = CoverageReport),
         (status = 400, description = "`invalid_request`: every parameter that is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_requests`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "`store_unavailable`", body = ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("bearer" = []))
 )]
@@ -164,5 +167,41 @@ fn read(query: &CoverageQuery) -> Result<(Series, TimeRange, Option<i64>, u32), 
             Ok((Series::new(Exchange::Binance, symbol, interval), within, after, limit))
         }
         _ => Err(wrong.detail("See errors for each parameter.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Expected<'a> = Result<(i64, i64, Option<i64>, u32), &'a [&'a str]>;
+
+    fn check(pairs: &[(&str, &str)], expected: Expected<'_>) {
+        let map: serde_json::Map<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
+        match (read(&serde_json::from_value(map.into()).unwrap()), expected) {
+            (Ok((_, within, after, limit)), Ok(expected)) => {
+                assert_eq!((within.start, within.end, after, limit), expected, "{pairs:?}");
+            }
+            (Err(problem), Err(fields)) => {
+                let shown = format!("{problem:?}");
+                assert_eq!(shown.matches("field: ").count(), fields.len(), "{shown}");
+                assert!(fields.iter().all(|field| shown.contains(&format!("field: \"{field}\""))), "{shown}");
+            }
+            (got, _) => panic!("{pairs:?}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn queries() {
+        let base = [("symbol", "BTCUSDT"), ("interval", "1h")];
+        let with = |more: &[(&'static str, &'static str)]| [&base[..], more].concat();
+        check(&base, Ok((0, END_OF_TIME, None, 1_000)));
+        check(&with(&[("start", "1970-01-01T00:00:05Z"), ("end", "9000")]), Ok((5_000, 9_000, None, 1_000)));
+        check(&with(&[("cursor", "7"), ("limit", "10000")]), Ok((0, END_OF_TIME, Some(7), 10_000)));
+        check(&[], Err(&["symbol", "interval"]));
+        check(&[("symbol", "BTC/USDT"), ("interval", "1H")], Err(&["symbol", "interval"]));
+        check(&with(&[("start", "9"), ("end", "9")]), Err(&["start"]));
+        check(&with(&[("limit", "0"), ("cursor", "next"), ("end", "-1")]), Err(&["limit", "cursor", "end"]));
+        check(&with(&[("limit", "10001")]), Err(&["limit"]));
     }
 }

@@ -18,7 +18,7 @@ use candlemill_store::{Series, StoreError};
 use format::Format;
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 const USUAL_LIMIT: u64 = 1_000;
 const LARGEST_LIMIT: u64 = 100_000;
@@ -42,13 +42,20 @@ pub struct KlinesQuery {
     start: Option<String>,
     /// First open time that is no longer wanted. Absent: all there is.
     end: Option<String>,
-    /// Candles of this answer, 1 to 100000. Absent: 1000 as JSON, all of the range as CSV and Arrow.
+    /// Candles of this answer, 1 to 100000. Absent: 1000 as JSON, all of the range as CSV and Arrow. Candles that are
+    /// stored while the answer is written come on top.
     limit: Option<String>,
     /// `X-Next-Cursor` of the answer before; takes the place of `start`.
     cursor: Option<String>,
     /// `json` (arrays in the exchange's order, default), `objects`, `csv` or `arrow` (IPC stream).
     format: Option<String>,
 }
+
+/// Bytes of an Arrow IPC stream: times as `timestamp(ms, UTC)`, figures as `decimal128(38, 18)`, trades as `uint64`.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes a body for the document; the body itself is streamed")]
+struct ArrowStream(Vec<u8>);
 
 /// What was asked for, checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,8 +73,14 @@ struct Asked {
 #[utoipa::path(
     get, path = "/api/market-data/klines", tag = "market data", params(KlinesQuery),
     responses(
-        (status = 200, description = "Candles; `X-Next-Cursor` and `Link: rel=\"next\"` when there are more", body = Vec<serde_json::Value>),
+        (
+            status = 200, description = "Candles, ascending; the headers only where a limit leaves candles over",
+            content((Vec<serde_json::Value> = "application/json"), (String = "text/csv"), (ArrowStream = "application/vnd.apache.arrow.stream")),
+            headers(("X-Next-Cursor" = String, description = "`cursor` of the next page"), ("Link" = String, description = "`rel=\"next\"`: the next page")),
+        ),
         (status = 400, description = "`invalid_request`: every parameter that is wrong", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_requests`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`", body = ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("bearer" = []))
@@ -84,15 +97,23 @@ pub async fn klines(
         Some(start) => TimeRange::new(start, asked.end),
         None => newest(&state, &asked).await?,
     };
-    let history = state.store.history(&asked.series, range).await?;
+    let mut history = state.store.history(&asked.series, range).await?;
     let next = match asked.limit {
         Some(limit) => history.open_after(limit).await?,
         None => None,
     };
-    let stream = history.stream(asked.limit);
+    // The page ends where the next one begins, by time. Cut by number it would end sooner when a worker stores candles
+    // between the count and the reading, and what lies before the next page would be in neither.
+    if let Some(next) = next {
+        history = state.store.history(&asked.series, TimeRange::new(range.start, next)).await?;
+    }
+    let stream = history.stream(None);
     let mut response = Response::new(Body::from_stream(written(stream, asked.format)));
     let kind = HeaderValue::from_static(asked.format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if query.format.is_none() {
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    }
     if let Some(next) = next {
         tell_next(&query, next, response.headers_mut());
     }
@@ -159,11 +180,11 @@ fn read(query: &KlinesQuery, accept: Option<&str>) -> Result<Asked, Problem> {
     if limit == Some(None) {
         refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
     }
-    let start = cursor.or(start);
+    let (from, start) = if cursor.is_some() { ("cursor", cursor) } else { ("start", start) };
     if let (Some(start), Some(end)) = (start, end)
         && start >= end
     {
-        refuse("start", "must lie before end".to_owned());
+        refuse(from, "must lie before end".to_owned());
     }
     match (symbol, interval, format) {
         (Ok(symbol), Ok(interval), Some(format)) if !wrong.has_fields() => Ok(Asked {
@@ -234,6 +255,8 @@ mod tests {
         check(&with(&[("start", "5"), ("cursor", "8")]), Ok((Some(8), END_OF_TIME, Some(1_000), Format::Json)));
         check(&[], Err(&["symbol", "interval"]));
         check(&with(&[("start", "9"), ("end", "9")]), Err(&["start"]));
+        check(&with(&[("start", "5"), ("cursor", "9"), ("end", "9")]), Err(&["cursor"]));
+        check(&with(&[("start", "9"), ("cursor", "5"), ("end", "9")]), Ok((Some(5), 9, Some(1_000), Format::Json)));
         check(&with(&[("limit", "0"), ("format", "xml"), ("end", "soon")]), Err(&["limit", "format", "end"]));
         check(&with(&[("limit", "100001"), ("cursor", "x")]), Err(&["limit", "cursor"]));
     }
@@ -244,5 +267,19 @@ mod tests {
         tell_next(&of(&[("symbol", "BTCUSDT"), ("interval", "1m"), ("limit", "2")]), 42, &mut headers);
         let link = "</api/market-data/klines?symbol=BTCUSDT&interval=1m&limit=2&cursor=42>; rel=\"next\"";
         assert_eq!((headers["x-next-cursor"].to_str().unwrap(), headers["link"].to_str().unwrap()), ("42", link));
+    }
+
+    /// Whether an answer whose store fails after some candles can be told from a whole one.
+    #[tokio::test]
+    async fn a_store_that_fails_in_mid_stream_breaks_the_answer() {
+        for format in [Format::Json, Format::Objects, Format::Csv, Format::Arrow] {
+            let failure = || StoreError::Corrupt { what: "a candle".to_owned(), why: "cut off".to_owned() };
+            let whole: Vec<_> = (1..=2_500).map(|open| Ok(text::tests::candle(open))).collect();
+            let broken = (1..=2_500).map(|open| Ok(text::tests::candle(open))).chain([Err(failure())]);
+            let whole = Body::from_stream(written(futures::stream::iter(whole), format));
+            let broken = Body::from_stream(written(futures::stream::iter(broken), format));
+            assert!(axum::body::to_bytes(whole, usize::MAX).await.is_ok(), "{format:?}");
+            assert!(axum::body::to_bytes(broken, usize::MAX).await.is_err(), "{format:?}");
+        }
     }
 }

@@ -64,7 +64,7 @@ enum Flow {
     /// kill -9 of the worker at random moments of a backfill; the collection must equal the source every time.
     Kill {
         /// Number of kills.
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
         kills: u32,
         /// Seed of the moments.
         #[arg(long, default_value_t = 1)]

@@ -104,7 +104,9 @@ fn batch(candles: &[Candle]) -> Result<RecordBatch, StoreError> {
 fn scaled(decimal: Decimal) -> Result<i128, StoreError> {
     let too_fine = || unwritable(format!("{decimal} has more than {SCALE} places or too many digits"));
     let places = SCALE.checked_sub(decimal.scale()).ok_or_else(too_fine)?;
-    decimal.mantissa().checked_mul(10_i128.pow(places)).ok_or_else(too_fine)
+    let units = decimal.mantissa().checked_mul(10_i128.pow(places)).ok_or_else(too_fine)?;
+    // `i128` holds a little more than the 38 digits that readers rely on.
+    if units.unsigned_abs() < 10_u128.pow(PRECISION.into()) { Ok(units) } else { Err(too_fine()) }
 }
 
 #[cfg(test)]
@@ -138,6 +140,8 @@ mod tests {
     #[test]
     fn figures_that_would_lose_digits_are_refused() {
         assert!(scaled("0.1234567890123456789".parse().unwrap()).is_err());
+        assert!(scaled("150000000000000000000.00000000".parse().unwrap()).is_err(), "39 digits");
+        assert!(scaled("99999999999999999999.99999999".parse().unwrap()).is_ok(), "38 digits");
         assert_eq!(scaled("-1.5".parse().unwrap()).unwrap(), -1_500_000_000_000_000_000);
     }
 }

@@ -100,6 +100,13 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, TimestampMillisecondType, UInt64Type};
+    use arrow_array::{ArrayRef, RecordBatch};
+    use arrow_ipc::reader::StreamReader;
+    use arrow_schema::DataType;
+    use candlemill_shared::Decimal;
+    use serde_json::Value;
 
     #[test]
     fn accept_headers() {
@@ -110,6 +117,107 @@ mod tests {
             (Some("application/vnd.apache.arrow.stream"), Format::Arrow),
         ] {
             assert_eq!(Format::accepted(accept), expected, "{accept:?}");
+        }
+    }
+
+    /// Figures that a form could spoil: trailing zeros, many places, none at all, large ones, below zero.
+    fn edges() -> Vec<Candle> {
+        let texts = ["0", "0.00000000", "1.10", "-3.5", "0.000000000000000001", "99999999999999999999.99999999", "7e3"];
+        let figure = |n: usize| -> Decimal {
+            let text = texts[n % texts.len()];
+            text.parse().or_else(|_| Decimal::from_scientific(text)).unwrap()
+        };
+        let candle = |n: usize| Candle {
+            open_time: i64::try_from(n).unwrap() * 60_000,
+            open: figure(n),
+            high: figure(n + 1),
+            low: figure(n + 2),
+            close: figure(n + 3),
+            volume: figure(n + 4),
+            close_time: 9_999_999_999_999,
+            quote_volume: figure(n + 5),
+            trades: if n == 0 { u64::MAX } else { 0 },
+            taker_buy_volume: figure(n + 6),
+            taker_buy_quote_volume: figure(n * 2),
+        };
+        (0..50).map(candle).collect()
+    }
+
+    fn write(format: Format, candles: &[Candle], chunk: usize) -> BytesMut {
+        let (mut writer, mut out) = (format.writer(), BytesMut::new());
+        candles.chunks(chunk).for_each(|rows| writer.rows(rows, &mut out).unwrap());
+        writer.end(&mut out).unwrap();
+        out
+    }
+
+    /// The columns as texts, in the exchange's order.
+    fn columns(candle: &Candle) -> [String; 11] {
+        let Candle { open_time, open, high, low, close, volume, close_time, quote_volume, trades, .. } = candle;
+        let (base, quote) = (candle.taker_buy_volume, candle.taker_buy_quote_volume);
+        [
+            open_time.to_string(),
+            open.to_string(),
+            high.to_string(),
+            low.to_string(),
+            close.to_string(),
+            volume.to_string(),
+            close_time.to_string(),
+            quote_volume.to_string(),
+            trades.to_string(),
+            base.to_string(),
+            quote.to_string(),
+        ]
+    }
+
+    fn read(format: Format, bytes: &[u8]) -> Vec<Vec<String>> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match format {
+            Format::Json => {
+                let rows: Vec<Vec<Value>> = serde_json::from_slice(bytes).unwrap();
+                rows.iter().map(|row| row[..11].iter().map(text).collect()).collect()
+            }
+            Format::Objects => {
+                let rows: Vec<Candle> = serde_json::from_slice(bytes).unwrap();
+                rows.iter().map(|candle| columns(candle).to_vec()).collect()
+            }
+            Format::Csv => {
+                let mut reader = csv::Reader::from_reader(bytes);
+                reader.records().map(|row| row.unwrap().iter().take(11).map(str::to_owned).collect()).collect()
+            }
+            Format::Arrow => {
+                let batches = StreamReader::try_new(bytes, None).unwrap().map(Result::unwrap);
+                batches
+                    .flat_map(|batch| (0..batch.num_rows()).map(|n| arrow_row(&batch, n)).collect::<Vec<_>>())
+                    .collect()
+            }
+        }
+    }
+
+    fn arrow_row(batch: &RecordBatch, row: usize) -> Vec<String> {
+        let cell = |column: &ArrayRef| match column.data_type() {
+            DataType::Timestamp(..) => column.as_primitive::<TimestampMillisecondType>().value(row).to_string(),
+            DataType::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
+            _ => column.as_primitive::<Decimal128Type>().value_as_string(row),
+        };
+        batch.columns().iter().map(cell).collect()
+    }
+
+    #[test]
+    fn every_form_reads_back_whatever_its_chunks() {
+        let candles = edges();
+        let printed: Vec<_> = candles.iter().map(|candle| columns(candle).to_vec()).collect();
+        // Arrow has one number of places for all figures: the value is the same, its zeros are not.
+        let number =
+            |text: &String| text.parse::<Decimal>().map_or_else(|_| text.clone(), |n| n.normalize().to_string());
+        let numbers = |rows: &[Vec<String>]| -> Vec<Vec<String>> {
+            rows.iter().map(|row| row.iter().map(number).collect()).collect()
+        };
+        for chunk in [1, 7, 50] {
+            for format in [Format::Json, Format::Objects, Format::Csv] {
+                assert_eq!(read(format, &write(format, &candles, chunk)), printed, "{format:?} by {chunk}");
+            }
+            let arrow = read(Format::Arrow, &write(Format::Arrow, &candles, chunk));
+            assert_eq!(numbers(&arrow), numbers(&printed), "Arrow by {chunk}");
         }
     }
 }
