@@ -6,7 +6,7 @@ use crate::input::{Query, Time};
 use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
-use candlemill_shared::coverage::Gap;
+use candlemill_shared::coverage::{Gap, join_gaps};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::{Exchange, Interval, Symbol, TimeRange};
 use candlemill_store::Series;
@@ -37,7 +37,7 @@ pub struct CoverageQuery {
     end: Option<String>,
     /// `next_cursor` of the answer before.
     cursor: Option<String>,
-    /// Gaps of this answer, 1 to 10000; 1000 when absent.
+    /// Gaps of this answer, 1 to 10000; 1000 when absent. One that reaches in from before `start` comes on top.
     limit: Option<String>,
 }
 
@@ -53,7 +53,8 @@ pub struct CoverageReport {
     interval: &'static str,
     /// Complete ranges, ascending: every bucket holds a stored candle or stands in a gap.
     verified: Vec<RangeView>,
-    /// Absent buckets, ascending. Those `unpublished` or `fetch_failed` lie outside of the verified ranges.
+    /// Absent buckets, ascending, whole where they reach over the range's edges. Those `unpublished` or `fetch_failed` lie
+    /// outside of the verified ranges.
     gaps: Vec<GapView>,
     /// For the next gaps; null at the end.
     next_cursor: Option<String>,
@@ -106,7 +107,14 @@ pub async fn coverage(
     let (series, within, after, limit) = read(&query)?;
     let ledger = state.store.coverage();
     let verified = ledger.verified(&series, within).await?;
-    let gaps = ledger.gaps(&series, within, after, limit).await?;
+    let mut gaps = ledger.gaps(&series, within, after, limit).await?;
+    // The first page begins with what reaches in from before the range: its buckets are absent from it too.
+    if after.is_none()
+        && let Some(over) = ledger.gap_over(&series, within.start).await?
+    {
+        gaps.insert(0, over);
+        gaps = join_gaps(gaps);
+    }
     // Neighbours were joined, so fewer than the limit may still be a full page: the last start tells where to go on.
     let next_cursor = match gaps.last() {
         Some(last) => {

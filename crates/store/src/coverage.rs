@@ -156,6 +156,17 @@ impl Coverage {
         Ok(join_gaps(gaps))
     }
 
+    /// The gap that began before `at` and reaches beyond it.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn gap_over(&self, series: &Series, at: i64) -> Result<Option<Gap>, StoreError> {
+        let before = between(series, TimeRange::new(0, at));
+        let found = self.gaps.find_one(before).sort(doc! { "_id": -1 }).await;
+        let found = found.map_err(StoreError::mongo("reading a gap"))?;
+        Ok(found.as_ref().map(gap_of).transpose()?.filter(|gap| gap.range.end > at))
+    }
+
     /// Number of gap records that begin in `within`.
     ///
     /// # Errors
