@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod api_bad_input;
 mod faults;
 mod mill;
 mod programs;
