@@ -34,18 +34,19 @@ pub(crate) async fn measure(minutes: u64, limit: u32) -> Result<()> {
     let state = stack.simulator.get("/_simulator/state").await?;
     let now = state["exchange_now_ms"].as_i64().context("the exchange's time")?;
     let first = now / MINUTE + 1;
-    let until = u64::try_from((first + minutes) * MINUTE - now)?;
-    tokio::time::sleep(Duration::from_millis(until + 500)).await;
-    let state = stack.simulator.get("/_simulator/state").await?;
-    let (mut used, mut refused) = (0, 0);
-    for minute in state["weights"].as_array().context("weights by minute")? {
-        let number = minute["start_ms"].as_i64().context("a minute")? / MINUTE;
-        if (first..first + minutes).contains(&number) {
-            let weight = minute["used"].as_i64().context("a weight")?;
-            refused += minute["refused"].as_i64().context("refused calls")?;
-            figure(&format!("weight of minute {}", number - first + 1), weight);
-            used += weight;
-        }
+    let (mut used, mut refused, mut asked_at) = (0, 0, now);
+    for number in first..first + minutes {
+        // Each minute is read when it is over: the simulator keeps only the last few.
+        let over = (number + 1) * MINUTE + 500;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(over - asked_at).unwrap_or(0))).await;
+        let state = stack.simulator.get("/_simulator/state").await?;
+        asked_at = state["exchange_now_ms"].as_i64().context("the exchange's time")?;
+        let minutes = state["weights"].as_array().context("weights by minute")?;
+        let minute = minutes.iter().find(|minute| minute["start_ms"] == number * MINUTE).context("the minute")?;
+        let weight = minute["used"].as_i64().context("a weight")?;
+        figure(&format!("weight of minute {}", number - first + 1), weight);
+        used += weight;
+        refused += minute["refused"].as_i64().context("refused calls")?;
     }
     let share = f64::from(u32::try_from(used)?) / (f64::from(limit) * f64::from(u32::try_from(minutes)?));
     figure("share of the allowed weight", format!("{:.1} %", share * 100.0));

@@ -14,8 +14,7 @@ const KLINES: &str = "/api/market-data/klines?symbol=BTCUSDT&interval=1m";
 const COVERAGE: &str = "/api/market-data/coverage?symbol=BTCUSDT&interval=1m";
 const INVALID: (u16, &str) = (400, "invalid_request");
 /// What only those may see who run the service.
-const INTERNALS: [&str; 8] =
-    ["mongodb://", "redis://", "127.0.0.1", "panicked", ".rs:", "candlemill_test", "E11000", "$"];
+const INTERNALS: [&str; 7] = ["mongodb://", "redis://", "127.0.0.1", "panicked", ".rs:", "candlemill_test", "E11000"];
 
 /// The answer is a problem document of this status and code that shows nothing of the inside.
 async fn check(name: &str, request: RequestBuilder, expected: (u16, &str)) -> Value {
@@ -112,9 +111,9 @@ async fn bodies(api: &Api) {
     let mut large = day();
     large["symbol"] = "X".repeat(64 * 1024).into();
     check("64 KiB", post(api, &large), (413, "body_too_large")).await;
-    let chunked = futures::stream::iter((0..64).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024])));
+    let chunked = futures::stream::iter((0..17).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1024])));
     let chunked = raw(Vec::new()).body(reqwest::Body::wrap_stream(chunked));
-    check("64 KiB of unsaid length", chunked, (413, "body_too_large")).await;
+    check("17 KiB of unsaid length", chunked, (413, "body_too_large")).await;
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
         let request = api.request(Method::POST, FETCH).header(CONTENT_TYPE, kind).body(day().to_string());
         check(kind, request, (415, "unsupported_media_type")).await;
@@ -173,7 +172,8 @@ async fn values(api: &Api) {
     }
     for key in [String::new(), "k".repeat(256)] {
         let request = post(api, &day()).header("Idempotency-Key", &key);
-        assert_eq!(fields(&check("key", request, INVALID).await), ["Idempotency-Key"], "{key:?}");
+        let body = check("key", request, INVALID).await;
+        assert_eq!(fields(&body), ["Idempotency-Key"], "{key:?}");
     }
     let unknown = check("unknown symbol", post(api, &with(&json!({"symbol": "NOSUCHCOIN"}))), (422, "unknown_symbol"));
     assert_eq!(unknown.await["symbol"], "NOSUCHCOIN");
