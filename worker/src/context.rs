@@ -8,6 +8,7 @@ use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
 use candlemill_store::Store;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Clients of the exchanges.
@@ -25,6 +26,8 @@ pub(crate) struct Workshop {
     pub(crate) running: Running,
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
+    /// Places for pages, shared by all tasks of this process.
+    pub(crate) pages: Arc<Semaphore>,
     /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
     pub(crate) draining: CancellationToken,
 }

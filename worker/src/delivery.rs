@@ -9,7 +9,7 @@ use crate::metrics::Ended;
 use crate::outcome::{HANDED_BACK, MOST_FAILURES, Outcome, delay_after, failures};
 use crate::patience::patiently;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskRecord, TaskState};
+use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
 use candlemill_store::queue::Delivery;
 use candlemill_store::{Claim, Ending, StoreError};
 use futures::FutureExt;
@@ -125,10 +125,9 @@ async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Resul
         Outcome::Retry { error, so_far, after } => retry_or_die(record, error, so_far, after, now),
     };
     let ending = with_duration(ending, record, now);
-    let attempt = this_attempt(record, &shop.worker, now);
     // Patient even while draining: what is not written now is done again by another worker.
     let never = tokio_util::sync::CancellationToken::new();
-    if !patiently(&never, || store.tasks().end(record, &attempt, &ending, now)).await? {
+    if !patiently(&never, || store.tasks().end(record, &ending, now)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
         return Ok(());
     }
@@ -185,16 +184,6 @@ fn with_duration(mut ending: Ending, record: &TaskRecord, now: i64) -> Ending {
         result.duration_ms = u64::try_from(now - record.started_at.unwrap_or(now)).unwrap_or(0);
     }
     ending
-}
-
-fn this_attempt(record: &TaskRecord, worker: &str, now: i64) -> Attempt {
-    record.attempts.last().filter(|last| last.number == record.attempt).cloned().unwrap_or_else(|| Attempt {
-        number: record.attempt,
-        worker: worker.to_owned(),
-        started_at: now,
-        ended_at: None,
-        error: None,
-    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of an attempt lie far below 2^52")]

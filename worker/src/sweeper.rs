@@ -76,7 +76,7 @@ async fn sweep(store: &Store, metrics: &Metrics) -> Result<(), StoreError> {
         if judge(&record, worker_alive, now) == Step::Requeue {
             let queue = store.queue(record.pool);
             let unscheduled = TaskRecord { run_at: None, ..record };
-            let put = queue.enqueue(std::slice::from_ref(&unscheduled)).await?;
+            let put = queue.enqueue(&[&unscheduled]).await?;
             let rescued = put == 0 && queue.rescue(&unscheduled).await?;
             if put > 0 || rescued {
                 metrics.rescued.inc();

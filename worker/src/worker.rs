@@ -5,6 +5,7 @@ use crate::cancel::{self, Running};
 use crate::config::WorkerConfig;
 use crate::context::{Exchanges, Workshop};
 use crate::health::{self, Page};
+use crate::jobs;
 use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
 use crate::pulse;
@@ -82,6 +83,7 @@ impl Worker {
             running: Running::default(),
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
+            pages: jobs::page_places(config.page_concurrency),
             draining: draining.clone(),
         };
         let page = Page { store: store.clone(), metrics: Arc::clone(&metrics), draining: draining.clone() };

@@ -40,7 +40,16 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
     };
     let found = match live {
         Some(progress) => Some(progress),
-        None => state.store.tasks().get(id).await?.map(|record| Progress::from_record(&record)),
+        None => {
+            let told = state.store.tasks().look_up(id).await?.map(|record| Progress::from_record(&record));
+            // Whoever polls a waiting task finds it in Redis next time. A newer snapshot stays.
+            if let Some(told) = &told
+                && let Err(error) = state.store.progress().keep(told).await
+            {
+                tracing::debug!(%error, "a snapshot was not kept");
+            }
+            told
+        }
     };
     found.filter(|progress| *progress.owner == *caller.user_id).ok_or_else(Problem::no_such_task)
 }

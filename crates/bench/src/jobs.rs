@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const MINUTE: i64 = 60_000;
 /// Longest wait for the last task.
 const PATIENCE: Duration = Duration::from_secs(300);
-const CONNECTIONS: i64 = 16;
+const CONNECTIONS: i64 = 64;
 
 pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
     let (tasks, candles) = (i64::try_from(tasks)?, i64::try_from(candles)?);

@@ -52,14 +52,15 @@ pub(crate) async fn measure(seconds: u64, connections: usize) -> Result<()> {
     let span = Duration::from_secs(seconds);
     let mut at_rate = run(&url, both, connections, span, Some(RATE), 202).await?;
     at_rate.print(&format!("POST and progress at {RATE}/s"))?;
+    figure("API, peak resident memory at that load", mebibytes(stack.api.peak_memory()?));
     let read_fast = run(&url, reads, connections, span, None, 200).await?;
     most("progress reads", read_fast, span)?;
-    let posted = run(&url, posts, connections * 4, span, None, 202).await?;
+    let posted = run(&url, posts, connections * 8, span, None, 202).await?;
     most("accepted POSTs", posted, span)?;
 
     let counters = stack.simulator.get("/_simulator/counters").await?;
     figure("calls to Supabase", counters["paths"].to_string());
-    figure("API, peak resident memory", mebibytes(stack.api.peak_memory()?));
+    figure("API, peak resident memory at the most", mebibytes(stack.api.peak_memory()?));
     stack.stop().await
 }
 

@@ -6,6 +6,7 @@ use candlemill_shared::Clock;
 use candlemill_shared::task::TaskId;
 use redis::Script;
 use redis::aio::ConnectionManager;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 const MINUTE_MS: i64 = 60_000;
@@ -64,14 +65,28 @@ impl Admission {
     /// The answer tells of each whether it has a place.
     pub(crate) async fn reserve(&self, wanted: &[(String, TaskId, u32)]) -> Result<Vec<bool>, StoreError> {
         let now = self.clock.now_ms();
+        let mut owners: Vec<(&str, Vec<usize>)> = Vec::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        for (index, (owner, ..)) in wanted.iter().enumerate() {
+            let at = *known.entry(owner).or_insert_with(|| {
+                owners.push((owner, Vec::new()));
+                owners.len() - 1
+            });
+            owners[at].1.push(index);
+        }
         let mut pipe = redis::pipe();
-        for (owner, id, most) in wanted {
+        for (owner, theirs) in &owners {
             let mut call = self.reserve.key(keys::owner_tasks(owner));
-            pipe.invoke_script(call.arg(id.to_string()).arg(*most).arg(now));
+            call.arg(now);
+            for &index in theirs {
+                let (_, id, most) = &wanted[index];
+                call.arg(*most).arg(id.to_string());
+            }
+            pipe.invoke_script(&call);
         }
         let mut connection = self.connection.clone();
         let reserving = "counting tasks under way";
-        let places: Vec<i64> = match pipe.query_async(&mut connection).await {
+        let answers: Vec<Vec<i64>> = match pipe.query_async(&mut connection).await {
             // A restarted Redis has forgotten the script: tell it, and ask once more.
             Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
                 self.reserve.load_async(&mut connection).await.map_err(StoreError::redis(reserving))?;
@@ -80,7 +95,13 @@ impl Admission {
             other => other,
         }
         .map_err(StoreError::redis(reserving))?;
-        Ok(places.into_iter().map(|place| place == 1).collect())
+        let mut places = vec![false; wanted.len()];
+        for ((_, theirs), answer) in owners.iter().zip(answers) {
+            for (&index, place) in theirs.iter().zip(answer) {
+                places[index] = place == 1;
+            }
+        }
+        Ok(places)
     }
 
     /// Gives places back.

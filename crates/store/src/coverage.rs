@@ -4,6 +4,7 @@
 //! on one series need no lock, and a crash in the middle of a tidy-up leaves overlaps, never a hole.
 
 use crate::error::StoreError;
+use crate::groups::{Groups, Met};
 use crate::keys::{collections, ranged_id, series_id};
 use crate::series::Series;
 use candlemill_shared::coverage::{Gap, GapReason, join_gaps};
@@ -13,13 +14,41 @@ use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// The ledger.
 #[derive(Debug, Clone)]
 pub struct Coverage {
     verified: Collection<Document>,
+    segments: Groups,
     gaps: Collection<Document>,
     corrections: Collection<Document>,
+    /// Held by whoever joins segments: two at a time would do the same work.
+    tidying: Arc<Mutex<()>>,
+}
+
+/// What the ledger holds of a series up to some time.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// Ascending and joined.
+    joined: Vec<TimeRange>,
+    /// Documents that they were read from.
+    segments: usize,
+}
+
+impl Verified {
+    /// The verified parts of `range`, ascending.
+    #[must_use]
+    pub fn within(&self, range: TimeRange) -> Vec<TimeRange> {
+        self.joined.iter().map(|known| known.intersect(range)).filter(|part| !part.is_empty()).collect()
+    }
+
+    /// Start of the verified range that reaches up to `at`, or `at` itself: a range that begins at `at` continues it.
+    #[must_use]
+    pub fn start_of(&self, at: i64) -> i64 {
+        self.joined.iter().find(|known| known.start < at && at <= known.end).map_or(at, |known| known.start)
+    }
 }
 
 /// A stored candle of which the exchange now gives other figures.
@@ -31,15 +60,18 @@ pub struct Correction {
     pub now: Candle,
 }
 
-/// Series whose segments outnumber this are tidied when a task ends: reading so many costs little, joining costs more.
-const TIDY_ABOVE: usize = 64;
+/// Series whose segments outnumber this are tidied when a task ends: every task reads them, and joining them costs a few
+/// writes.
+const TIDY_ABOVE: usize = 16;
 
 impl Coverage {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             verified: database.collection(collections::COVERAGE),
+            segments: Groups::start(database, collections::COVERAGE),
             gaps: database.collection(collections::GAPS),
             corrections: database.collection(collections::CORRECTIONS),
+            tidying: Arc::default(),
         }
     }
 
@@ -48,17 +80,22 @@ impl Coverage {
     /// # Errors
     /// When MongoDB fails.
     pub async fn verified(&self, series: &Series, within: TimeRange) -> Result<Vec<TimeRange>, StoreError> {
-        Ok(normalise(self.segments(series).await?)
-            .into_iter()
-            .map(|range| range.intersect(within))
-            .filter(|range| !range.is_empty())
-            .collect())
+        Ok(self.verified_until(series, within.end).await?.within(within))
     }
 
-    async fn segments(&self, series: &Series) -> Result<Vec<TimeRange>, StoreError> {
+    /// All that is verified of a series in segments that begin before `end`.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn verified_until(&self, series: &Series, end: i64) -> Result<Verified, StoreError> {
+        // One may begin long before a range and reach into it, so there is no lower bound; there are only a few.
+        let segments = self.segments(between(series, TimeRange::new(0, end))).await?;
+        Ok(Verified { segments: segments.len(), joined: normalise(segments) })
+    }
+
+    async fn segments(&self, which: Document) -> Result<Vec<TimeRange>, StoreError> {
         let reading = "reading the coverage ledger";
-        // Segments are few per series, so all of them are read: one may begin long before the range and reach into it.
-        let cursor = self.verified.find(prefix_of(series)).await.map_err(StoreError::mongo(reading))?;
+        let cursor = self.verified.find(which).await.map_err(StoreError::mongo(reading))?;
         cursor
             .map_err(StoreError::mongo_in(reading))
             .and_then(|found| std::future::ready(range_of(&found)))
@@ -99,14 +136,13 @@ impl Coverage {
     }
 
     async fn extend(&self, series: &Series, range: TimeRange) -> Result<(), StoreError> {
-        self.verified
-            .update_one(
-                doc! { "_id": ranged_id(series, range.start) },
-                doc! { "$max": { "end": range.end }, "$setOnInsert": { "start": range.start } },
-            )
-            .upsert(true)
-            .await
-            .map_err(StoreError::mongo("recording a verified range"))?;
+        let statement = doc! {
+            "q": { "_id": ranged_id(series, range.start) },
+            "u": { "$max": { "end": range.end }, "$setOnInsert": { "start": range.start } },
+            "upsert": true,
+        };
+        // Two writers may add the same document at once; the second finds it there.
+        while self.segments.update(statement.clone()).await? == Met::Duplicate {}
         Ok(())
     }
 
@@ -175,15 +211,16 @@ impl Coverage {
         self.gaps.count_documents(between(series, within)).await.map_err(StoreError::mongo("counting gaps"))
     }
 
-    /// Joins the segments of a series where they have become many. Extends first, then deletes what is contained.
+    /// Joins the segments of a series where `met` has shown many. Extends first, then deletes what is contained.
     ///
     /// # Errors
     /// When MongoDB fails; the ledger's union is the same at every step.
-    pub async fn tidy(&self, series: &Series) -> Result<(), StoreError> {
-        let segments = self.segments(series).await?;
-        if segments.len() <= TIDY_ABOVE {
+    pub async fn tidy(&self, series: &Series, met: &Verified) -> Result<(), StoreError> {
+        if met.segments <= TIDY_ABOVE {
             return Ok(());
         }
+        let Ok(_alone) = self.tidying.try_lock() else { return Ok(()) };
+        let segments = self.segments(prefix_of(series)).await?;
         for joined in normalise(segments.clone()) {
             let contained: Vec<String> = segments
                 .iter()

@@ -36,6 +36,8 @@ pub enum MarketLookup {
 const FRESH_MS: i64 = 2 * 3_600_000;
 /// How long a process believes the list it read.
 const REREAD: Duration = Duration::from_secs(60);
+/// First open times that a process keeps at hand.
+const MOST_FIRST_OPENS: u64 = 10_000;
 
 /// The markets of all exchanges.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct Markets {
     listings: Collection<Document>,
     clock: Arc<dyn Clock>,
     read: Cache<Exchange, Arc<List>>,
+    /// First open times that this process has learnt; they never change.
+    first_opens: Cache<String, i64>,
 }
 
 #[derive(Debug)]
@@ -60,6 +64,7 @@ impl Markets {
             listings: database.collection(collections::LISTINGS),
             clock,
             read: Cache::builder().max_capacity(8).time_to_live(REREAD).build(),
+            first_opens: Cache::new(MOST_FIRST_OPENS),
         }
     }
 
@@ -131,8 +136,18 @@ impl Markets {
     /// # Errors
     /// When MongoDB fails.
     pub async fn first_open(&self, series: &Series) -> Result<Option<i64>, StoreError> {
-        let found = self.listings.find_one(doc! { "_id": series_id(series) }).await;
-        Ok(found.map_err(StoreError::mongo("reading a listing"))?.and_then(|d| d.get_i64("first_open").ok()))
+        let id = series_id(series);
+        if let Some(known) = self.first_opens.get(&id).await {
+            return Ok(Some(known));
+        }
+        let found = self.listings.find_one(doc! { "_id": &id }).await;
+        let found = found
+            .map_err(StoreError::mongo("reading a listing"))?
+            .and_then(|listing| listing.get_i64("first_open").ok());
+        if let Some(first) = found {
+            self.first_opens.insert(id, first).await;
+        }
+        Ok(found)
     }
 
     /// Remembers the first open time of a series: it never changes.

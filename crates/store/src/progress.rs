@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Snapshots of ended tasks stay this long in Redis; the record in MongoDB answers afterwards.
 pub(crate) const ENDED_TTL_MS: i64 = 15 * 60_000;
+/// Snapshots that were read from records stay this long.
+const KEPT_TTL_MS: i64 = 60_000;
 /// Snapshots of tasks under way: longer than any task waits or runs.
 pub(crate) const LIVE_TTL_MS: i64 = 7 * 86_400_000;
 
@@ -67,6 +69,19 @@ impl ProgressBoard {
     /// # Errors
     /// When Redis fails.
     pub async fn write(&self, snapshot: &Progress) -> Result<ProgressWrite, StoreError> {
+        let ttl = if snapshot.state.is_end() { ENDED_TTL_MS } else { LIVE_TTL_MS };
+        self.put(snapshot, ttl).await
+    }
+
+    /// Keeps what was read from a record for those who ask next. A newer snapshot stays.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn keep(&self, snapshot: &Progress) -> Result<(), StoreError> {
+        self.put(snapshot, KEPT_TTL_MS).await.map(drop)
+    }
+
+    async fn put(&self, snapshot: &Progress, ttl_ms: i64) -> Result<ProgressWrite, StoreError> {
         let id = snapshot.task_id;
         let json =
             serde_json::to_string(snapshot).map_err(|error| StoreError::corrupt("a progress snapshot", error))?;
@@ -77,7 +92,7 @@ impl ProgressBoard {
             .key(keys::cancel_flag(id))
             .arg(snapshot.sequence)
             .arg(json)
-            .arg(if snapshot.state.is_end() { ENDED_TTL_MS } else { LIVE_TTL_MS })
+            .arg(ttl_ms)
             .arg(keys::progress_channel(id))
             .invoke_async(&mut connection)
             .await

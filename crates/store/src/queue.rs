@@ -12,7 +12,6 @@
 use crate::error::StoreError;
 use crate::keys::{self, PoolKeys};
 use candlemill_shared::job::Pool;
-use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use redis::Script;
 use redis::aio::ConnectionManager;
@@ -104,12 +103,12 @@ impl Queue {
         &self.keys.wake
     }
 
-    /// Puts tasks into the queue and their first snapshots onto the board. Those that are in it already stay as they are.
+    /// Puts tasks into the queue. Those that are in it already stay as they are.
     /// Returns how many were put in.
     ///
     /// # Errors
     /// When Redis fails; a repetition is harmless.
-    pub async fn enqueue(&self, records: &[TaskRecord]) -> Result<u64, StoreError> {
+    pub async fn enqueue(&self, records: &[&TaskRecord]) -> Result<u64, StoreError> {
         let mut put = 0;
         for batch in records.chunks(BATCH) {
             put += self.enqueue_batch(batch).await?;
@@ -117,18 +116,11 @@ impl Queue {
         Ok(put)
     }
 
-    async fn enqueue_batch(&self, records: &[TaskRecord]) -> Result<u64, StoreError> {
+    async fn enqueue_batch(&self, records: &[&TaskRecord]) -> Result<u64, StoreError> {
         let mut call = self.prepare(&self.scripts.enqueue);
         for record in records {
             let delivery = Delivery { v: Delivery::VERSION, task: record.id, trace: record.trace_id.clone() };
-            let snapshot = Progress::from_record(record);
-            call.arg(record.id.to_string())
-                .arg(to_json(&delivery)?)
-                .arg(rank(record))
-                .arg(record.run_at.unwrap_or(0))
-                .arg(keys::progress(record.id))
-                .arg(snapshot.sequence)
-                .arg(to_json(&snapshot)?);
+            call.arg(record.id.to_string()).arg(to_json(&delivery)?).arg(rank(record)).arg(record.run_at.unwrap_or(0));
         }
         let mut connection = self.connection.clone();
         call.invoke_async(&mut connection).await.map_err(StoreError::redis("putting tasks into the queue"))

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING: usize = 4_096;
 /// Records of one journal write.
 const BATCH: usize = 512;
-/// Batches that are written at once: one waits for the journal while the next is made ready.
-const WRITERS: usize = 2;
+/// Batches that are written at once: while one waits for the journal, others are made ready or put into the queue.
+const WRITERS: usize = 3;
 /// Looks at a key whose task is being stored by somebody else.
 const TRIES: usize = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
@@ -112,10 +112,9 @@ async fn accept(store: &Store, batch: Vec<Waiting>) {
     if batch.is_empty() {
         return;
     }
-    let created: Vec<TaskRecord> = batch.iter().map(|waiting| waiting.record.clone()).collect();
-    let mut by_pool: HashMap<_, Vec<TaskRecord>> = HashMap::new();
-    for record in created {
-        by_pool.entry(record.pool).or_default().push(record);
+    let mut by_pool: HashMap<_, Vec<&TaskRecord>> = HashMap::new();
+    for waiting in &batch {
+        by_pool.entry(waiting.record.pool).or_default().push(&waiting.record);
     }
     for (pool, records) in by_pool {
         if let Err(error) = store.queue(pool).enqueue(&records).await {
@@ -281,7 +280,7 @@ async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Submitted, Subm
         }
         let stored = store.tasks().records.insert_one(to_document(record)?).await;
         stored.map_err(StoreError::mongo("storing a task"))?;
-        if let Err(error) = store.queue(record.pool).enqueue(std::slice::from_ref(record)).await {
+        if let Err(error) = store.queue(record.pool).enqueue(&[record]).await {
             tracing::warn!(task.id = %record.id, %error, "an accepted task waits for the sweeper");
         }
         return Ok(Submitted { record: record.clone(), created: true });

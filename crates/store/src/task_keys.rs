@@ -9,6 +9,8 @@ use crate::keys::collections;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
+use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// An `Idempotency-Key` is honoured this long, ms.
 pub(crate) const IDEMPOTENCY_MS: i64 = 86_400_000;
@@ -16,12 +18,32 @@ pub(crate) const IDEMPOTENCY_MS: i64 = 86_400_000;
 #[derive(Debug, Clone)]
 pub(crate) struct TaskKeys {
     keys: Collection<Document>,
+    later: mpsc::Sender<Document>,
+}
+
+/// Keys that may wait to be given back, and how many go in one command.
+const GIVEN_BACK_LATER: usize = 8_192;
+const GROUP: usize = 256;
+/// A group gathers this long.
+const GATHERING: Duration = Duration::from_millis(10);
+
+async fn give_back_in_groups(database: Database, mut waiting: mpsc::Receiver<Document>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while waiting.recv_many(&mut group, GROUP).await > 0 {
+        let command =
+            doc! { "delete": collections::TASK_KEYS, "ordered": false, "deletes": std::mem::take(&mut group) };
+        if let Err(error) = database.run_command(command).await {
+            tracing::debug!(%error, "ended tasks still hold their keys");
+        }
+        tokio::time::sleep(GATHERING).await;
+    }
 }
 
 /// Who holds a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Holder {
     pub(crate) task: TaskId,
+    /// Of the request; only with an `Idempotency-Key`.
     pub(crate) fingerprint: String,
     /// UTC ms.
     pub(crate) taken_at: i64,
@@ -37,7 +59,9 @@ pub(crate) fn idempotency(hash: &str) -> String {
 
 impl TaskKeys {
     pub(crate) fn new(database: &Database) -> Self {
-        Self { keys: database.collection(collections::TASK_KEYS) }
+        let (later, waiting) = mpsc::channel(GIVEN_BACK_LATER);
+        tokio::spawn(give_back_in_groups(database.clone(), waiting));
+        Self { keys: database.collection(collections::TASK_KEYS), later }
     }
 
     pub(crate) const fn collection(&self) -> &Collection<Document> {
@@ -47,13 +71,12 @@ impl TaskKeys {
     /// The keys that `record` needs.
     pub(crate) fn documents(record: &TaskRecord) -> Vec<Document> {
         let document = |id: String| {
-            doc! {
-                "_id": id, "task": record.id.to_string(), "fingerprint": &record.fingerprint, "taken_at": record.created_at,
-            }
+            doc! { "_id": id, "task": record.id.to_string(), "taken_at": record.created_at }
         };
         let mut documents = vec![document(active(&record.fingerprint))];
         if let Some(hash) = &record.idempotency {
             let mut key = document(idempotency(hash));
+            key.insert("fingerprint", &record.fingerprint);
             key.insert("expires_at", DateTime::from_millis(record.created_at.saturating_add(IDEMPOTENCY_MS)));
             documents.push(key);
         }
@@ -66,7 +89,7 @@ impl TaskKeys {
         let unreadable = || StoreError::corrupt("a task's key", key);
         Ok(Some(Holder {
             task: found.get_str("task").ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)?,
-            fingerprint: found.get_str("fingerprint").map_err(|_| unreadable())?.to_owned(),
+            fingerprint: found.get_str("fingerprint").unwrap_or_default().to_owned(),
             taken_at: found.get_i64("taken_at").map_err(|_| unreadable())?,
         }))
     }
@@ -75,6 +98,12 @@ impl TaskKeys {
     pub(crate) async fn give_back(&self, key: &str, task: TaskId) -> Result<(), StoreError> {
         let gone = self.keys.delete_one(doc! { "_id": key, "task": task.to_string() }).await;
         gone.map(drop).map_err(StoreError::mongo("giving a task's key back"))
+    }
+
+    /// Gives `key` back soon, together with others, if `task` holds it. Best effort: a key of an ended task is taken over by
+    /// whoever wants it.
+    pub(crate) fn give_back_later(&self, key: String, task: TaskId) {
+        drop(self.later.try_send(doc! { "q": { "_id": key, "task": task.to_string() }, "limit": 1 }));
     }
 
     /// Gives back whatever `record` holds.

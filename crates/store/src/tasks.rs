@@ -3,6 +3,7 @@
 mod record;
 
 use crate::error::StoreError;
+use crate::groups::{Groups, Met};
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
@@ -11,6 +12,8 @@ use futures::TryStreamExt;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
+use serde::Serialize;
+use ulid::Ulid;
 
 pub(crate) use record::{from_document, to_document};
 
@@ -19,6 +22,7 @@ pub(crate) use record::{from_document, to_document};
 pub struct Tasks {
     pub(crate) records: Collection<Document>,
     pub(crate) keys: TaskKeys,
+    groups: Groups,
     history_ms: i64,
 }
 
@@ -75,13 +79,15 @@ pub struct Ending {
 }
 
 /// Attempts that are kept on the record; older ones give way.
-const KEPT_ATTEMPTS: i32 = 20;
+const KEPT_ATTEMPTS: usize = 20;
 const DAY_MS: i64 = 86_400_000;
 
 impl Tasks {
     pub(crate) fn new(database: &Database, history_days: u32) -> Self {
         let keys = TaskKeys::new(database);
-        Self { records: database.collection(collections::TASKS), keys, history_ms: i64::from(history_days) * DAY_MS }
+        let groups = Groups::start(database, collections::TASKS);
+        let history_ms = i64::from(history_days) * DAY_MS;
+        Self { records: database.collection(collections::TASKS), keys, groups, history_ms }
     }
 
     /// The record of `id`.
@@ -90,6 +96,14 @@ impl Tasks {
     /// When MongoDB fails.
     pub async fn get(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
         self.find_one(doc! { "_id": id.to_string() }).await
+    }
+
+    /// The record of `id`, read together with others that are asked for at the same time.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn look_up(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        self.groups.read(id.to_string()).await?.map(from_document).transpose()
     }
 
     pub(crate) async fn find_one(&self, filter: Document) -> Result<Option<TaskRecord>, StoreError> {
@@ -155,28 +169,38 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn claim(&self, id: TaskId, worker: &str, now_ms: i64) -> Result<Claim, StoreError> {
-        // An update pipeline: the new attempt's number depends on the stored one.
-        let update = vec![doc! { "$set": {
-            "state": TaskState::Running.as_str(),
-            "attempt": { "$add": ["$attempt", 1] },
-            "updated_at": now_ms,
-            "started_at": { "$ifNull": ["$started_at", now_ms] },
-            "run_at": Bson::Null,
-            "attempts": { "$slice": [
-                { "$concatArrays": [
-                    { "$ifNull": ["$attempts", []] },
-                    [{ "number": { "$add": ["$attempt", 1] }, "worker": worker, "started_at": now_ms, "ended_at": Bson::Null, "error": Bson::Null }],
-                ] },
-                -KEPT_ATTEMPTS,
-            ] },
-        } }];
-        let found = self
-            .records
-            .find_one_and_update(doc! { "_id": id.to_string(), "active": { "$exists": true } }, update)
-            .return_document(ReturnDocument::After)
-            .await
-            .map_err(StoreError::mongo("starting a task"))?;
-        found.map_or(Ok(Claim::Stale), |document| Ok(Claim::Started(Box::new(from_document(document)?))))
+        loop {
+            let Some(found) = self.groups.read(id.to_string()).await? else { return Ok(Claim::Stale) };
+            let mut record = from_document(found)?;
+            if record.state.is_end() {
+                return Ok(Claim::Stale);
+            }
+            let read = record.clone();
+            start_attempt(&mut record, worker, now_ms);
+            // A mark of this very claim: the same worker may be handed the same task twice.
+            let mark = Ulid::generate().to_string();
+            let statement = doc! {
+                "q": {
+                    "_id": id.to_string(), "attempt": i64::from(read.attempt), "active": true,
+                    "cancel_requested": read.cancel_requested,
+                },
+                "u": { "$set": {
+                    "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": now_ms,
+                    "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
+                    "claim": &mark,
+                } },
+            };
+            let won = match self.groups.update(statement).await? {
+                Met::Matched => true,
+                Met::Perhaps | Met::Duplicate => {
+                    let now = self.groups.read(id.to_string()).await?;
+                    now.is_some_and(|now| now.get_str("claim").is_ok_and(|claim| claim == mark))
+                }
+            };
+            if won {
+                return Ok(Claim::Started(Box::new(record)));
+            }
+        }
     }
 
     /// Keeps what a running attempt has done so far, and tells whether it may go on.
@@ -190,7 +214,7 @@ impl Tasks {
         result: &FetchResult,
         now_ms: i64,
     ) -> Result<Checkpoint, StoreError> {
-        let set = doc! { "result": encode_result(result)?, "updated_at": now_ms };
+        let set = doc! { "result": encode(result)?, "updated_at": now_ms };
         let kept = self
             .records
             .find_one_and_update(fenced(id, attempt), doc! { "$set": set })
@@ -208,26 +232,18 @@ impl Tasks {
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn end(
-        &self,
-        record: &TaskRecord,
-        attempt: &Attempt,
-        ending: &Ending,
-        now_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let mut set = doc! { "state": ending.state.as_str(), "updated_at": now_ms, "run_at": ending.run_at };
-        if let Some(result) = &ending.result {
-            set.insert("result", encode_result(result)?);
+    pub async fn end(&self, record: &TaskRecord, ending: &Ending, now_ms: i64) -> Result<bool, StoreError> {
+        let mut attempts = record.attempts.clone();
+        for ended in attempts.iter_mut().filter(|one| one.number == record.attempt) {
+            (ended.ended_at, ended.error) = (Some(now_ms), ending.error.clone());
         }
-        let error = match &ending.error {
-            Some(error) => {
-                mongodb::bson::serialize_to_bson(error).map_err(|e| StoreError::corrupt("a task's error", e))?
-            }
-            None => Bson::Null,
+        let mut set = doc! {
+            "state": ending.state.as_str(), "updated_at": now_ms, "run_at": ending.run_at,
+            "attempts": encode(&attempts)?, "error": encode(&ending.error)?,
         };
-        set.insert("error", error.clone());
-        set.insert("attempts.$[now].ended_at", now_ms);
-        set.insert("attempts.$[now].error", error);
+        if let Some(result) = &ending.result {
+            set.insert("result", encode(result)?);
+        }
         let mut update = doc! {};
         if ending.state.is_end() {
             set.insert("ended_at", now_ms);
@@ -235,16 +251,17 @@ impl Tasks {
             update.insert("$unset", doc! { "active": "" });
         }
         update.insert("$set", set);
-        let updated = self
-            .records
-            .update_one(fenced(record.id, attempt.number), update)
-            .array_filters([doc! { "now.number": i64::from(attempt.number) }])
-            .await;
-        let ended = updated.map_err(StoreError::mongo("ending a task"))?.matched_count == 1;
+        let fenced = fenced(record.id, record.attempt);
+        let ended = match self.groups.update(doc! { "q": fenced, "u": update }).await? {
+            Met::Matched => true,
+            // Also when an earlier try was carried out, but its answer was lost.
+            Met::Perhaps | Met::Duplicate => {
+                self.get(record.id).await?.is_some_and(|now| now.attempt == record.attempt && now.state == ending.state)
+            }
+        };
         if ended && ending.state.is_end() {
-            // Beside what follows: nobody waits for it, and a key that stays heals itself.
-            let (tasks, record) = (self.clone(), record.clone());
-            tokio::spawn(async move { tasks.free(&record).await });
+            // Nobody waits for it, and a key that stays heals itself.
+            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
         }
         Ok(ended)
     }
@@ -302,6 +319,23 @@ fn fenced(id: TaskId, attempt: u32) -> Document {
     doc! { "_id": id.to_string(), "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
 }
 
-fn encode_result(result: &FetchResult) -> Result<Bson, StoreError> {
-    mongodb::bson::serialize_to_bson(result).map_err(|error| StoreError::corrupt("a task's result", error))
+fn encode<T: Serialize>(value: &T) -> Result<Bson, StoreError> {
+    mongodb::bson::serialize_to_bson(value).map_err(|error| StoreError::corrupt("a part of a task", error))
+}
+
+fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
+    record.state = TaskState::Running;
+    record.attempt += 1;
+    record.updated_at = now_ms;
+    record.started_at = record.started_at.or(Some(now_ms));
+    record.run_at = None;
+    record.attempts.push(Attempt {
+        number: record.attempt,
+        worker: worker.to_owned(),
+        started_at: now_ms,
+        ended_at: None,
+        error: None,
+    });
+    let surplus = record.attempts.len().saturating_sub(KEPT_ATTEMPTS);
+    record.attempts.drain(..surplus);
 }

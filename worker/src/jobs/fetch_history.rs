@@ -20,6 +20,8 @@ use candlemill_shared::job::FetchHistory;
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
 use candlemill_store::{Series, StoreError};
 
+pub(crate) use pipeline::places as page_places;
+
 /// Why a fetch stops before its end.
 #[derive(Debug)]
 enum Stop {
@@ -77,9 +79,12 @@ async fn fetch(
             result.ranges.push(*range);
         }
     }
-    pipeline::run(context, series, &plan, result).await?;
-    let give_up = context.give_up();
-    patiently(give_up, || context.shop.store.coverage().tidy(series)).await?;
+    let gaps_met = pipeline::run(context, series, &plan, result).await?;
+    patiently(context.give_up(), || context.shop.store.coverage().tidy(series, &plan.known)).await?;
+    if plan.is_untouched && gaps_met == 0 {
+        (result.gaps, result.gaps_total) = (Vec::new(), 0);
+        return Ok(());
+    }
     report_gaps(context, series, plan.asked, result).await
 }
 

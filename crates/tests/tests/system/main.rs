@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod accepting;
+mod api_auth;
 mod api_bad_input;
+mod api_tasks;
 mod faults;
 mod mill;
 mod programs;

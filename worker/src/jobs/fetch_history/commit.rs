@@ -10,7 +10,7 @@ use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskState};
-use candlemill_store::{Checkpoint, Series};
+use candlemill_store::{Checkpoint, Series, Verified};
 use tokio::time::{Duration, Instant};
 
 /// Time between two checkpoints of the record. The ledger is written with every commit; the record's counts may lag.
@@ -21,6 +21,8 @@ pub(super) struct Committer<'a> {
     context: &'a JobContext,
     series: &'a Series,
     result: &'a mut FetchResult,
+    known: &'a Verified,
+    gaps_met: u64,
     /// The planned range that is being worked through, and the start of its open segment.
     segment: Option<(TimeRange, i64)>,
     pages_before: u64,
@@ -34,10 +36,17 @@ pub(super) struct Committer<'a> {
 }
 
 impl<'a> Committer<'a> {
-    pub(super) fn new(context: &'a JobContext, series: &'a Series, plan: &Plan, result: &'a mut FetchResult) -> Self {
+    pub(super) fn new(
+        context: &'a JobContext,
+        series: &'a Series,
+        plan: &'a Plan,
+        result: &'a mut FetchResult,
+    ) -> Self {
         let now = Instant::now();
         result.pages_total = result.pages + plan.pages;
         Self {
+            known: &plan.known,
+            gaps_met: 0,
             segment: None,
             pages_before: result.pages,
             pages_total: result.pages_total,
@@ -50,6 +59,11 @@ impl<'a> Committer<'a> {
             series,
             result,
         }
+    }
+
+    /// Gaps of the pages that were committed.
+    pub(super) const fn gaps_met(&self) -> u64 {
+        self.gaps_met
     }
 
     /// Takes up where the snapshot of an earlier attempt left off, and shows that this one runs.
@@ -76,9 +90,11 @@ impl<'a> Committer<'a> {
         for page in batch.pages {
             metrics.rows_rejected.inc_by(page.rejected);
             self.result.rejected += page.rejected;
+            self.gaps_met += page.gaps.len() as u64;
             let segment = match self.segment {
                 Some((planned, start)) if planned == page.planned => start,
-                _ => page.planned.start,
+                // A document of the ledger grows where it can: appending day by day makes no second one.
+                _ => self.known.start_of(page.planned.start),
             };
             let settled = settle(segment, page.window, page.verified_until, &page.gaps);
             self.segment = Some((page.planned, settled.segment));

@@ -10,14 +10,22 @@ use candlemill_shared::coverage::Gap;
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Candle, TimeRange};
 use candlemill_store::{Inserted, Series, StoreError};
-use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::sync::mpsc;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Most pages of one insert.
 const PAGES_PER_INSERT: usize = 8;
 /// Inserts under way at once: the server works on one while the next is sent.
 const INSERTS: usize = 2;
+
+/// Pages that this process holds at once, fetched or being stored: its memory, whatever the number of tasks.
+///
+/// Pages of one task take their places in order, so that the one that all later ones wait for always has its own.
+pub(crate) fn places(page_concurrency: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(page_concurrency + PAGES_PER_INSERT * INSERTS))
+}
 
 /// A page with its absences explained.
 pub(super) struct Page {
@@ -28,6 +36,8 @@ pub(super) struct Page {
     pub(super) gaps: Vec<Gap>,
     pub(super) candles: Vec<Candle>,
     pub(super) rejected: u64,
+    /// Given back when the candles are stored.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// Pages whose candles are stored.
@@ -36,13 +46,13 @@ pub(super) struct Stored {
     pub(super) found: Inserted,
 }
 
-/// Fetches, stores and commits everything of `plan`.
+/// Fetches, stores and commits everything of `plan`. Returns how many gaps it met.
 pub(super) async fn run(
     context: &JobContext,
     series: &Series,
     plan: &Plan,
     result: &mut FetchResult,
-) -> Result<(), Stop> {
+) -> Result<u64, Stop> {
     let mut committer = Committer::new(context, series, plan, result);
     committer.begin().await?;
     // A task of its own, so that pages are fetched and stored while a commit is being written.
@@ -65,7 +75,7 @@ pub(super) async fn run(
         };
         match batch {
             Some(batch) => committer.commit(batch?).await?,
-            None => return Ok(()),
+            None => return Ok(committer.gaps_met()),
         }
     }
 }
@@ -85,14 +95,17 @@ fn stored_pages(
         .flat_map(move |planned| pages(interval, planned, PER_PAGE).map(move |window| (planned, window)));
     let store = context.shop.store.clone();
     let give_up = context.cancel.clone();
+    let places = Arc::clone(&context.shop.pages);
     futures::stream::iter(windows)
-        .map(move |(planned, window)| {
+        // The semaphore is never closed.
+        .then(move |window| Arc::clone(&places).acquire_owned().map(move |place| (window, place.ok())))
+        .map(move |((planned, window), place)| {
             let (client, symbol, facts) = (client.clone(), symbol.clone(), facts.clone());
             // Spawned, so that parsing uses every core.
             let fetching = AbortOnDropHandle::new(tokio::spawn(async move {
                 let page = client.page(&symbol, interval, window).await?;
                 let gaps = page.gaps(interval, &facts);
-                Ok::<_, ExchangeError>(explained(planned, window, page, gaps))
+                Ok::<_, ExchangeError>(explained(planned, window, page, gaps, place))
             }));
             async move {
                 match fetching.await {
@@ -134,10 +147,20 @@ async fn insert(
         tracing::warn!(restated = found.restated.len(), "the exchange restated candles of {series}");
         patiently(give_up, || store.coverage().record_corrections(series, &found.restated, now)).await?;
     }
+    drop(candles);
+    for page in &mut pages {
+        page.place = None;
+    }
     Ok(Stored { pages, found })
 }
 
-fn explained(planned: TimeRange, window: TimeRange, page: CheckedPage, gaps: Vec<Gap>) -> Page {
+fn explained(
+    planned: TimeRange,
+    window: TimeRange,
+    page: CheckedPage,
+    gaps: Vec<Gap>,
+    place: Option<OwnedSemaphorePermit>,
+) -> Page {
     for row in &page.rejected {
         tracing::warn!(open_time = row.open_time, "refused a row: {}", row.why);
     }
@@ -148,5 +171,6 @@ fn explained(planned: TimeRange, window: TimeRange, page: CheckedPage, gaps: Vec
         gaps,
         rejected: page.rejected.len() as u64,
         candles: page.candles,
+        place,
     }
 }

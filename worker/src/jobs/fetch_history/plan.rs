@@ -9,7 +9,7 @@ use candlemill_shared::coverage::{Gap, GapReason};
 use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::subtract;
 use candlemill_shared::{Interval, TimeRange};
-use candlemill_store::{MarketLookup, Series};
+use candlemill_store::{MarketLookup, Series, Verified};
 
 /// Candles per call: the exchange's most.
 pub(super) const PER_PAGE: u32 = 1_000;
@@ -23,6 +23,10 @@ pub(super) struct Plan {
     pub(super) asked: TimeRange,
     /// What the ledger lacks of it, ascending.
     pub(super) missing: Vec<TimeRange>,
+    /// What the ledger held before.
+    pub(super) known: Verified,
+    /// Whether the ledger held nothing of it: then all its gaps are found by this very fetch.
+    pub(super) is_untouched: bool,
     /// Pages of `missing`.
     pub(super) pages: u64,
     /// For explaining absences.
@@ -50,12 +54,13 @@ pub(super) async fn plan(
     if let (Start::Listing, Some(first)) = (job.start, first_open) {
         asked.start = asked.start.max(interval.bucket_start(first));
     }
-    let verified = patiently(give_up, || store.coverage().verified(series, asked)).await?;
-    let mut missing = subtract(asked, &verified);
+    let known = patiently(give_up, || store.coverage().verified_until(series, asked.end)).await?;
+    let mut missing = subtract(asked, &known.within(asked));
+    let mut is_untouched = missing == [asked];
     let mut facts =
         MarketFacts { first_open, last_open: None, status: MarketStatus::Trading, exchange_now_ms: exchange_now };
     if missing.is_empty() {
-        return Ok(Plan { asked, missing, pages: 0, facts });
+        return Ok(Plan { asked, missing, known, is_untouched, pages: 0, facts });
     }
     if first_open.is_none() {
         first_open = context.binance().first_open(&job.symbol, interval).await?;
@@ -71,9 +76,10 @@ pub(super) async fn plan(
             asked.start = asked.start.max(listed);
         }
         missing = without_the_time_before(context, series, missing, listed, asked).await?;
+        is_untouched &= missing == [asked];
     }
     let pages = missing.iter().map(|range| page_count(interval, *range, PER_PAGE)).sum();
-    Ok(Plan { asked, missing, pages, facts })
+    Ok(Plan { asked, missing, known, is_untouched, pages, facts })
 }
 
 /// Buckets before the first candle need no call: they are settled here.
