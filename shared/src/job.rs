@@ -14,17 +14,23 @@ use std::time::Duration;
 pub enum Pool {
     /// History from exchanges.
     Backfill,
+    /// Analytics over stored candles: busy processors, no exchange.
+    Seasonality,
+    /// Short work of the service itself.
+    Maintenance,
 }
 
 impl Pool {
     /// Every pool.
-    pub const ALL: [Self; 1] = [Self::Backfill];
+    pub const ALL: [Self; 3] = [Self::Backfill, Self::Seasonality, Self::Maintenance];
 
     /// The pool's name in keys, metrics and answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Backfill => "backfill",
+            Self::Seasonality => "seasonality",
+            Self::Maintenance => "maintenance",
         }
     }
 }

@@ -208,6 +208,11 @@ pub struct FetchResult {
 /// Most gaps that a result lists.
 pub const MAX_RESULT_GAPS: usize = 1_000;
 
+/// For records that were stored before there was a limit.
+const fn few() -> u32 {
+    4
+}
+
 /// The durable record of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
@@ -221,6 +226,9 @@ pub struct TaskRecord {
     pub pool: Pool,
     /// The tier's priority at submission.
     pub priority: u8,
+    /// Tasks of the owner that may run at once, by the tier at submission.
+    #[serde(default = "few")]
+    pub running_at_once: u32,
     /// What is to be done.
     pub job: Envelope,
     /// Equal for equal requests of one owner.

@@ -50,6 +50,11 @@ impl FromStr for Tier {
     }
 }
 
+/// For tables that say nothing of it.
+const fn few() -> u32 {
+    4
+}
+
 /// What one tier allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,9 +65,12 @@ pub struct TierLimits {
     pub longest_range_candles: u64,
     /// Most tasks that one user may have queued or running at once.
     pub jobs_at_once: u32,
+    /// Most tasks of one user that run at once; the others wait.
+    #[serde(default = "few")]
+    pub running_at_once: u32,
     /// Most API requests of one user in one minute.
     pub requests_per_minute: u32,
-    /// Place in the queue: jobs of a higher number start first.
+    /// 0 to 9: how often a user's turn in the queue comes, against others'.
     pub priority: u8,
 }
 
@@ -87,6 +95,7 @@ impl Default for TierTable {
                 intervals: from(Interval::Minute1),
                 longest_range_candles: 50_000,
                 jobs_at_once: 2,
+                running_at_once: 1,
                 requests_per_minute: 120,
                 priority: 1,
             },
@@ -94,6 +103,7 @@ impl Default for TierTable {
                 intervals: from(Interval::Minute1),
                 longest_range_candles: 10_000_000,
                 jobs_at_once: 20,
+                running_at_once: 4,
                 requests_per_minute: 3_000,
                 priority: 5,
             },
@@ -101,6 +111,7 @@ impl Default for TierTable {
                 intervals: from(Interval::Second1),
                 longest_range_candles: 1_000_000_000,
                 jobs_at_once: 100_000,
+                running_at_once: 64,
                 requests_per_minute: 6_000_000,
                 priority: 9,
             },

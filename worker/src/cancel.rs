@@ -24,8 +24,9 @@ pub(crate) struct Listed {
 }
 
 impl Running {
-    pub(crate) fn list(&self, id: TaskId) -> Listed {
-        let token = CancellationToken::new();
+    /// Lists a task. It is also to stop when its lease is `lost`.
+    pub(crate) fn list(&self, id: TaskId, lost: &CancellationToken) -> Listed {
+        let token = lost.child_token();
         self.lock().insert(id, token.clone());
         Listed { running: self.clone(), id, token }
     }

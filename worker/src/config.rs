@@ -1,6 +1,7 @@
 //! The worker's own settings.
 
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
+use candlemill_shared::job::Pool;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,11 +11,26 @@ static WORKER_ADDR: Variable = Variable {
     help: "address and port of the worker's health and metrics page; port 0 takes a free one",
 };
 static WORKER_CONCURRENCY: Variable =
-    Variable { name: "WORKER_CONCURRENCY", default: "8", help: "tasks that one worker runs at once, 1 to 256" };
+    Variable { name: "WORKER_CONCURRENCY", default: "8", help: "backfills that one worker runs at once, 1 to 256" };
+static SEASONALITY_CONCURRENCY: Variable = Variable {
+    name: "SEASONALITY_CONCURRENCY",
+    default: "2",
+    help: "analyses that one worker runs at once, 1 to 64",
+};
+static MAINTENANCE_CONCURRENCY: Variable = Variable {
+    name: "MAINTENANCE_CONCURRENCY",
+    default: "8",
+    help: "short tasks of the service itself that one worker runs at once, 1 to 1024",
+};
+static WORKER_LEASE_SECONDS: Variable = Variable {
+    name: "WORKER_LEASE_SECONDS",
+    default: "5",
+    help: "seconds after which the tasks of a worker that gives no sign of life go to others, 1 to 60; the same for all workers",
+};
 static BACKFILL_PAGE_CONCURRENCY: Variable = Variable {
     name: "BACKFILL_PAGE_CONCURRENCY",
     default: "20",
-    help: "pages that one backfill fetches at once, 1 to 128; each may hold 0.5 MiB",
+    help: "pages that one worker fetches at once, 1 to 128; each may hold 0.5 MiB",
 };
 static WORKER_GRACE_SECONDS: Variable = Variable {
     name: "WORKER_GRACE_SECONDS",
@@ -27,17 +43,31 @@ static BINANCE_WEIGHT_LIMIT: Variable = Variable {
     help: "request weight per minute that all workers together may spend, 10 to 1000000; 0: what the exchange allows",
 };
 /// Every variable that is read here.
-pub static VARIABLES: &[&Variable] =
-    &[&WORKER_ADDR, &WORKER_CONCURRENCY, &BACKFILL_PAGE_CONCURRENCY, &WORKER_GRACE_SECONDS, &BINANCE_WEIGHT_LIMIT];
+pub static VARIABLES: &[&Variable] = &[
+    &WORKER_ADDR,
+    &WORKER_CONCURRENCY,
+    &SEASONALITY_CONCURRENCY,
+    &MAINTENANCE_CONCURRENCY,
+    &WORKER_LEASE_SECONDS,
+    &BACKFILL_PAGE_CONCURRENCY,
+    &WORKER_GRACE_SECONDS,
+    &BINANCE_WEIGHT_LIMIT,
+];
 
 /// The worker's own settings.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     /// Where health and metrics are served.
     pub addr: SocketAddr,
-    /// Tasks run at once.
+    /// Backfills run at once.
     pub concurrency: usize,
-    /// Pages that one backfill fetches at once.
+    /// Analyses run at once.
+    pub seasonality_concurrency: usize,
+    /// Short tasks of the service itself run at once.
+    pub maintenance_concurrency: usize,
+    /// Time after which the tasks of a silent worker go to others.
+    pub lease: Duration,
+    /// Pages that this process fetches at once.
     pub page_concurrency: usize,
     /// Time to end after SIGTERM.
     pub grace: Duration,
@@ -46,6 +76,16 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
+    /// Tasks of `pool` run at once.
+    #[must_use]
+    pub const fn concurrency_of(&self, pool: Pool) -> usize {
+        match pool {
+            Pool::Backfill => self.concurrency,
+            Pool::Seasonality => self.seasonality_concurrency,
+            Pool::Maintenance => self.maintenance_concurrency,
+        }
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors
@@ -61,6 +101,9 @@ impl WorkerConfig {
                 .parse()
                 .map_err(|_| wrong(&WORKER_ADDR, format!("{addr:?} is no address and port, as in 127.0.0.1:8081")))?,
             concurrency: env.number(&WORKER_CONCURRENCY, 1, 256)?,
+            seasonality_concurrency: env.number(&SEASONALITY_CONCURRENCY, 1, 64)?,
+            maintenance_concurrency: env.number(&MAINTENANCE_CONCURRENCY, 1, 1_024)?,
+            lease: Duration::from_secs(env.number(&WORKER_LEASE_SECONDS, 1, 60)?),
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),

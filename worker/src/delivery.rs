@@ -4,57 +4,46 @@
 //! broker's own ways of them lose tasks or kill its worker.
 
 use crate::context::{JobContext, Workshop};
+use crate::deliveries::Parcel;
+use crate::held::Hold;
 use crate::jobs;
 use crate::metrics::Ended;
 use crate::outcome::{HANDED_BACK, MOST_FAILURES, Outcome, delay_after, failures};
 use crate::patience::patiently;
+use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
-use candlemill_store::queue::Delivery;
 use candlemill_store::{Claim, Ending, StoreError};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tracing::Instrument;
 
-/// Takes one delivery to its end. Never fails: what cannot be done is left to the sweeper.
-pub(crate) async fn handle(shop: Workshop, delivery_id: String, message: serde_json::Value) {
-    let delivery: Delivery = match serde_json::from_value(message) {
-        Ok(delivery) => delivery,
-        Err(error) => {
-            // The record is the truth: the sweeper finds the task without a live delivery and delivers it anew.
-            shop.metrics.undecodable_deliveries.inc();
-            tracing::error!(delivery = delivery_id, %error, "a delivery cannot be read and is dropped");
-            return;
-        }
-    };
-    let span = tracing::info_span!("task", task.id = %delivery.task, trace_id = %delivery.trace);
+/// Takes one delivery to its end. Never fails: what cannot be done is done by whoever gets the task when its lease has run
+/// out.
+pub(crate) async fn handle(shop: Workshop, pool: Pool, parcel: Parcel) {
+    let hold = &parcel.hold;
+    let span = tracing::info_span!("task", task.id = %hold.delivery.task, trace_id = %hold.delivery.trace);
     async {
-        if let Err(error) = attempt(&shop, &delivery, &delivery_id).await {
-            tracing::error!(%error, "the attempt could not be settled; the sweeper will find the task");
+        if let Err(error) = attempt(&shop, pool, hold).await {
+            tracing::error!(%error, "the attempt could not be settled; it is taken up again when its lease has run out");
         }
     }
     .instrument(span)
     .await;
 }
 
-async fn attempt(shop: &Workshop, delivery: &Delivery, delivery_id: &str) -> Result<(), StoreError> {
-    let store = &shop.store;
-    let queue = store.queue(candlemill_shared::job::Pool::Backfill);
-    // An id that was delivered twice, or was replaced by a rescue: only the ticket's one counts.
-    if !patiently(&shop.draining, || queue.holds_ticket(delivery.task, delivery_id)).await? {
-        shop.metrics.stale_deliveries.inc();
-        return Ok(());
-    }
+async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreError> {
+    let (store, task) = (&shop.store, hold.delivery.task);
     // Listed before the claim: a cancellation that comes in between is heard.
-    let listed = shop.running.list(delivery.task);
+    let listed = shop.running.list(task, &hold.lost);
     let began = store.clock().now_ms();
-    let record = match patiently(&shop.draining, || store.tasks().claim(delivery.task, &shop.worker, began)).await? {
+    let record = match patiently(&shop.draining, || store.tasks().claim(task, &shop.worker, began)).await? {
         Claim::Started(record) => *record,
         Claim::Stale => {
             shop.metrics.stale_deliveries.inc();
-            if let Some(ended) = store.tasks().get(delivery.task).await? {
-                queue.settle(&ended).await?;
+            if let Some(ended) = store.tasks().get(task).await? {
+                store.queue(pool).settle(&ended, &hold.delivery.token).await?;
             }
             return Ok(());
         }
@@ -69,7 +58,8 @@ async fn attempt(shop: &Workshop, delivery: &Delivery, delivery_id: &str) -> Res
     };
     let outcome = run(context).await;
     shop.metrics.running.dec();
-    finish(shop, &record, outcome).await
+    let outcome = if hold.lost.is_cancelled() { Outcome::Overtaken } else { outcome };
+    finish(shop, &record, &hold.delivery.token, outcome).await
 }
 
 /// Runs the job under its time limit; a panic is an outcome.
@@ -107,13 +97,13 @@ fn panicked(panic: &(dyn std::any::Any + Send), so_far: FetchResult) -> Outcome 
 }
 
 /// Writes the end of the attempt: record first, then what watchers see, then the queue.
-async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Result<(), StoreError> {
+async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outcome) -> Result<(), StoreError> {
     let store = &shop.store;
     let now = store.clock().now_ms();
     let ending = match outcome {
         Outcome::Overtaken => {
             tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
-            return Ok(());
+            return forget_if_ended(shop, record, token).await;
         }
         Outcome::Done(result) => ending(TaskState::Succeeded, result, None, None),
         Outcome::Fail(error, result) => ending(TaskState::Failed, result, Some(error), None),
@@ -129,7 +119,7 @@ async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Resul
     let never = tokio_util::sync::CancellationToken::new();
     if !patiently(&never, || store.tasks().end(record, &ending, now)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
-        return Ok(());
+        return forget_if_ended(shop, record, token).await;
     }
     log_end(shop, record, &ending, now);
     let mut ended = record.clone();
@@ -143,10 +133,24 @@ async fn finish(shop: &Workshop, record: &TaskRecord, outcome: Outcome) -> Resul
         tracing::warn!(%error, "the end was not shown; it is read from the record");
     }
     let queue = store.queue(record.pool);
-    match ending.run_at {
-        Some(due) => queue.reschedule(&ended, due).await,
-        None => queue.settle(&ended).await,
+    let settled = match ending.run_at {
+        Some(due) => queue.reschedule(&ended, token, due).await?,
+        None => queue.settle(&ended, token).await?,
+    };
+    if !settled {
+        tracing::warn!(attempt = record.attempt, "another worker holds the task already; it will find how it ended");
     }
+    Ok(())
+}
+
+/// A task that has ended elsewhere leaves the queue; one that another worker runs is his.
+async fn forget_if_ended(shop: &Workshop, record: &TaskRecord, token: &str) -> Result<(), StoreError> {
+    if let Some(now) = shop.store.tasks().get(record.id).await?
+        && now.state.is_end()
+    {
+        shop.store.queue(record.pool).settle(&now, token).await?;
+    }
+    Ok(())
 }
 
 /// How far a task was is no less true because it stopped there.

@@ -1,5 +1,6 @@
 //! The worker's health and metrics page.
 
+use crate::fetcher::Claiming;
 use crate::metrics::Metrics;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Page {
     pub(crate) store: Store,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) claiming: Claiming,
     pub(crate) draining: CancellationToken,
 }
 
@@ -33,18 +35,26 @@ pub(crate) async fn serve(listener: TcpListener, page: Page, shutdown: Cancellat
 async fn ready(State(page): State<Page>) -> impl IntoResponse {
     let health = page.store.health().await;
     let draining = page.draining.is_cancelled();
-    let ready = health.is_ready() && !draining;
+    let claiming = page.claiming.works();
+    let ready = health.is_ready() && claiming && !draining;
     let told = |state: &Result<std::time::Duration, String>| match state {
         Ok(took) => json!({ "ready": true, "milliseconds": took.as_millis() }),
         Err(problem) => json!({ "ready": false, "problem": problem }),
     };
-    let queue = page.store.queue(Pool::Backfill).depth().await.ok();
+    let mut queues = serde_json::Map::new();
+    for pool in Pool::ALL {
+        if let Ok(depth) = page.store.queue(pool).depth().await {
+            let told = json!({ "waiting": depth.waiting, "delayed": depth.delayed, "held": depth.held });
+            queues.insert(pool.as_str().to_owned(), told);
+        }
+    }
     let body = json!({
         "ready": ready,
         "draining": draining,
         "redis": told(&health.redis),
         "mongodb": told(&health.mongodb),
-        "queue": queue.map(|depth| json!({ "pending": depth.pending, "delayed": depth.delayed, "active": depth.active })),
+        "claiming": claiming,
+        "queues": queues,
     });
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }

@@ -9,15 +9,11 @@ use candlemill_worker::{Worker, WorkerConfig};
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// How long the broker's connection waits for Redis before consuming is started anew.
-const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "a start that fails tells why, whatever the log is set to")]
@@ -39,8 +35,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let binance = BinanceConfig::from_env(&env)?;
     telemetry::start(&env)?;
     let store = Store::connect(&stores, Arc::new(SystemClock)).await?;
-    let link = store.broker(&stores, BROKER_PATIENCE)?;
-    let worker = Worker::bind(config, store, link, binance).await?;
+    let worker = Worker::bind(config, store, binance).await?;
     println!("listening on http://{}", worker.addr()?);
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;

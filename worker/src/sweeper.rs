@@ -2,8 +2,9 @@
 
 use crate::metrics::Metrics;
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskRecord, TaskState};
+use candlemill_shared::task::TaskRecord;
 use candlemill_store::{Store, StoreError};
+use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,28 +19,15 @@ const UNCHANGED_MS: i64 = 8_000;
 /// Records that one look handles at most.
 const MOST: u32 = 1_000;
 
-/// What is to be done about a task that nothing was written about for a while.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    /// It works, or waits for its time.
-    Leave,
-    /// Into the queue, unless it is there; anew, if its delivery was lost.
-    Requeue,
-}
-
-fn judge(record: &TaskRecord, worker_alive: bool, now_ms: i64) -> Step {
-    match record.state {
-        TaskState::Running if worker_alive => Step::Leave,
-        TaskState::Retrying if record.run_at.is_some_and(|due| due + UNCHANGED_MS > now_ms) => Step::Leave,
-        TaskState::Queued | TaskState::Running | TaskState::Retrying => Step::Requeue,
-        _ => Step::Leave,
-    }
-}
+/// Records that are compared with the queue in one go.
+const BATCH: usize = 500;
 
 /// Sweeps until `shutdown`.
 pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, shutdown: CancellationToken) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // A new leader looks at everything once: nobody knows how far the one before had come.
+    let mut audited = 0;
     loop {
         tokio::select! {
             _ = looks.tick() => {}
@@ -47,41 +35,50 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
         }
         match store.lease().take(DUTY, &worker, DUTY_TERM).await {
             Ok(true) => {
-                if let Err(error) = sweep(&store, &metrics).await {
+                if let Err(error) = sweep(&store, &metrics, &mut audited).await {
                     tracing::warn!(%error, "sweeping broke off");
                 }
             }
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "nobody sweeps at the moment"),
+            Ok(false) => audited = 0,
+            Err(error) => {
+                audited = 0;
+                tracing::warn!(%error, "nobody sweeps at the moment");
+            }
         }
     }
 }
 
-async fn sweep(store: &Store, metrics: &Metrics) -> Result<(), StoreError> {
+/// Looks at every waiting record once, some seconds after it was stored, and again only when Redis has lost the queue; at
+/// those that run or wait for another attempt whenever nothing was written about them for a while. `audited` is the time
+/// (UTC ms) up to which waiting records have been looked at.
+async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<(), StoreError> {
     for pool in Pool::ALL {
-        while store.queue(pool).purge().await? > 0 {}
+        if store.queue(pool).was_lost().await? {
+            *audited = 0;
+        }
     }
-    let now = store.clock().now_ms();
-    let mut alive: HashMap<String, bool> = HashMap::new();
-    for record in store.tasks().unchanged_since(now - UNCHANGED_MS, MOST).await? {
-        let worker = record.attempts.last().map(|attempt| attempt.worker.clone()).unwrap_or_default();
-        let worker_alive = match alive.get(&worker) {
-            Some(alive) => *alive,
-            None => {
-                let found = store.lease().is_alive(&worker).await?;
-                alive.insert(worker, found);
-                found
-            }
-        };
-        if judge(&record, worker_alive, now) == Step::Requeue {
-            let queue = store.queue(record.pool);
-            let unscheduled = TaskRecord { run_at: None, ..record };
-            let put = queue.enqueue(&[&unscheduled]).await?;
-            let rescued = put == 0 && queue.rescue(&unscheduled).await?;
-            if put > 0 || rescued {
-                metrics.rescued.inc();
-                tracing::warn!(task.id = %unscheduled.id, state = %unscheduled.state, "brought a lost task back into the queue");
-            }
+    let until = store.clock().now_ms() - UNCHANGED_MS;
+    let waiting = store.tasks().queued_between(*audited, until).await?;
+    let mut batches = std::pin::pin!(waiting.try_chunks(BATCH));
+    while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
+        bring_back(store, metrics, &batch).await?;
+    }
+    *audited = until;
+    let silent = store.tasks().unchanged_since(until, MOST).await?;
+    bring_back(store, metrics, &silent).await
+}
+
+/// Puts records into the queue that are not in it.
+async fn bring_back(store: &Store, metrics: &Metrics, records: &[TaskRecord]) -> Result<(), StoreError> {
+    let mut by_pool: HashMap<Pool, Vec<&TaskRecord>> = HashMap::new();
+    for record in records {
+        by_pool.entry(record.pool).or_default().push(record);
+    }
+    for (pool, records) in by_pool {
+        let put = store.queue(pool).enqueue(&records).await?;
+        if put > 0 {
+            metrics.rescued.inc_by(put);
+            tracing::warn!(tasks = put, pool = pool.as_str(), "brought lost tasks back into the queue");
         }
     }
     Ok(())

@@ -4,17 +4,17 @@ use crate::budget::SharedBudget;
 use crate::cancel::{self, Running};
 use crate::config::WorkerConfig;
 use crate::context::{Exchanges, Workshop};
+use crate::fetcher::Claiming;
 use crate::health::{self, Page};
 use crate::jobs;
 use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
-use crate::pulse;
 use crate::runner::Runner;
 use crate::sweeper;
 use candlemill_exchanges::{BinanceClient, BinanceConfig};
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
-use candlemill_store::{RedisLink, Store};
+use candlemill_store::Store;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,6 @@ pub struct Worker {
     listener: TcpListener,
     config: WorkerConfig,
     store: Store,
-    link: RedisLink,
     binance: BinanceConfig,
 }
 
@@ -46,12 +45,11 @@ impl Worker {
     pub async fn bind(
         config: WorkerConfig,
         store: Store,
-        link: RedisLink,
         mut binance: BinanceConfig,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(config.addr).await?;
         binance.idle_connections = binance.idle_connections.max(config.page_concurrency);
-        Ok(Self { listener, config, store, link, binance })
+        Ok(Self { listener, config, store, binance })
     }
 
     /// Where the health page is.
@@ -67,7 +65,7 @@ impl Worker {
     /// # Errors
     /// When the exchange client cannot be set up.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), reqwest::Error> {
-        let Self { listener, config, store, link, binance } = self;
+        let Self { listener, config, store, binance } = self;
         let worker: Arc<str> = format!("w-{}", Ulid::generate()).into();
         let metrics = Arc::new(Metrics::new());
         let limit = config.weight_limit.unwrap_or(USUAL_WEIGHT_LIMIT);
@@ -86,11 +84,16 @@ impl Worker {
             pages: jobs::page_places(config.page_concurrency),
             draining: draining.clone(),
         };
-        let page = Page { store: store.clone(), metrics: Arc::clone(&metrics), draining: draining.clone() };
+        let claiming = Claiming::default();
+        let page = Page {
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            claiming: claiming.clone(),
+            draining: draining.clone(),
+        };
         // The house is kept until the last task has ended: signs of life above all.
         let (house, closed) = (TaskTracker::new(), CancellationToken::new());
         house.spawn(health::serve(listener, page, closed.clone()));
-        house.spawn(pulse::beat(store.clone(), worker.to_string(), closed.clone()));
         house.spawn(cancel::listen(store.clone(), shop.running.clone(), closed.clone()));
         if prepare(&store, &shutdown).await {
             house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
@@ -102,8 +105,15 @@ impl Worker {
                 fixed_limit: config.weight_limit,
             };
             house.spawn(keeper.run(draining.clone()));
-            let runner = Runner { shop, pool: Pool::Backfill, concurrency: config.concurrency, link, metrics };
-            let mut running = tokio::spawn(runner.run());
+            let runners = Pool::ALL.map(|pool| Runner {
+                shop: shop.clone(),
+                pool,
+                concurrency: config.concurrency_of(pool),
+                lease: config.lease,
+                claiming: claiming.clone(),
+                metrics: Arc::clone(&metrics),
+            });
+            let mut running = tokio::spawn(futures::future::join_all(runners.map(Runner::run)));
             tracing::info!(worker = &*worker, concurrency = config.concurrency, "worker {worker} takes tasks");
             shutdown.cancelled().await;
             tracing::info!(grace_seconds = config.grace.as_secs(), "draining: no more tasks are taken");

@@ -102,6 +102,7 @@ pub async fn fetch(
         tier: caller.tier,
         pool: FetchHistory::POOL,
         priority: limits.priority,
+        running_at_once: limits.running_at_once,
         fingerprint: job.fingerprint(&caller.user_id),
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
         idempotency,

@@ -53,7 +53,7 @@ impl Store {
 
     /// Best effort: a worker that still receives the task finds it ended, and the sweeper takes its ticket.
     async fn forget_waiting(&self, record: &TaskRecord) {
-        if let Err(error) = self.queue(record.pool).settle(record).await {
+        if let Err(error) = self.queue(record.pool).remove(record).await {
             tracing::warn!(task.id = %record.id, %error, "cancelled task stays in the queue until it is swept");
         }
         let mut last = Progress::from_record(record);

@@ -32,7 +32,7 @@ pub(crate) enum Met {
     Duplicate,
 }
 
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One collection's documents.
 #[derive(Clone)]
@@ -69,13 +69,15 @@ impl Groups {
     }
 }
 
-async fn ask<Q, A>(inbox: &mpsc::Sender<(Q, Reply<A>)>, question: Q) -> Result<A, StoreError> {
+/// Puts a question to its lanes and waits for the answer.
+pub(crate) async fn ask<Q, A>(inbox: &mpsc::Sender<(Q, Reply<A>)>, question: Q) -> Result<A, StoreError> {
     let (reply, answer) = oneshot::channel();
     inbox.send((question, reply)).await.map_err(|_| StoreError::Overloaded)?;
     answer.await.unwrap_or(Err(StoreError::Overloaded))
 }
 
-fn lanes<T, F>(serve: impl Fn(Vec<T>) -> F + Clone + Send + 'static) -> mpsc::Sender<T>
+/// Lanes that `serve` groups of what comes. They end when the last sender is dropped.
+pub(crate) fn lanes<T, F>(serve: impl Fn(Vec<T>) -> F + Clone + Send + 'static) -> mpsc::Sender<T>
 where
     T: Send + 'static,
     F: Future<Output = ()> + Send,

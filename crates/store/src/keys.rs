@@ -93,42 +93,43 @@ pub(crate) fn lease(duty: &str) -> String {
     format!("cm:lease:{duty}")
 }
 
-/// Sign of life of one worker process.
-pub(crate) fn worker_alive(worker: &str) -> String {
-    format!("cm:worker:{worker}")
-}
-
-/// The keys of one pool's queue.
+/// The keys of one pool's queue, in the order in which its scripts take them.
 pub(crate) struct PoolKeys {
-    /// Name that apalis-redis puts before its own keys.
-    pub(crate) queue: String,
-    /// Sorted set of task ids that wait, by priority and age.
-    pub(crate) pending: String,
-    /// Sorted set of task ids that wait for their time, by UTC ms.
-    pub(crate) delayed: String,
-    /// Hash of task id to the id of its only valid delivery.
-    pub(crate) tickets: String,
-    /// Counter that makes delivery ids unique.
-    pub(crate) serial: String,
-    /// Channel that tells workers of new deliveries.
+    /// 1 hash of task id to entry, 2 sorted set of owners by turn, 3 sorted set of delayed tasks by UTC ms, 4 sorted set of
+    /// leases by their end in Redis's own ms, 5 hash of task id to the token of who holds it, 6 hash of owner to tasks
+    /// held, 7 the current turn, 8 counter that makes tokens unique, 9 mark of a paused queue, 10 time of the last tick,
+    /// 11 mark of a grace time for leases.
+    pub(crate) all: [String; 11],
+    /// Put before an owner: sorted set of his waiting tasks by rank.
+    pub(crate) waiting: String,
+    /// Channel that tells workers of waiting tasks.
     pub(crate) wake: String,
+    /// Mark that Redis has kept the queue since it was set.
+    pub(crate) epoch: String,
 }
 
 impl PoolKeys {
     pub(crate) fn of(pool: Pool) -> Self {
-        let queue = format!("cm:{{{}}}", pool.as_str());
-        Self {
-            pending: format!("{queue}:pending"),
-            delayed: format!("{queue}:delayed"),
-            tickets: format!("{queue}:tickets"),
-            serial: format!("{queue}:serial"),
-            wake: format!("{queue}:wake"),
-            queue,
-        }
+        let key = |part: &str| format!("cm:{{{}}}:{part}", pool.as_str());
+        let parts = [
+            "tasks", "owners", "delayed", "leases", "holders", "running", "turn", "serial", "paused", "ticked", "grace",
+        ];
+        Self { all: parts.map(key), waiting: key("waiting:"), wake: key("wake"), epoch: key("epoch") }
     }
 
-    /// A key of apalis-redis, by the name that its `Config` gives it.
-    pub(crate) fn apalis(&self, part: &str) -> String {
-        format!("{}:{part}", self.queue)
+    pub(crate) fn tasks(&self) -> &str {
+        &self.all[0]
+    }
+
+    pub(crate) fn delayed(&self) -> &str {
+        &self.all[2]
+    }
+
+    pub(crate) fn leases(&self) -> &str {
+        &self.all[3]
+    }
+
+    pub(crate) fn paused(&self) -> &str {
+        &self.all[8]
     }
 }

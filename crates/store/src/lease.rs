@@ -1,4 +1,4 @@
-//! Signs of life, and duties that one process does at a time.
+//! Duties that one process does at a time.
 
 use crate::error::StoreError;
 use crate::keys;
@@ -47,32 +47,6 @@ impl Lease {
             .await
             .map_err(StoreError::redis("taking a lease"))?;
         Ok(taken == 1)
-    }
-
-    /// Says that `worker` is alive for another `term`.
-    ///
-    /// # Errors
-    /// When Redis fails.
-    pub async fn beat(&self, worker: &str, term: Duration) -> Result<(), StoreError> {
-        let mut connection = self.connection.clone();
-        redis::cmd("SET")
-            .arg(keys::worker_alive(worker))
-            .arg("1")
-            .arg("PX")
-            .arg(milliseconds(term))
-            .query_async(&mut connection)
-            .await
-            .map_err(StoreError::redis("giving a sign of life"))
-    }
-
-    /// Whether `worker` gave a sign of life within its term.
-    ///
-    /// # Errors
-    /// When Redis fails.
-    pub async fn is_alive(&self, worker: &str) -> Result<bool, StoreError> {
-        let mut connection = self.connection.clone();
-        let found = redis::cmd("EXISTS").arg(keys::worker_alive(worker)).query_async(&mut connection).await;
-        found.map_err(StoreError::redis("looking for a sign of life"))
     }
 }
 

@@ -34,9 +34,9 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
         .collection::<Document>(collections::TASKS)
         .create_indexes([
             index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
-            // What the sweeper looks through: tasks in flight, longest unchanged first.
+            // What the sweeper looks through: tasks in flight by state, longest unchanged first.
             index(
-                doc! { "updated_at": 1 },
+                doc! { "state": 1, "updated_at": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
             ),
             index(doc! { "expires_at": 1 }, expiry()),

@@ -12,7 +12,6 @@ use crate::markets::Markets;
 use crate::mongo;
 use crate::progress::ProgressBoard;
 use crate::queue::Queue;
-use crate::redis_link::RedisLink;
 use crate::tasks::Tasks;
 use crate::tokens::TokenCache;
 use candlemill_shared::job::Pool;
@@ -21,6 +20,7 @@ use mongodb::Database;
 use mongodb::bson::doc;
 use redis::Client;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,6 @@ pub struct Store {
 struct Parts {
     clock: Arc<dyn Clock>,
     database: Database,
-    client: Client,
     connection: ConnectionManager,
     bus: Bus,
     admission: Admission,
@@ -42,7 +41,7 @@ struct Parts {
     lease: Lease,
     markets: Markets,
     progress: ProgressBoard,
-    backfill: Queue,
+    queues: HashMap<Pool, Queue>,
     tasks: Tasks,
     tokens: TokenCache,
 }
@@ -93,6 +92,11 @@ impl Store {
         let connection = connection(&client, config, config.patience)?;
         let database = mongo::connect(config).await?;
         let bus = Bus::start(client.clone());
+        // A connection for each pool: a crowd in one does not hold up another.
+        let mut queues = HashMap::new();
+        for pool in Pool::ALL {
+            queues.insert(pool, Queue::new(self::connection(&client, config, config.patience)?, pool));
+        }
         let parts = Parts {
             admission: Admission::new(connection.clone(), Arc::clone(&clock)),
             candles: Candles::new(database.clone()),
@@ -100,12 +104,11 @@ impl Store {
             lease: Lease::new(connection.clone()),
             markets: Markets::new(&database, Arc::clone(&clock)),
             progress: ProgressBoard::new(connection.clone(), bus.clone()),
-            backfill: Queue::new(connection.clone(), Pool::Backfill),
+            queues,
             tasks: Tasks::new(&database, config.task_history_days),
             tokens: TokenCache::new(connection.clone()),
             clock,
             database,
-            client,
             connection,
             bus,
         };
@@ -142,14 +145,6 @@ impl Store {
         };
         let (redis, mongodb) = tokio::join!(redis, mongodb);
         Health { redis, mongodb }
-    }
-
-    /// A connection for the broker, patient and apart from all others.
-    ///
-    /// # Errors
-    /// When the address cannot be read.
-    pub fn broker(&self, config: &StoreConfig, patience: Duration) -> Result<RedisLink, StoreError> {
-        Ok(RedisLink::new(connection(&self.parts.client, config, Duration::from_secs(10))?, patience))
     }
 
     pub(crate) fn redis(&self) -> ConnectionManager {
@@ -207,9 +202,7 @@ impl Store {
     /// The queue of `pool`.
     #[must_use]
     pub fn queue(&self, pool: Pool) -> &Queue {
-        match pool {
-            Pool::Backfill => &self.parts.backfill,
-        }
+        &self.parts.queues[&pool]
     }
 
     /// Task records.

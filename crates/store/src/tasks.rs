@@ -8,7 +8,7 @@ use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Interval, Symbol};
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
@@ -135,12 +135,33 @@ impl Tasks {
         self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
     }
 
-    /// Tasks in flight that nothing was written about since `before_ms`, longest unchanged first.
+    /// Tasks that began to wait for their first attempt after `after_ms` and not later than `until_ms`.
+    ///
+    /// # Errors
+    /// When MongoDB fails, at the start or in mid-stream.
+    pub async fn queued_between(
+        &self,
+        after_ms: i64,
+        until_ms: i64,
+    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
+        let reading = "reading waiting tasks";
+        let filter = doc! {
+            "active": { "$exists": true }, "state": TaskState::Queued.as_str(),
+            "updated_at": { "$gt": after_ms, "$lte": until_ms },
+        };
+        let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
+        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
+    }
+
+    /// Tasks that run, or wait for another attempt, and about which nothing was written since `before_ms`; the longest
+    /// silent first.
     ///
     /// # Errors
     /// When MongoDB fails.
     pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
-        let filter = doc! { "active": { "$exists": true }, "updated_at": { "$lt": before_ms } };
+        let states = [TaskState::Running.as_str(), TaskState::Retrying.as_str()].to_vec();
+        let filter =
+            doc! { "active": { "$exists": true }, "state": { "$in": states }, "updated_at": { "$lt": before_ms } };
         self.collect(filter, doc! { "updated_at": 1 }, i64::from(limit)).await
     }
 

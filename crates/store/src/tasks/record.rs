@@ -40,6 +40,7 @@ mod tests {
             tier: Tier::Pro,
             pool: Pool::Backfill,
             priority: 5,
+            running_at_once: 4,
             job: Envelope {
                 kind: "fetch_history".into(),
                 version: 1,

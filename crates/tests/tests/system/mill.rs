@@ -25,7 +25,6 @@ pub(crate) struct Mill {
     pub(crate) store: Store,
     pub(crate) simulator: Simulator,
     submissions: Submissions,
-    config: StoreConfig,
     _redis: Redis,
     _mongo: MongoServer,
 }
@@ -64,7 +63,7 @@ impl Mill {
         let store = Store::connect(&config, Arc::new(SystemClock)).await.unwrap();
         store.prepare().await.unwrap();
         let simulator = Simulator::start(simulator).await.unwrap();
-        Self { submissions: Submissions::start(&store), store, simulator, config, _redis: redis, _mongo: mongo }
+        Self { submissions: Submissions::start(&store), store, simulator, _redis: redis, _mongo: mongo }
     }
 
     pub(crate) async fn worker(&self) -> RunningWorker {
@@ -82,8 +81,7 @@ impl Mill {
         let config = WorkerConfig::from_env(&env).unwrap();
         env.set("BINANCE_REST_URL", self.simulator.url());
         let binance = BinanceConfig::from_env(&env).unwrap();
-        let link = self.store.broker(&self.config, Duration::from_secs(30)).unwrap();
-        let worker = Worker::bind(config, self.store.clone(), link, binance).await.unwrap();
+        let worker = Worker::bind(config, self.store.clone(), binance).await.unwrap();
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });
@@ -98,6 +96,7 @@ impl Mill {
             tier: Tier::Pro,
             pool: FetchHistory::POOL,
             priority: 5,
+            running_at_once: 16,
             fingerprint: job.fingerprint(owner),
             job: Envelope::of(job).unwrap(),
             idempotency: None,

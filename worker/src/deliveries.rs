@@ -1,0 +1,78 @@
+//! Claimed tasks as a backend of apalis.
+//!
+//! apalis runs the handlers and waits for them at the end. What it is given comes from the queue's own claims, because the
+//! broker that belongs to it has neither leases that can be lost nor turns between owners.
+
+use crate::held::Hold;
+use apalis_core::backend::finalize::Ephemeral;
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::task::Task;
+use apalis_core::task::task_id::RandomId;
+use apalis_core::worker::context::WorkerContext;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tower::layer::util::Identity;
+
+/// A claimed task and its slot.
+#[derive(Debug, Clone)]
+pub(crate) struct Parcel {
+    pub(crate) hold: Arc<Hold>,
+    _slot: Arc<OwnedSemaphorePermit>,
+}
+
+impl Parcel {
+    pub(crate) fn new(hold: Hold, slot: OwnedSemaphorePermit) -> Self {
+        Self { hold: Arc::new(hold), _slot: Arc::new(slot) }
+    }
+}
+
+/// Ends when the sender is dropped.
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    inbox: mpsc::Receiver<Parcel>,
+}
+
+impl Deliveries {
+    pub(crate) const fn new(inbox: mpsc::Receiver<Parcel>) -> Self {
+        Self { inbox }
+    }
+}
+
+impl Backend for Deliveries {
+    type Task = Task<Parcel>;
+    type Error = Infallible;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
+        self.inbox.poll_recv(context).map(|parcel| parcel.map(|parcel| Ok(Task::new(parcel))))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for Deliveries {
+    type Args = Parcel;
+    type Id = RandomId;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = Identity;
+
+    fn config(&self) -> &Self::Config {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
+        Identity::new()
+    }
+}

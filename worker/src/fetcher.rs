@@ -1,0 +1,120 @@
+//! Claims tasks as slots get free.
+
+use crate::deliveries::Parcel;
+use crate::held::Held;
+use candlemill_store::queue::Queue;
+use futures::StreamExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// Look into the queue at least so often, should an announcement be lost.
+const POLL: Duration = Duration::from_millis(500);
+/// Most tasks of one claim.
+const MOST: usize = 64;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A worker that cannot claim for so long is not ready.
+const FAILING: Duration = Duration::from_secs(10);
+
+/// Since when claiming has failed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Claiming {
+    failing_since: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Claiming {
+    fn note(&self, works: bool) {
+        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = if works { None } else { Some(since.unwrap_or_else(Instant::now)) };
+    }
+
+    pub(crate) fn works(&self) -> bool {
+        let since = *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_none_or(|since| since.elapsed() < FAILING)
+    }
+}
+
+/// One pool's claims.
+pub(crate) struct Fetcher {
+    pub(crate) queue: Queue,
+    pub(crate) worker: Arc<str>,
+    pub(crate) lease: Duration,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) held: Held,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) claiming: Claiming,
+    pub(crate) draining: CancellationToken,
+}
+
+impl Fetcher {
+    /// Claims until the worker drains or `out` is closed.
+    pub(crate) async fn run(self, out: mpsc::Sender<Parcel>) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let slots = tokio::select! {
+                slots = free_slots(&self.slots) => slots,
+                () = self.draining.cancelled() => return,
+            };
+            // Asked for before the look: what comes in between is not missed.
+            let announced = self.wake.notified();
+            let claimed = self.queue.claim(&self.worker, slots.len(), self.lease).await;
+            self.claiming.note(claimed.is_ok());
+            let pause = match claimed {
+                Ok(claimed) if claimed.is_empty() => POLL,
+                Ok(claimed) => {
+                    wait = FIRST_WAIT;
+                    for (delivery, slot) in claimed.into_iter().zip(slots) {
+                        if out.send(Parcel::new(self.held.take(delivery), slot)).await.is_err() {
+                            return;
+                        }
+                    }
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no tasks can be claimed at the moment");
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                    wait
+                }
+            };
+            drop(slots);
+            tokio::select! {
+                () = announced => {}
+                () = tokio::time::sleep(pause) => {}
+                () = self.draining.cancelled() => return,
+            }
+        }
+    }
+}
+
+/// At least one slot, and all others that are free, up to [`MOST`].
+async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+    let mut free = Vec::new();
+    if let Ok(first) = Arc::clone(slots).acquire_owned().await {
+        free.push(first);
+    }
+    while free.len() < MOST
+        && let Ok(another) = Arc::clone(slots).try_acquire_owned()
+    {
+        free.push(another);
+    }
+    free
+}
+
+/// Wakes the fetcher for announced tasks, for ever. What is missed while Redis is away is found by the regular look.
+pub(crate) async fn listen(store: candlemill_store::Store, queue: Queue, wake: Arc<Notify>) {
+    loop {
+        match store.bus().subscribe(queue.wake_channel()).await {
+            Ok(mut announcements) => {
+                // What was announced while nobody listened.
+                wake.notify_one();
+                while announcements.next().await.is_some() {
+                    wake.notify_one();
+                }
+            }
+            Err(error) => tracing::debug!(%error, "announcements are not heard at the moment"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

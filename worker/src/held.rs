@@ -1,0 +1,75 @@
+//! The tasks that this process holds, and their leases.
+
+use candlemill_shared::task::TaskId;
+use candlemill_store::queue::{Delivery, Queue};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// A lease is renewed this often within its time, so that one lost renewal loses no task.
+const RENEWALS: u32 = 3;
+
+/// One pool's tasks, by the token of their claim.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held {
+    holds: Arc<Mutex<HashMap<String, (Delivery, CancellationToken)>>>,
+}
+
+/// Keeps a task's lease alive until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    held: Held,
+    pub(crate) delivery: Delivery,
+    /// Cancelled when another worker holds the task: nothing may be written about it from here.
+    pub(crate) lost: CancellationToken,
+}
+
+impl Held {
+    pub(crate) fn take(&self, delivery: Delivery) -> Hold {
+        let lost = CancellationToken::new();
+        self.lock().insert(delivery.token.clone(), (delivery.clone(), lost.clone()));
+        Hold { held: self.clone(), delivery, lost }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Delivery, CancellationToken)>> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn let_go(&self, lost: &[TaskId]) {
+        for (delivery, token) in self.lock().values() {
+            if lost.contains(&delivery.task) {
+                tracing::warn!(task.id = %delivery.task, "its lease ran out and another worker holds it now");
+                token.cancel();
+            }
+        }
+    }
+
+    /// Renews the leases until `shutdown`.
+    pub(crate) async fn renew(self, queue: Queue, lease: Duration, shutdown: CancellationToken) {
+        let mut beats = tokio::time::interval(lease / RENEWALS);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = beats.tick() => {}
+                () = shutdown.cancelled() => return,
+            }
+            let all: Vec<Delivery> = self.lock().values().map(|(delivery, _)| delivery.clone()).collect();
+            if all.is_empty() {
+                continue;
+            }
+            match queue.renew(&all, lease).await {
+                Ok(lost) => self.let_go(&lost),
+                // The work goes on: whatever it writes is fenced, and Redis may be back before others look.
+                Err(error) => tracing::warn!(%error, tasks = all.len(), "leases were not renewed"),
+            }
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.delivery.token);
+    }
+}
