@@ -12,11 +12,8 @@ static WORKER_ADDR: Variable = Variable {
 };
 static WORKER_CONCURRENCY: Variable =
     Variable { name: "WORKER_CONCURRENCY", default: "8", help: "backfills that one worker runs at once, 1 to 256" };
-static SEASONALITY_CONCURRENCY: Variable = Variable {
-    name: "SEASONALITY_CONCURRENCY",
-    default: "2",
-    help: "analyses that one worker runs at once, 1 to 64",
-};
+static SEASONALITY_CONCURRENCY: Variable =
+    Variable { name: "SEASONALITY_CONCURRENCY", default: "2", help: "analyses that one worker runs at once, 1 to 64" };
 static MAINTENANCE_CONCURRENCY: Variable = Variable {
     name: "MAINTENANCE_CONCURRENCY",
     default: "8",

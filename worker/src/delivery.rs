@@ -12,7 +12,7 @@ use crate::outcome::{HANDED_BACK, MOST_FAILURES, Outcome, delay_after, failures}
 use crate::patience::patiently;
 use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
+use candlemill_shared::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_store::{Claim, Ending, StoreError};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -42,10 +42,7 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
         Claim::Started(record) => *record,
         Claim::Stale => {
             shop.metrics.stale_deliveries.inc();
-            if let Some(ended) = store.tasks().get(task).await? {
-                store.queue(pool).settle(&ended, &hold.delivery.token).await?;
-            }
-            return Ok(());
+            return forget_if_ended(shop, pool, task, &hold.delivery.token).await;
         }
     };
     shop.metrics.attempts.inc();
@@ -103,7 +100,7 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
     let ending = match outcome {
         Outcome::Overtaken => {
             tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
-            return forget_if_ended(shop, record, token).await;
+            return forget_if_ended(shop, record.pool, record.id, token).await;
         }
         Outcome::Done(result) => ending(TaskState::Succeeded, result, None, None),
         Outcome::Fail(error, result) => ending(TaskState::Failed, result, Some(error), None),
@@ -119,19 +116,12 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
     let never = tokio_util::sync::CancellationToken::new();
     if !patiently(&never, || store.tasks().end(record, &ending, now)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
-        return forget_if_ended(shop, record, token).await;
+        return forget_if_ended(shop, record.pool, record.id, token).await;
     }
     log_end(shop, record, &ending, now);
     let mut ended = record.clone();
     (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, now, ending.result, ending.error);
-    let mut last = Progress::from_record(&ended);
-    last.sequence = Progress::sequence_of(record.attempt, Progress::LAST_STEP);
-    if ended.state != TaskState::Succeeded {
-        keep_what_was_shown(shop, &mut last).await;
-    }
-    if let Err(error) = store.progress().write(&last).await {
-        tracing::warn!(%error, "the end was not shown; it is read from the record");
-    }
+    show_end(shop, &ended).await;
     let queue = store.queue(record.pool);
     let settled = match ending.run_at {
         Some(due) => queue.reschedule(&ended, token, due).await?,
@@ -143,14 +133,26 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
     Ok(())
 }
 
-/// A task that has ended elsewhere leaves the queue; one that another worker runs is his.
-async fn forget_if_ended(shop: &Workshop, record: &TaskRecord, token: &str) -> Result<(), StoreError> {
-    if let Some(now) = shop.store.tasks().get(record.id).await?
-        && now.state.is_end()
-    {
-        shop.store.queue(record.pool).settle(&now, token).await?;
+/// A task that has ended elsewhere leaves the queue, and its end is shown: whoever ended it may have died before he could.
+/// One that another worker runs is his.
+async fn forget_if_ended(shop: &Workshop, pool: Pool, task: TaskId, token: &str) -> Result<(), StoreError> {
+    let Some(record) = shop.store.tasks().get(task).await?.filter(|record| record.state.is_end()) else {
+        return Ok(());
+    };
+    show_end(shop, &record).await;
+    shop.store.queue(pool).settle(&record, token).await.map(drop)
+}
+
+/// Shows watchers the end of an attempt.
+async fn show_end(shop: &Workshop, record: &TaskRecord) {
+    let mut last = Progress::from_record(record);
+    last.sequence = Progress::sequence_of(record.attempt, Progress::LAST_STEP);
+    if record.state != TaskState::Succeeded {
+        keep_what_was_shown(shop, &mut last).await;
     }
-    Ok(())
+    if let Err(error) = shop.store.progress().write(&last).await {
+        tracing::warn!(%error, "the end was not shown; it is read from the record");
+    }
 }
 
 /// How far a task was is no less true because it stopped there.

@@ -42,11 +42,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn bind(
-        config: WorkerConfig,
-        store: Store,
-        mut binance: BinanceConfig,
-    ) -> std::io::Result<Self> {
+    pub async fn bind(config: WorkerConfig, store: Store, mut binance: BinanceConfig) -> std::io::Result<Self> {
         let listener = TcpListener::bind(config.addr).await?;
         binance.idle_connections = binance.idle_connections.max(config.page_concurrency);
         Ok(Self { listener, config, store, binance })

@@ -119,7 +119,10 @@ impl Candles {
     }
 
     /// Number of stored candles of `range`.
-    pub(crate) async fn count(&self, series: &Series, range: TimeRange) -> Result<u64, StoreError> {
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn count(&self, series: &Series, range: TimeRange) -> Result<u64, StoreError> {
         let counted = self.collection(series).count_documents(within(series, range)).await;
         counted.map_err(StoreError::mongo("counting candles"))
     }

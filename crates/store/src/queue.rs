@@ -103,7 +103,8 @@ impl Queue {
             tick: with_common(include_str!("queue/tick.lua")),
         });
         let (line, called, listed) = (connection.clone(), Arc::clone(&scripts), Arc::clone(&keys));
-        let settling = groups::lanes(move |group| settle_group(line.clone(), Arc::clone(&called), Arc::clone(&listed), group));
+        let settling =
+            groups::lanes(move |group| settle_group(line.clone(), Arc::clone(&called), Arc::clone(&listed), group));
         Self { connection, pool, keys, scripts, settling }
     }
 

@@ -59,7 +59,7 @@ pub enum Claim {
 pub enum Checkpoint {
     /// It is kept; go on.
     Kept,
-    /// It is kept; the task was asked to stop.
+    /// The task was asked to stop; its end will be kept instead.
     CancelRequested,
     /// A later attempt runs, or the task has ended: nothing was written, and this attempt has no say any more.
     Overtaken,
@@ -235,14 +235,14 @@ impl Tasks {
         result: &FetchResult,
         now_ms: i64,
     ) -> Result<Checkpoint, StoreError> {
+        let mut running = fenced(id, attempt);
+        running.insert("cancel_requested", false);
         let set = doc! { "result": encode(result)?, "updated_at": now_ms };
-        let kept = self
-            .records
-            .find_one_and_update(fenced(id, attempt), doc! { "$set": set })
-            .projection(doc! { "cancel_requested": 1 })
-            .await
-            .map_err(StoreError::mongo("keeping a task's checkpoint"))?;
-        Ok(match kept.map(|document| document.get_bool("cancel_requested").unwrap_or(false)) {
+        if self.groups.update(doc! { "q": running, "u": { "$set": set } }).await? == Met::Matched {
+            return Ok(Checkpoint::Kept);
+        }
+        let now = self.look_up(id).await?.filter(|now| now.attempt == attempt && now.state == TaskState::Running);
+        Ok(match now.map(|now| now.cancel_requested) {
             Some(true) => Checkpoint::CancelRequested,
             Some(false) => Checkpoint::Kept,
             None => Checkpoint::Overtaken,

@@ -17,8 +17,9 @@ use crate::patience::patiently;
 use candlemill_exchanges::ExchangeError;
 use candlemill_shared::TimeRange;
 use candlemill_shared::job::FetchHistory;
+use candlemill_shared::range::subtract;
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
-use candlemill_store::{Series, StoreError};
+use candlemill_store::{Checkpoint, Series, StoreError};
 
 pub(crate) use pipeline::places as page_places;
 
@@ -79,6 +80,13 @@ async fn fetch(
             result.ranges.push(*range);
         }
     }
+    if context.record.attempt > 1 {
+        count_what_was_lost(context, series, &plan, result).await?;
+    }
+    if !plan.missing.is_empty() {
+        // Before the first page: a later attempt has to know what this one set out to fetch.
+        keep(context, result).await?;
+    }
     let gaps_met = pipeline::run(context, series, &plan, result).await?;
     patiently(context.give_up(), || context.shop.store.coverage().tidy(series, &plan.known)).await?;
     if plan.is_untouched && gaps_met == 0 {
@@ -86,6 +94,34 @@ async fn fetch(
         return Ok(());
     }
     report_gaps(context, series, plan.asked, result).await
+}
+
+/// Keeps the counts on the record. They may lag behind the ledger, which is written with every commit.
+async fn keep(context: &JobContext, result: &FetchResult) -> Result<(), Stop> {
+    let (record, tasks, now) = (&context.record, context.shop.store.tasks(), context.clock().now_ms());
+    match patiently(context.give_up(), || tasks.checkpoint(record.id, record.attempt, result, now)).await? {
+        Checkpoint::Kept => Ok(()),
+        Checkpoint::CancelRequested => Err(Stop::Cancelled),
+        Checkpoint::Overtaken => Err(Stop::Overtaken),
+    }
+}
+
+/// Counts candles that an earlier attempt stored and verified, but did not live to count.
+async fn count_what_was_lost(
+    context: &JobContext,
+    series: &Series,
+    plan: &plan::Plan,
+    result: &mut FetchResult,
+) -> Result<(), Stop> {
+    let mut stored = 0;
+    for range in &result.ranges {
+        for done in subtract(*range, &plan.missing) {
+            let store = &context.shop.store;
+            stored += patiently(context.give_up(), || store.candles().count(series, done)).await?;
+        }
+    }
+    result.duplicate += stored.saturating_sub(result.inserted + result.duplicate);
+    Ok(())
 }
 
 /// Lists the asked range's absences on the result, those found by earlier tasks too.

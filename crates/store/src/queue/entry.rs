@@ -75,7 +75,11 @@ mod tests {
     #[test]
     fn entries() {
         let entry = |trace: &str, owner: &str| Entry {
-            rank: 7, weight: 2, most: 4, trace: trace.to_owned(), owner: owner.to_owned(),
+            rank: 7,
+            weight: 2,
+            most: 4,
+            trace: trace.to_owned(),
+            owner: owner.to_owned(),
         };
         check("7|2|4|abc|u-1", Ok(entry("abc", "u-1")));
         check("7|2|4||odd|owner", Ok(entry("", "odd|owner")));

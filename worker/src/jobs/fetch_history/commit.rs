@@ -10,7 +10,7 @@ use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskState};
-use candlemill_store::{Checkpoint, Series, Verified};
+use candlemill_store::{Series, Verified};
 use tokio::time::{Duration, Instant};
 
 /// Time between two checkpoints of the record. The ledger is written with every commit; the record's counts may lag.
@@ -131,15 +131,7 @@ impl<'a> Committer<'a> {
         self.result.calls += calls.calls;
         self.result.weight += calls.weight;
         self.result.retries += calls.retries;
-        let (record, store) = (&self.context.record, &self.context.shop.store);
-        let result = &*self.result;
-        let now = self.context.clock().now_ms();
-        let kept = || store.tasks().checkpoint(record.id, record.attempt, result, now);
-        match patiently(self.context.give_up(), kept).await? {
-            Checkpoint::Kept => Ok(()),
-            Checkpoint::CancelRequested => Err(Stop::Cancelled),
-            Checkpoint::Overtaken => Err(Stop::Overtaken),
-        }
+        super::keep(self.context, self.result).await
     }
 
     /// Shows the progress. Redis may be away: progress is not the truth.
