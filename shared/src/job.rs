@@ -71,6 +71,20 @@ impl Job for FetchHistory {
     const TIMEOUT: Duration = Duration::from_secs(6 * 3600);
 }
 
+/// Does nothing: shows that tasks come through, and how fast.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Tells one probe from another.
+    pub number: u64,
+}
+
+impl Job for Probe {
+    const KIND: &'static str = "probe";
+    const VERSION: u32 = 1;
+    const POOL: Pool = Pool::Maintenance;
+    const TIMEOUT: Duration = Duration::from_secs(10);
+}
+
 /// Where a fetch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ mod fetch_history;
 
 use crate::context::JobContext;
 use crate::outcome::{Outcome, with_causes};
-use candlemill_shared::job::{EnvelopeError, FetchHistory, Job};
+use candlemill_shared::job::{EnvelopeError, FetchHistory, Job, Probe};
 use candlemill_shared::task::TaskError;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub(crate) use fetch_history::page_places;
 pub(crate) fn timeout_of(kind: &str) -> Duration {
     match kind {
         FetchHistory::KIND => FetchHistory::TIMEOUT,
+        Probe::KIND => Probe::TIMEOUT,
         _ => UNKNOWN_KIND,
     }
 }
@@ -26,6 +27,10 @@ pub(crate) async fn run(context: JobContext) -> Outcome {
     match context.record.job.kind.as_str() {
         FetchHistory::KIND => match context.record.job.open::<FetchHistory>() {
             Ok(job) => fetch_history::run(context, job).await,
+            Err(error) => unreadable(&context, &error),
+        },
+        Probe::KIND => match context.record.job.open::<Probe>() {
+            Ok(_) => Outcome::Done(context.record.result.clone().unwrap_or_default()),
             Err(error) => unreadable(&context, &error),
         },
         other => unreadable(&context, &EnvelopeError::UnknownKind(other.to_owned())),

@@ -9,6 +9,7 @@ mod http;
 mod jobs;
 mod kill;
 mod load;
+mod queue;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -52,6 +53,12 @@ enum Flow {
         #[arg(long, default_value_t = 10)]
         candles: u64,
     },
+    /// Empty tasks through one worker, the way from enqueue to start, memory of waiting ones; bare apalis-redis beside.
+    Queue {
+        /// Number of empty tasks.
+        #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+        tasks: u64,
+    },
     /// Two workers on one budget: which share of the allowed weight they use, and whether the exchange ever says 429.
     Budget {
         /// Whole minutes to measure, 1 to 10.
@@ -79,6 +86,7 @@ async fn main() -> Result<()> {
         Flow::Backfill { latency, candles } => backfill::measure(latency, candles).await,
         Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
+        Flow::Queue { tasks } => queue::measure(tasks).await,
         Flow::Budget { minutes, limit } => budget::measure(minutes, limit).await,
         Flow::Kill { kills, seed } => kill::measure(kills, seed).await,
     }

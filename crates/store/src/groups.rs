@@ -6,11 +6,13 @@
 use crate::error::StoreError;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
-use mongodb::error::{CommandError, Error};
+use mongodb::error::{CommandError, Error, ErrorKind};
+use mongodb::options::{Acknowledgment, WriteConcern};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Statements that may wait for their group.
@@ -20,6 +22,8 @@ const GROUP: usize = 256;
 /// Commands under way at once: the server works on one while the next is made ready.
 const LANES: usize = 2;
 const DUPLICATE_KEY: i32 = 11_000;
+/// "Transaction numbers are only allowed on a replica set member or mongos".
+const NO_REPLICA_SET: i32 = 20;
 
 /// What an update met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +55,10 @@ impl Groups {
     /// Starts its lanes. They end when the last handle is dropped.
     pub(crate) fn start(database: &Database, collection: &'static str) -> Self {
         let read = database.clone();
-        let write = database.clone();
+        let (write, none) = (database.clone(), NoTransactions::default());
         Self {
             reads: lanes(move |group| read_group(read.clone(), collection, group)),
-            updates: lanes(move |group| update_group(write.clone(), collection, group)),
+            updates: lanes(move |group| update_group(write.clone(), collection, Arc::clone(&none), group)),
         }
     }
 
@@ -144,15 +148,64 @@ struct Failed {
     message: String,
 }
 
-async fn update_group(database: Database, collection: &'static str, group: Vec<(Document, Reply<Met>)>) {
-    const ACTION: &str = "writing records";
-    let (statements, replies): (Vec<Document>, Vec<_>) = group.into_iter().unzip();
+/// Whether the server is known to have no transactions: a standalone one.
+type NoTransactions = Arc<AtomicBool>;
+
+/// In a transaction, so that all statements share one journal write on servers that else write one each. Where that does
+/// not work out (two groups met at one document, or the server has none) each statement stands for itself.
+async fn update(
+    database: &Database,
+    collection: &'static str,
+    statements: Vec<Document>,
+    none: &NoTransactions,
+) -> Result<Updated, Error> {
+    if statements.len() > 1 && !none.load(Ordering::Relaxed) {
+        match in_transaction(database, collection, &statements).await {
+            Ok(updated) => return Ok(updated),
+            Err(error) => {
+                if matches!(error.kind.as_ref(), ErrorKind::Command(told) if told.code == NO_REPLICA_SET) {
+                    none.store(true, Ordering::Relaxed);
+                }
+                tracing::debug!(%error, statements = statements.len(), "a group is written without a transaction");
+            }
+        }
+    }
     // A command that is run as such does not inherit the client's write concern.
     let command = doc! {
         "update": collection, "ordered": false, "updates": statements, "writeConcern": { "w": "majority", "j": true },
     };
-    let answer = database.run_command(command).await;
-    let answer = answer.and_then(|answer| Ok(mongodb::bson::deserialize_from_document::<Updated>(answer)?));
+    Ok(mongodb::bson::deserialize_from_document(database.run_command(command).await?)?)
+}
+
+async fn in_transaction(
+    database: &Database,
+    collection: &'static str,
+    statements: &[Document],
+) -> Result<Updated, Error> {
+    let mut session = database.client().start_session().await?;
+    let durable = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
+    session.start_transaction().write_concern(durable).await?;
+    let command = doc! { "update": collection, "ordered": true, "updates": statements };
+    let answer = database.run_command(command).session(&mut session).await?;
+    let updated: Updated = mongodb::bson::deserialize_from_document(answer)?;
+    if !updated.write_errors.is_empty() {
+        // The transaction is gone with its first error.
+        session.abort_transaction().await?;
+        return Err(Error::custom("a statement failed"));
+    }
+    session.commit_transaction().await?;
+    Ok(updated)
+}
+
+async fn update_group(
+    database: Database,
+    collection: &'static str,
+    transactions: NoTransactions,
+    group: Vec<(Document, Reply<Met>)>,
+) {
+    const ACTION: &str = "writing records";
+    let (statements, replies): (Vec<Document>, Vec<_>) = group.into_iter().unzip();
+    let answer = update(&database, collection, statements, &transactions).await;
     let updated = match answer {
         Ok(Updated { write_concern_error: Some(failed), .. }) => Err(as_error(&failed)),
         other => other,
@@ -178,7 +231,7 @@ async fn update_group(database: Database, collection: &'static str, group: Vec<(
 fn as_error(failed: &Failed) -> Error {
     let told = doc! { "code": failed.code, "codeName": &failed.name, "errmsg": &failed.message };
     match mongodb::bson::deserialize_from_document::<CommandError>(told) {
-        Ok(error) => mongodb::error::ErrorKind::Command(error).into(),
+        Ok(error) => ErrorKind::Command(error).into(),
         Err(error) => error.into(),
     }
 }

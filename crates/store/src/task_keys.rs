@@ -8,6 +8,7 @@ use crate::error::StoreError;
 use crate::keys::collections;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::{DateTime, Document, doc};
+use mongodb::error::Error;
 use mongodb::{Collection, Database};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,13 +31,26 @@ const GATHERING: Duration = Duration::from_millis(10);
 async fn give_back_in_groups(database: Database, mut waiting: mpsc::Receiver<Document>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
-        let command =
-            doc! { "delete": collections::TASK_KEYS, "ordered": false, "deletes": std::mem::take(&mut group) };
-        if let Err(error) = database.run_command(command).await {
+        if let Err(error) = delete(&database, &std::mem::take(&mut group)).await {
             tracing::debug!(%error, "ended tasks still hold their keys");
         }
         tokio::time::sleep(GATHERING).await;
     }
+}
+
+/// In a transaction, for one journal write; where there are none, each deletion stands for itself.
+async fn delete(database: &Database, deletions: &[Document]) -> Result<(), Error> {
+    let command = doc! { "delete": collections::TASK_KEYS, "ordered": false, "deletes": deletions };
+    let together = async {
+        let mut session = database.client().start_session().await?;
+        session.start_transaction().await?;
+        database.run_command(command.clone()).session(&mut session).await?;
+        session.commit_transaction().await
+    };
+    if together.await.is_err() {
+        database.run_command(command).await?;
+    }
+    Ok(())
 }
 
 /// Who holds a key.
