@@ -2,13 +2,13 @@
 
 use crate::budget::SharedBudget;
 use crate::cancel::Running;
+use crate::jobs::Places;
 use crate::metrics::Metrics;
 use candlemill_exchanges::{BinanceClient, CallCounters};
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
 use candlemill_store::Store;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// Clients of the exchanges.
@@ -26,8 +26,7 @@ pub(crate) struct Workshop {
     pub(crate) running: Running,
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
-    /// Places for pages, shared by all tasks of this process.
-    pub(crate) pages: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
     pub(crate) draining: CancellationToken,
 }

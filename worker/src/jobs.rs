@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Longest attempt of a kind that is not known here: it fails at once anyway.
 const UNKNOWN_KIND: Duration = Duration::from_secs(60);
 
-pub(crate) use fetch_history::page_places;
+pub(crate) use fetch_history::Places;
 
 /// Longest time of one attempt.
 pub(crate) fn timeout_of(kind: &str) -> Duration {

@@ -77,7 +77,7 @@ impl Worker {
             running: Running::default(),
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
-            pages: jobs::page_places(config.page_concurrency),
+            places: Arc::new(jobs::Places::new(config.page_concurrency)),
             draining: draining.clone(),
         };
         let claiming = Claiming::default();

@@ -32,7 +32,7 @@ pub(crate) async fn warm(stack: &Stack, candles: i64) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn measure(latency: u64, candles: u64) -> Result<()> {
+pub(crate) async fn measure(latency: u64, candles: u64, beside: i64) -> Result<()> {
     let candles = i64::try_from(candles)?;
     let stack = Stack::builder().simulator_env("SIMULATOR_LATENCY_MS", &latency.to_string()).start().await?;
     warm(&stack, candles).await?;
@@ -41,6 +41,11 @@ pub(crate) async fn measure(latency: u64, candles: u64) -> Result<()> {
     client.fetch_and_wait(&FetchRequest::new("BTCUSDT", "1d", "2020-01-01", Some("2020-01-02"))?).await?;
 
     let started = Instant::now();
+    let mut others = Vec::new();
+    for number in 1..=beside {
+        // Before the first one's range, so that all lie in the past.
+        others.push(client.fetch(&request(START - number * candles * MINUTE, candles)?, None).await?.task_id);
+    }
     let task = client.fetch_and_wait(&request(START, candles)?).await?;
     let took = started.elapsed();
     ensure!(task.state == TaskState::Succeeded, "the backfill ended as {}: {:?}", task.state, task.error);
@@ -50,6 +55,10 @@ pub(crate) async fn measure(latency: u64, candles: u64) -> Result<()> {
         format!("{:.2} s, {rate:.0} candles/s", took.as_secs_f64()),
     );
 
+    for other in &others {
+        let end = client.follow(other, |_| {}).await?;
+        ensure!(end.state == TaskState::Succeeded, "a backfill beside it ended as {}", end.state);
+    }
     let started = Instant::now();
     let again = client.fetch_and_wait(&request(START, candles)?).await?;
     figure(

@@ -34,6 +34,9 @@ enum Flow {
         /// Number of one-minute candles.
         #[arg(long, default_value_t = 525_600)]
         candles: u64,
+        /// Backfills of as many candles each that run beside it, 0 to 7: what counts then is the worker's memory.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=7))]
+        beside: i64,
     },
     /// Authorised POSTs and progress reads: latency at a fixed rate, and the most per second.
     Load {
@@ -71,7 +74,7 @@ enum Flow {
     /// kill -9 of the worker at random moments of a backfill; the collection must equal the source every time.
     Kill {
         /// Number of kills.
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=300))]
         kills: u32,
         /// Seed of the moments.
         #[arg(long, default_value_t = 1)]
@@ -83,7 +86,7 @@ enum Flow {
 async fn main() -> Result<()> {
     figures::machine();
     match Arguments::parse().flow {
-        Flow::Backfill { latency, candles } => backfill::measure(latency, candles).await,
+        Flow::Backfill { latency, candles, beside } => backfill::measure(latency, candles, beside).await,
         Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
         Flow::Queue { tasks } => queue::measure(tasks).await,

@@ -21,7 +21,7 @@ use candlemill_shared::range::subtract;
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
 use candlemill_store::{Checkpoint, Series, StoreError};
 
-pub(crate) use pipeline::places as page_places;
+pub(crate) use pipeline::Places;
 
 /// Why a fetch stops before its end.
 #[derive(Debug)]

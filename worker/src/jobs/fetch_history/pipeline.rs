@@ -20,11 +20,20 @@ const PAGES_PER_INSERT: usize = 8;
 /// Inserts under way at once: the server works on one while the next is sent.
 const INSERTS: usize = 2;
 
-/// Pages that this process holds at once, fetched or being stored: its memory, whatever the number of tasks.
-///
-/// Pages of one task take their places in order, so that the one that all later ones wait for always has its own.
-pub(crate) fn places(page_concurrency: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(page_concurrency + PAGES_PER_INSERT * INSERTS))
+/// What all backfills of this process share, so that its memory is the same whatever their number.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// Pages that are fetched or being stored. Those of one task take their places in order, so that the one that all later
+    /// ones wait for always has its own.
+    pages: Arc<Semaphore>,
+    inserts: Semaphore,
+}
+
+impl Places {
+    pub(crate) fn new(page_concurrency: usize) -> Self {
+        let pages = page_concurrency + PAGES_PER_INSERT * INSERTS;
+        Self { pages: Arc::new(Semaphore::new(pages)), inserts: Semaphore::new(INSERTS) }
+    }
 }
 
 /// A page with its absences explained.
@@ -95,10 +104,11 @@ fn stored_pages(
         .flat_map(move |planned| pages(interval, planned, PER_PAGE).map(move |window| (planned, window)));
     let store = context.shop.store.clone();
     let give_up = context.cancel.clone();
-    let places = Arc::clone(&context.shop.pages);
+    let places = Arc::clone(&context.shop.places);
+    let storing = Arc::clone(&places);
     futures::stream::iter(windows)
         // The semaphore is never closed.
-        .then(move |window| Arc::clone(&places).acquire_owned().map(move |place| (window, place.ok())))
+        .then(move |window| Arc::clone(&places.pages).acquire_owned().map(move |place| (window, place.ok())))
         .map(move |((planned, window), place)| {
             let (client, symbol, facts) = (client.clone(), symbol.clone(), facts.clone());
             // Spawned, so that parsing uses every core.
@@ -118,7 +128,9 @@ fn stored_pages(
         .try_ready_chunks(PAGES_PER_INSERT)
         .map(move |chunk| {
             let (store, series, give_up) = (store.clone(), series.clone(), give_up.clone());
+            let places = Arc::clone(&storing);
             async move {
+                let _lane = places.inserts.acquire().await;
                 // An error comes after the pages before it: they are stored, and committed before the task sees it.
                 let (pages, error) = match chunk {
                     Ok(pages) => (pages, None),
