@@ -9,6 +9,7 @@ mod api_tasks;
 mod faults;
 mod mill;
 mod programs;
+mod queue;
 mod tasks;
 mod whole;
 mod worker_backfill;

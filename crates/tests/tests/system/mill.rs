@@ -25,7 +25,7 @@ pub(crate) struct Mill {
     pub(crate) store: Store,
     pub(crate) simulator: Simulator,
     submissions: Submissions,
-    _redis: Redis,
+    redis: Redis,
     _mongo: MongoServer,
 }
 
@@ -63,7 +63,7 @@ impl Mill {
         let store = Store::connect(&config, Arc::new(SystemClock)).await.unwrap();
         store.prepare().await.unwrap();
         let simulator = Simulator::start(simulator).await.unwrap();
-        Self { submissions: Submissions::start(&store), store, simulator, _redis: redis, _mongo: mongo }
+        Self { submissions: Submissions::start(&store), store, simulator, redis, _mongo: mongo }
     }
 
     pub(crate) async fn worker(&self) -> RunningWorker {
@@ -86,6 +86,13 @@ impl Mill {
         let shutdown = stop.clone();
         let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });
         RunningWorker { stop, ended: Some(ended) }
+    }
+
+    /// Empties Redis, as a restart without its file would.
+    pub(crate) async fn forget_redis(&self) {
+        let mut connection =
+            redis::Client::open(self.redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
     }
 
     pub(crate) fn record(&self, owner: &str, job: &FetchHistory) -> TaskRecord {
