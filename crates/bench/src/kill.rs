@@ -11,10 +11,10 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// 2020-01-01, UTC ms: far enough back for a hundred backfills, one after the other.
+/// 2020-01-01, UTC ms: far enough back for three hundred backfills, one after the other.
 const START: i64 = 1_577_836_800_000;
 /// Candles of one backfill: long enough that a kill meets every stage.
-const CANDLES: i64 = 30_000;
+const CANDLES: i64 = 12_000;
 const MINUTE: i64 = 60_000;
 /// A kill comes within so many ms of the start: shorter than an undisturbed backfill takes.
 const WITHIN_MS: u64 = 350;
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn measure(kills: u32, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut stack = Stack::builder()
-        .simulator_env("SIMULATOR_LATENCY_MS", "5")
+        .simulator_env("SIMULATOR_LATENCY_MS", "60")
         .simulator_env("SIMULATOR_WEIGHT_LIMIT", "10000000")
         .worker_env("BACKFILL_PAGE_CONCURRENCY", "2")
         .start()

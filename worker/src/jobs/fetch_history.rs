@@ -17,6 +17,7 @@ use crate::patience::patiently;
 use candlemill_exchanges::ExchangeError;
 use candlemill_shared::TimeRange;
 use candlemill_shared::job::FetchHistory;
+use candlemill_shared::progress::Progress;
 use candlemill_shared::range::subtract;
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
 use candlemill_store::{Checkpoint, Series, StoreError};
@@ -73,6 +74,7 @@ async fn fetch(
     series: &Series,
     result: &mut FetchResult,
 ) -> Result<(), Stop> {
+    show_start(context).await;
     let plan = plan::plan(context, job, series, result.range).await?;
     result.range = Some(plan.asked);
     for range in &plan.missing {
@@ -94,6 +96,25 @@ async fn fetch(
         return Ok(());
     }
     report_gaps(context, series, plan.asked, result).await
+}
+
+/// Shows that the task runs: planning may wait for the exchange. What an earlier attempt has shown stays.
+async fn show_start(context: &JobContext) {
+    let board = context.shop.store.progress();
+    let mut snapshot = Progress::from_record(&context.record);
+    (snapshot.sequence, snapshot.error) = (Progress::sequence_of(context.record.attempt, 0), None);
+    match board.read(context.record.id).await {
+        Ok(Some(shown)) => {
+            snapshot.percent = shown.percent;
+            snapshot.pages_total = shown.pages_total;
+            snapshot.pages_done = snapshot.pages_done.max(shown.pages_done);
+        }
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "what was shown before is not known"),
+    }
+    if let Err(error) = board.write(&snapshot).await {
+        tracing::warn!(%error, "progress is not shown at the moment");
+    }
 }
 
 /// Keeps the counts on the record. They may lag behind the ledger, which is written with every commit.

@@ -11,12 +11,32 @@ use screen::Screen;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::path::Path;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 static REDIS_URL: Variable =
     Variable { name: "REDIS_URL", default: "", help: "a Redis that runs already, redis:// or rediss://" };
 static MONGODB_URI: Variable =
     Variable { name: "MONGODB_URI", default: "", help: "a MongoDB that runs already, mongodb:// or mongodb+srv://" };
+
+static BINANCE_REST_URL: Variable = Variable {
+    name: "BINANCE_REST_URL",
+    default: "https://data-api.binance.vision",
+    help: "the exchange's market-data host, for --live",
+};
+/// Longest wait for the exchange's first answer.
+const REACH_WITHIN: Duration = Duration::from_secs(10);
+
+/// Says at once when there is no way to the exchange: a task would wait for it for an hour.
+async fn reach_exchange(env: &Env) -> Result<()> {
+    let host = env.text_or_default(&BINANCE_REST_URL);
+    let url = format!("{}/api/v3/ping", host.trim_end_matches('/'));
+    let client = reqwest::Client::builder().timeout(REACH_WITHIN).build().context("setting up HTTP")?;
+    let answered = client.get(&url).send().await.and_then(reqwest::Response::error_for_status);
+    answered.map(drop).with_context(|| {
+        format!("{host} cannot be reached, and --live needs it: check the network, or run without --live over recorded candles")
+    })
+}
 
 /// Starts everything, runs a backfill of real candles and keeps serving until Ctrl-C.
 #[derive(Debug, Args)]
@@ -62,6 +82,7 @@ impl Run {
         let mut builder = Stack::builder().kept_in(folder);
         builder = builder.database(if self.live { "candlemill_live" } else { "candlemill_demo" });
         if self.live {
+            reach_exchange(&env).await?;
             builder = builder.real_exchange();
         }
         if let Some(url) = env.text(&REDIS_URL) {

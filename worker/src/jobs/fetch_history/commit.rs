@@ -53,7 +53,7 @@ impl<'a> Committer<'a> {
             candles_before: result.inserted + result.duplicate,
             started: now,
             checkpointed: now,
-            step: 0,
+            step: 1,
             shown: 0.0,
             context,
             series,
