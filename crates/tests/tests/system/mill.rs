@@ -4,7 +4,7 @@ use candlemill_devkit::{MongoServer, Redis, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, FetchHistory, Job, Start};
-use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
@@ -118,6 +118,7 @@ impl Mill {
             run_at: None,
             result: None,
             error: None,
+            dead_letter: DeadLetter::default(),
             trace_id: "0".repeat(32),
         }
     }
