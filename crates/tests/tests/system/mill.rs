@@ -8,7 +8,7 @@ use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
-use candlemill_store::{Series, Store, StoreConfig, Submissions, Submitted};
+use candlemill_store::{Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
 use candlemill_worker::{Worker, WorkerConfig};
 use futures::TryStreamExt;
 use std::sync::Arc;
@@ -124,7 +124,15 @@ impl Mill {
     }
 
     pub(crate) async fn submit(&self, owner: &str, job: &FetchHistory) -> Submitted {
-        self.submissions.submit(self.record(owner, job), 1_000).await.unwrap()
+        self.accept(self.record(owner, job)).await
+    }
+
+    pub(crate) async fn accept(&self, record: TaskRecord) -> Submitted {
+        self.try_accept(record).await.unwrap()
+    }
+
+    pub(crate) async fn try_accept(&self, record: TaskRecord) -> Result<Submitted, SubmitError> {
+        self.submissions.submit(record, 1_000).await
     }
 
     /// The record of `id` once `fits` says so.
