@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
-use crate::{bounds, caller, health, market_data, metrics, problems, task, trace};
+use crate::{bounds, caller, dead_letters, health, market_data, metrics, problems, task, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -31,6 +31,10 @@ pub fn app(state: AppState) -> Router {
         .route("/api/task/{id}", get(task::show::show).delete(task::cancel::cancel))
         .route("/api/task/{id}/progress", get(task::progress::progress))
         .route("/api/task/{id}/events", get(task::events::events))
+        .route("/api/dead-letters", get(dead_letters::list::list))
+        .route("/api/dead-letters/replay", post(dead_letters::replay_many::replay_many))
+        .route("/api/dead-letters/{id}/replay", post(dead_letters::replay::replay))
+        .route("/api/dead-letters/{id}/discard", post(dead_letters::discard::discard))
         .route_layer(from_fn_with_state(Arc::clone(&state), caller::admit));
     let open = Router::new()
         .route("/healthz", get(health::healthz))

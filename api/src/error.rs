@@ -114,6 +114,18 @@ impl Problem {
         self.code
     }
 
+    /// What was wrong this time, as text.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.detail.clone().unwrap_or_else(|| self.title.to_owned())
+    }
+
+    /// Whether the same request may be granted in a moment.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// A request that cannot be read or does not make sense; to be filled with fields.
     #[must_use]
     pub fn invalid_request() -> Self {

@@ -5,6 +5,7 @@ pub mod auth;
 mod bounds;
 pub mod caller;
 mod config;
+pub mod dead_letters;
 pub mod error;
 pub mod health;
 pub mod input;

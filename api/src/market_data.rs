@@ -3,3 +3,4 @@
 pub mod coverage;
 pub mod fetch;
 pub mod klines;
+mod run_at;

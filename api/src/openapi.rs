@@ -1,6 +1,6 @@
 //! The OpenAPI document, generated from the handlers, and its browsable page.
 
-use crate::{health, market_data, metrics, task};
+use crate::{dead_letters, health, market_data, metrics, task};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -17,6 +17,10 @@ use utoipa::{Modify, OpenApi};
         task::progress::progress,
         task::events::events,
         task::cancel::cancel,
+        dead_letters::list::list,
+        dead_letters::replay::replay,
+        dead_letters::replay_many::replay_many,
+        dead_letters::discard::discard,
         health::healthz,
         health::readyz,
         metrics::metrics,

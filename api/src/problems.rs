@@ -31,7 +31,14 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("slow_body", 408, "The body did not arrive within 10 s."),
     ("store_unavailable", 503, "Redis or MongoDB (member store) does not answer. Try again after Retry-After."),
     ("task_ended", 409, "The task has ended, so there is nothing to cancel."),
+    ("task_not_dead", 409, "The task is in another state (member state). Only dead tasks are discarded."),
     ("task_not_found", 404, "No task of the caller has this id."),
+    (
+        "task_not_replayable",
+        409,
+        "The task is under way, succeeded or cancelled (member state), or was discarded. Only dead and failed tasks are replayed.",
+    ),
+    ("task_under_way", 409, "Another task (member task_id) does the same at the moment."),
     (
         "tier_limit",
         403,

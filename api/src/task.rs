@@ -7,4 +7,5 @@ pub mod progress;
 pub mod show;
 mod view;
 
-pub use view::{ProgressView, TaskView};
+pub(crate) use view::attempt;
+pub use view::{DiscardedView, ProgressView, TaskView};

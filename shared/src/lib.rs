@@ -11,6 +11,7 @@ pub mod interval;
 pub mod job;
 pub mod progress;
 pub mod range;
+pub mod retry;
 pub mod symbol;
 pub mod task;
 pub mod telemetry;

@@ -59,7 +59,8 @@ impl Progress {
             attempt: record.attempt,
             started_at: record.started_at,
             updated_at: record.updated_at,
-            sequence: Self::sequence_of(record.attempt, 0),
+            // A replayed task waits again: newer than the end of its last attempt.
+            sequence: Self::sequence_of(record.attempt + u32::from(record.waits_anew()), 0),
             error: record.error.clone(),
         }
     }

@@ -108,7 +108,13 @@ impl TaskState {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Dead)
     }
 
-    /// Whether a task may go from here to `next`. A running task may start to run again: after its worker's death.
+    /// Whether the task's owner may have it tried again. This alone leads out of an end state.
+    #[must_use]
+    pub const fn is_replayable(self) -> bool {
+        matches!(self, Self::Failed | Self::Dead)
+    }
+
+    /// Whether a task may go by itself from here to `next`. A running task may start to run again: after its worker's death.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
@@ -163,7 +169,7 @@ pub struct Attempt {
     pub worker: String,
     /// UTC ms.
     pub started_at: i64,
-    /// UTC ms; absent while it runs and when its worker died.
+    /// UTC ms; absent while it runs, and for ever when its worker was lost.
     #[serde(default)]
     pub ended_at: Option<i64>,
     /// Why it ended without success.
@@ -213,6 +219,37 @@ const fn few() -> u32 {
     4
 }
 
+/// What became of a task after it had died or failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeadLetter {
+    /// Times that its owner had it tried again.
+    pub replays: u32,
+    /// UTC ms of the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replayed_at: Option<i64>,
+    /// Number of the newest attempt at that time: failures up to it count no more.
+    pub replayed_after: u32,
+    /// Its owner's word that it is not to be tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discarded: Option<Discarded>,
+}
+
+impl DeadLetter {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A dead task that its owner has no use for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discarded {
+    /// UTC ms.
+    pub at: i64,
+    /// Why, in the owner's words.
+    pub reason: String,
+}
+
 /// The durable record of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
@@ -256,7 +293,7 @@ pub struct TaskRecord {
     /// UTC ms of the end.
     #[serde(default)]
     pub ended_at: Option<i64>,
-    /// UTC ms before which it is not to run.
+    /// UTC ms before which it is not to run: its submitter's wish, or the time of the next attempt.
     #[serde(default)]
     pub run_at: Option<i64>,
     /// What it did; kept up to date at checkpoints, so that a later attempt adds to it.
@@ -265,14 +302,48 @@ pub struct TaskRecord {
     /// Why it failed.
     #[serde(default)]
     pub error: Option<TaskError>,
+    /// Replays and discard.
+    #[serde(default, skip_serializing_if = "DeadLetter::is_empty")]
+    pub dead_letter: DeadLetter,
     /// Trace of the request that submitted it, 32 hex digits.
     pub trace_id: String,
 }
 
+impl TaskRecord {
+    /// Whether it waits once more after an end: a replay that no attempt has begun on yet.
+    #[must_use]
+    pub const fn waits_anew(&self) -> bool {
+        matches!(self.state, TaskState::Queued) && self.attempt > 0
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Stored before attempts were limited by tiers, and before dead letters; must be readable for ever.
+    pub(crate) fn record() -> TaskRecord {
+        serde_json::from_value(serde_json::json!({
+            "id": "01JC5Y7V9N8B3M2K1H0G9F8E7D", "owner": "u", "tier": "pro", "pool": "backfill", "priority": 5,
+            "job": {"kind": "fetch_history", "version": 1, "payload": {
+                "exchange": "binance", "symbol": "BTCUSDT", "interval": "1m", "start": "listing", "end": null}},
+            "fingerprint": "f", "state": "queued", "attempt": 0, "created_at": 1, "updated_at": 1,
+            "trace_id": "00000000000000000000000000000000",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn records_without_later_fields_stay_readable() {
+        let record = record();
+        assert_eq!((&record.dead_letter, record.running_at_once), (&DeadLetter::default(), 4));
+        let stored = serde_json::to_value(&record).unwrap();
+        assert!(stored.get("dead_letter").is_none(), "what never died says nothing of it: {stored}");
+        assert_eq!(serde_json::from_value::<TaskRecord>(stored).unwrap(), record);
+        let partly: DeadLetter = serde_json::from_value(serde_json::json!({"replays": 2})).unwrap();
+        assert_eq!(partly, DeadLetter { replays: 2, ..DeadLetter::default() });
+    }
 
     #[test]
     fn ids_have_one_spelling() {

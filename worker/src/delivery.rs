@@ -8,15 +8,14 @@ use crate::deliveries::Parcel;
 use crate::held::Hold;
 use crate::jobs;
 use crate::metrics::Ended;
-use crate::outcome::{HANDED_BACK, MOST_FAILURES, Outcome, delay_after, failures};
+use crate::outcome::Outcome;
 use crate::patience::patiently;
+use crate::retrying;
 use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
+use candlemill_shared::retry::codes;
 use candlemill_shared::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_store::{Claim, Ending, StoreError};
-use futures::FutureExt;
-use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 use tracing::Instrument;
 
 /// Takes one delivery to its end. Never fails: what cannot be done is done by whoever gets the task when its lease has run
@@ -66,31 +65,10 @@ async fn run(context: JobContext) -> Outcome {
         return Outcome::Cancelled(record.result.clone().unwrap_or_default());
     }
     let so_far = record.result.clone().unwrap_or_default();
-    if failures(&record.attempts) > MOST_FAILURES {
-        let error =
-            TaskError::new("attempts_exhausted", format!("{MOST_FAILURES} attempts did not bring it to its end"));
-        return Outcome::Retry { error, so_far, after: None };
+    if let Some(error) = retrying::given_up_before(record) {
+        return Outcome::Dead(error, so_far);
     }
-    let timeout = jobs::timeout_of(&record.job.kind);
-    let running = AssertUnwindSafe(tokio::time::timeout(timeout, jobs::run(context))).catch_unwind();
-    match running.await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => timed_out(timeout, so_far),
-        Err(panic) => panicked(panic.as_ref(), so_far),
-    }
-}
-
-fn timed_out(timeout: Duration, so_far: FetchResult) -> Outcome {
-    let message =
-        format!("the attempt took longer than {} s; the next one goes on from its checkpoint", timeout.as_secs());
-    Outcome::Retry { error: TaskError::new("timeout", message), so_far, after: None }
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send), so_far: FetchResult) -> Outcome {
-    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
-    tracing::error!(panic = said, "the job panicked");
-    Outcome::Retry { error: TaskError::new("panic", format!("the job broke off: {said}")), so_far, after: None }
+    retrying::guarded(retrying::policy_of(record).attempt_timeout, so_far, jobs::run(context)).await
 }
 
 /// Writes the end of the attempt: record first, then what watchers see, then the queue.
@@ -104,12 +82,14 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
         }
         Outcome::Done(result) => ending(TaskState::Succeeded, result, None, None),
         Outcome::Fail(error, result) => ending(TaskState::Failed, result, Some(error), None),
+        Outcome::Dead(error, result) => ending(TaskState::Dead, result, Some(error), None),
         Outcome::Cancelled(result) => ending(TaskState::Cancelled, result, None, None),
         Outcome::HandBack(result) => {
-            let error = TaskError::new(HANDED_BACK, "the worker was stopped; the next one goes on from the checkpoint");
+            let error =
+                TaskError::new(codes::HANDED_BACK, "the worker was stopped; the next one goes on from the checkpoint");
             ending(TaskState::Retrying, result, Some(error), Some(now))
         }
-        Outcome::Retry { error, so_far, after } => retry_or_die(record, error, so_far, after, now),
+        Outcome::Retry { error, so_far, after } => retrying::ending(record, error, so_far, after, now, rand::random()),
     };
     let ending = with_duration(ending, record, now);
     // Patient even while draining: what is not written now is done again by another worker.
@@ -166,23 +146,6 @@ async fn keep_what_was_shown(shop: &Workshop, last: &mut Progress) {
 
 fn ending(state: TaskState, result: FetchResult, error: Option<TaskError>, run_at: Option<i64>) -> Ending {
     Ending { state, result: Some(result), error, run_at }
-}
-
-fn retry_or_die(
-    record: &TaskRecord,
-    error: TaskError,
-    so_far: FetchResult,
-    after: Option<Duration>,
-    now: i64,
-) -> Ending {
-    let failed = failures(&record.attempts);
-    if failed >= MOST_FAILURES {
-        let message = format!("gave up after {failed} attempts; the last one: {}", error.message);
-        return ending(TaskState::Dead, so_far, Some(TaskError::new(error.code, message)), None);
-    }
-    let wait = after.unwrap_or_default().max(delay_after(failed));
-    let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-    ending(TaskState::Retrying, so_far, Some(error), Some(now.saturating_add(wait)))
 }
 
 fn with_duration(mut ending: Ending, record: &TaskRecord, now: i64) -> Ending {

@@ -14,6 +14,7 @@ mod markets;
 mod metrics;
 mod outcome;
 mod patience;
+mod retrying;
 mod runner;
 mod sweeper;
 mod worker;

@@ -1,5 +1,6 @@
 //! `POST /api/market-data/fetch`: submits a backfill.
 
+use super::run_at::RunAt;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::{Body, Time};
@@ -11,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use candlemill_shared::job::{EARLIEST_MS, Envelope, FetchHistory, Job, Start};
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Exchange, Interval, Symbol};
 use candlemill_store::{MarketLookup, SubmitError};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,10 @@ pub struct FetchRequest {
     #[schema(value_type = Option<String>, example = "2020-01-04T00:00:00Z")]
     #[serde(default)]
     end: Option<serde_json::Value>,
+    /// When it is to run, at most 30 days ahead; at once when absent or past. An absent `end` then means that time.
+    #[schema(value_type = Option<String>, example = "2020-01-05T00:00:00Z")]
+    #[serde(default)]
+    run_at: Option<serde_json::Value>,
 }
 
 /// An accepted task.
@@ -50,6 +55,8 @@ pub struct Accepted {
     created: bool,
     /// RFC 3339.
     created_at: String,
+    /// RFC 3339; before this it does not run. Null: as soon as it can.
+    run_at: Option<String>,
     /// Where its progress is.
     progress_url: String,
     /// Where its progress is streamed.
@@ -88,9 +95,9 @@ pub async fn fetch(
 ) -> Result<impl IntoResponse, Problem> {
     let caller = admitted.caller;
     let now = state.clock.now_ms();
-    let job = read(&request, now)?;
+    let (job, run_at) = read(&request, now)?;
     let idempotency = idempotency(&headers, &caller.user_id)?;
-    let candles = job.interval.count(job.range_at(now));
+    let candles = job.interval.count(job.range_at(run_at.due().unwrap_or(now)));
     state.tiers.admit_fetch(caller.tier, job.interval, candles)?;
     if state.store.markets().lookup(job.exchange, &job.symbol).await? == MarketLookup::Unknown {
         return Err(unknown_symbol(&job.symbol, job.exchange));
@@ -103,7 +110,7 @@ pub async fn fetch(
         pool: FetchHistory::POOL,
         priority: limits.priority,
         running_at_once: limits.running_at_once,
-        fingerprint: job.fingerprint(&caller.user_id),
+        fingerprint: run_at.fingerprint(job.fingerprint(&caller.user_id)),
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
         idempotency,
         state: TaskState::Queued,
@@ -114,9 +121,10 @@ pub async fn fetch(
         updated_at: now,
         started_at: None,
         ended_at: None,
-        run_at: None,
+        run_at: run_at.due(),
         result: None,
         error: None,
+        dead_letter: DeadLetter::default(),
         trace_id: trace.to_string(),
     };
     let submitted = state.submissions.submit(record, limits.jobs_at_once).await.map_err(|error| match error {
@@ -130,6 +138,7 @@ pub async fn fetch(
         status: record.state,
         created: submitted.created,
         created_at: rfc3339(record.created_at),
+        run_at: record.run_at.map(rfc3339),
         progress_url: format!("/api/task/{id}/progress"),
         events_url: format!("/api/task/{id}/events"),
     };
@@ -137,11 +146,14 @@ pub async fn fetch(
 }
 
 /// The job that was asked for; or every field that is wrong.
-fn read(request: &FetchRequest, now: i64) -> Result<FetchHistory, Problem> {
+fn read(request: &FetchRequest, now: i64) -> Result<(FetchHistory, RunAt), Problem> {
     let mut wrong = Problem::invalid_request();
     let mut refuse = |field: &str, message: String| {
         wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
     };
+    let run_at = RunAt::read(request.run_at.as_ref(), now).map_err(|error| refuse("run_at", error)).unwrap_or_default();
+    // The time that counts as "now" when it runs.
+    let now = run_at.due().unwrap_or(now);
     let symbol = request.symbol.parse::<Symbol>().map_err(|error| refuse("symbol", error.to_string())).ok();
     let interval = request.interval.parse::<Interval>().map_err(|error| refuse("interval", error.to_string())).ok();
     let start = match &request.start {
@@ -165,14 +177,15 @@ fn read(request: &FetchRequest, now: i64) -> Result<FetchHistory, Problem> {
             Start::Listing => EARLIEST_MS,
         };
         if first >= now {
-            refuse("start", format!("lies in the future; now is {}", rfc3339(now)));
+            let when = if run_at.due().is_some() { "it runs at" } else { "now is" };
+            refuse("start", format!("lies in the future; {when} {}", rfc3339(now)));
         } else if end.is_some_and(|end| first >= end) {
             refuse("start", format!("must lie before end ({})", rfc3339(end.unwrap_or_default())));
         }
     }
     match (symbol, interval, start, end) {
         (Some(symbol), Some(interval), Some(start), Some(end)) if !wrong.has_fields() => {
-            Ok(FetchHistory { exchange: Exchange::Binance, symbol, interval, start, end })
+            Ok((FetchHistory { exchange: Exchange::Binance, symbol, interval, start, end }, run_at))
         }
         _ => Err(wrong.detail("See errors for each field.")),
     }
@@ -208,7 +221,7 @@ mod tests {
     fn check(name: &str, request: serde_json::Value, expected: Result<(Start, Option<i64>), &[&str]>) {
         let request: FetchRequest = serde_json::from_value(request).unwrap();
         match (read(&request, NOW), expected) {
-            (Ok(job), Ok(expected)) => assert_eq!((job.start, job.end), expected, "{name}"),
+            (Ok((job, _)), Ok(expected)) => assert_eq!((job.start, job.end), expected, "{name}"),
             (Err(problem), Err(fields)) => {
                 let shown = format!("{problem:?}");
                 for field in fields {
@@ -241,8 +254,15 @@ mod tests {
         check("odd interval", with("interval", json!("7m")), Err(&["interval"]));
         check("start is no time", with("start", json!("yesterday")), Err(&["start"]));
         check("start is an object", with("start", json!({"$gt": 1})), Err(&["start"]));
-        let all = json!({"symbol": "", "interval": "", "start": true, "end": []});
-        check("everything wrong at once", all, Err(&["symbol", "interval", "start", "end"]));
+        let all = json!({"symbol": "", "interval": "", "start": true, "end": [], "run_at": "soon"});
+        check("everything wrong at once", all, Err(&["symbol", "interval", "start", "end", "run_at"]));
+        // What has happened by the time that it runs can be asked for.
+        let later = |start: i64, end: i64| json!({"symbol": "BTCUSDT", "interval": "1m", "start": start, "end": end, "run_at": NOW + 100});
+        check("future start of a later run", later(NOW + 1, NOW + 50), Ok((Start::At(NOW + 1), Some(NOW + 50))));
+        check("end after a later run", later(NOW + 1, NOW + 150), Ok((Start::At(NOW + 1), None)));
+        check("start after a later run", later(NOW + 100, NOW + 150), Err(&["start"]));
+        check("far too late", with("run_at", json!(NOW + 31 * 86_400_000)), Err(&["run_at"]));
+        check("run in the past", with("run_at", json!(1)), Ok((at, None)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use candlemill_shared::job::{Envelope, FetchHistory, Start};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskRecord};
+use candlemill_shared::task::{Attempt, Discarded, FetchResult, TaskError, TaskRecord};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -92,13 +92,19 @@ pub struct TaskView {
     pub started_at: Option<String>,
     /// RFC 3339; null before the end.
     pub ended_at: Option<String>,
-    /// RFC 3339; when the next attempt is due.
+    /// RFC 3339; before this it does not run: as it was submitted, or because the last attempt failed.
     pub run_at: Option<String>,
     /// What it did: inserted, duplicate, restated, rejected, pages, calls, weight, retries, range, ranges, gaps, duration.
     pub result: Option<Value>,
     /// Why it failed.
     #[schema(value_type = Option<Object>)]
     pub error: Option<TaskError>,
+    /// Times that it was replayed.
+    pub replays: u32,
+    /// RFC 3339 of the last replay; null when there was none.
+    pub replayed_at: Option<String>,
+    /// When and why its owner discarded it, dead; null when he did not.
+    pub discarded: Option<DiscardedView>,
     /// Trace of the request that submitted it.
     pub trace_id: String,
 }
@@ -121,8 +127,26 @@ impl From<TaskRecord> for TaskView {
             run_at: record.run_at.map(rfc3339),
             result: record.result.as_ref().map(result),
             error: record.error,
+            replays: record.dead_letter.replays,
+            replayed_at: record.dead_letter.replayed_at.map(rfc3339),
+            discarded: record.dead_letter.discarded.map(DiscardedView::from),
             trace_id: record.trace_id,
         }
+    }
+}
+
+/// A dead task that its owner has no use for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DiscardedView {
+    /// RFC 3339.
+    pub at: String,
+    /// Why, in the owner's words.
+    pub reason: String,
+}
+
+impl From<Discarded> for DiscardedView {
+    fn from(discarded: Discarded) -> Self {
+        Self { at: rfc3339(discarded.at), reason: discarded.reason }
     }
 }
 
@@ -142,7 +166,7 @@ fn request(job: &Envelope) -> Value {
     })
 }
 
-fn attempt(attempt: &Attempt) -> Value {
+pub(crate) fn attempt(attempt: &Attempt) -> Value {
     json!({
         "number": attempt.number,
         "started_at": rfc3339(attempt.started_at),

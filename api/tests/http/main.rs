@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bad_input;
+mod dead_letters;
 mod outages;
 mod service;
 mod tokens;

@@ -102,6 +102,7 @@ fn probe(number: u64) -> Result<TaskRecord> {
         run_at: None,
         result: None,
         error: None,
+        dead_letter: Default::default(),
         trace_id: "0".repeat(32),
     })
 }

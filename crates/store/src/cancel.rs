@@ -57,7 +57,8 @@ impl Store {
             tracing::warn!(task.id = %record.id, %error, "cancelled task stays in the queue until it is swept");
         }
         let mut last = Progress::from_record(record);
-        last.sequence = Progress::sequence_of(record.attempt, Progress::LAST_STEP);
+        // The attempt that it waited for will never be: newer than all that was shown.
+        last.sequence = Progress::sequence_of(record.attempt + 1, Progress::LAST_STEP);
         if let Err(error) = self.progress().write(&last).await {
             tracing::warn!(task.id = %record.id, %error, "the end of a cancelled task was not shown");
         }

@@ -39,6 +39,11 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
                 doc! { "state": 1, "updated_at": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
             ),
+            // Dead letters: few among many tasks.
+            index(
+                doc! { "owner": 1, "state": 1, "_id": -1 },
+                IndexOptions::builder().partial_filter_expression(doc! { "state": "dead" }).build(),
+            ),
             index(doc! { "expires_at": 1 }, expiry()),
         ])
         .await

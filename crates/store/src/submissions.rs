@@ -21,8 +21,8 @@ const BATCH: usize = 512;
 /// Batches that are written at once: while one waits for the journal, others are made ready or put into the queue.
 const WRITERS: usize = 3;
 /// Looks at a key whose task is being stored by somebody else.
-const TRIES: usize = 50;
-const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+pub(crate) const TRIES: usize = 50;
+pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// A key without a record was left by a crash when it is older than this.
 const UNDER_WAY_MS: i64 = 10_000;
 const DUPLICATE_KEY: i32 = 11_000;
@@ -239,7 +239,7 @@ async fn give_up(store: &Store, batch: Vec<Waiting>, error: StoreError) -> Vec<W
 }
 
 /// The positions of documents that were there already.
-fn duplicates(
+pub(crate) fn duplicates(
     outcome: Result<mongodb::results::InsertManyResult, mongodb::error::Error>,
 ) -> Result<Vec<usize>, StoreError> {
     let Err(error) = outcome else { return Ok(Vec::new()) };
@@ -289,7 +289,7 @@ async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Submitted, Subm
 }
 
 /// The task that a request like `record` stands for. Keys of tasks that have ended, or never came to be, are freed.
-async fn existing(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecord>, SubmitError> {
+pub(crate) async fn existing(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecord>, SubmitError> {
     if let Some(hash) = &record.idempotency {
         let key = task_keys::idempotency(hash);
         if let Some((holder, found)) = held(store, &key, record.created_at).await? {
@@ -317,10 +317,13 @@ async fn existing(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecor
 async fn held(store: &Store, key: &str, now_ms: i64) -> Result<Option<(Holder, TaskRecord)>, SubmitError> {
     for _ in 0..TRIES {
         let Some(holder) = store.tasks().keys.holder(key).await? else { return Ok(None) };
+        let is_old = now_ms - holder.taken_at > UNDER_WAY_MS;
         if let Some(found) = store.tasks().get(holder.task).await? {
-            return Ok(Some((holder, found)));
-        }
-        if now_ms - holder.taken_at > UNDER_WAY_MS {
+            // Taken for a task that has ended: it is about to be replayed.
+            if is_old || !holder.is_replay || !found.state.is_end() {
+                return Ok(Some((holder, found)));
+            }
+        } else if is_old {
             store.tasks().keys.give_back(key, holder.task).await?;
             return Ok(None);
         }

@@ -61,6 +61,8 @@ pub(crate) struct Holder {
     pub(crate) fingerprint: String,
     /// UTC ms.
     pub(crate) taken_at: i64,
+    /// Whether it was taken for a task that had ended before.
+    pub(crate) is_replay: bool,
 }
 
 pub(crate) fn active(fingerprint: &str) -> String {
@@ -97,6 +99,13 @@ impl TaskKeys {
         documents
     }
 
+    /// The key that `record` needs again when it is replayed.
+    pub(crate) fn of_replay(record: &TaskRecord, now_ms: i64) -> Document {
+        doc! {
+            "_id": active(&record.fingerprint), "task": record.id.to_string(), "taken_at": now_ms, "replay": true,
+        }
+    }
+
     pub(crate) async fn holder(&self, key: &str) -> Result<Option<Holder>, StoreError> {
         let found = self.keys.find_one(doc! { "_id": key }).await.map_err(StoreError::mongo("reading a task's key"))?;
         let Some(found) = found else { return Ok(None) };
@@ -105,6 +114,7 @@ impl TaskKeys {
             task: found.get_str("task").ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)?,
             fingerprint: found.get_str("fingerprint").unwrap_or_default().to_owned(),
             taken_at: found.get_i64("taken_at").map_err(|_| unreadable())?,
+            is_replay: found.get_bool("replay").unwrap_or(false),
         }))
     }
 

@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::groups::{Groups, Met};
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
+use candlemill_shared::retry;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Interval, Symbol};
 use futures::{Stream, TryStreamExt};
@@ -78,8 +79,6 @@ pub struct Ending {
     pub run_at: Option<i64>,
 }
 
-/// Attempts that are kept on the record; older ones give way.
-const KEPT_ATTEMPTS: usize = 20;
 const DAY_MS: i64 = 86_400_000;
 
 impl Tasks {
@@ -174,7 +173,12 @@ impl Tasks {
         Ok(self.collect(filter, doc! { "_id": -1 }, 200_000).await?.iter().map(|record| record.id).collect())
     }
 
-    async fn collect(&self, filter: Document, sort: Document, limit: i64) -> Result<Vec<TaskRecord>, StoreError> {
+    pub(crate) async fn collect(
+        &self,
+        filter: Document,
+        sort: Document,
+        limit: i64,
+    ) -> Result<Vec<TaskRecord>, StoreError> {
         let reading = "reading tasks";
         let cursor = self.records.find(filter).sort(sort).limit(limit).await.map_err(StoreError::mongo(reading))?;
         cursor
@@ -268,7 +272,10 @@ impl Tasks {
         let mut update = doc! {};
         if ending.state.is_end() {
             set.insert("ended_at", now_ms);
-            set.insert("expires_at", DateTime::from_millis(now_ms.saturating_add(self.history_ms)));
+            if ending.state != TaskState::Dead {
+                // What is dead stays until its owner has replayed or discarded it.
+                set.insert("expires_at", self.expiry(now_ms));
+            }
             update.insert("$unset", doc! { "active": "" });
         }
         update.insert("$set", set);
@@ -287,8 +294,13 @@ impl Tasks {
         Ok(ended)
     }
 
+    /// When a task that leaves everybody's hands at `now_ms` vanishes.
+    pub(crate) fn expiry(&self, now_ms: i64) -> DateTime {
+        DateTime::from_millis(now_ms.saturating_add(self.history_ms))
+    }
+
     /// Lets the same request be submitted anew. Best effort: a key of an ended task is taken over anyway.
-    async fn free(&self, record: &TaskRecord) {
+    pub(crate) async fn free(&self, record: &TaskRecord) {
         let key = task_keys::active(&record.fingerprint);
         if let Err(error) = self.keys.give_back(&key, record.id).await {
             tracing::debug!(task.id = %record.id, %error, "an ended task still holds its key");
@@ -304,7 +316,7 @@ impl Tasks {
         let update = doc! {
             "$set": {
                 "state": TaskState::Cancelled.as_str(), "cancel_requested": true, "updated_at": now_ms, "ended_at": now_ms,
-                "run_at": Bson::Null, "expires_at": DateTime::from_millis(now_ms.saturating_add(self.history_ms)),
+                "run_at": Bson::Null, "expires_at": self.expiry(now_ms),
             },
             "$unset": { "active": "" },
         };
@@ -340,7 +352,7 @@ fn fenced(id: TaskId, attempt: u32) -> Document {
     doc! { "_id": id.to_string(), "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Bson, StoreError> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bson, StoreError> {
     mongodb::bson::serialize_to_bson(value).map_err(|error| StoreError::corrupt("a part of a task", error))
 }
 
@@ -350,6 +362,7 @@ fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
     record.updated_at = now_ms;
     record.started_at = record.started_at.or(Some(now_ms));
     record.run_at = None;
+    retry::mark_lost(&mut record.attempts);
     record.attempts.push(Attempt {
         number: record.attempt,
         worker: worker.to_owned(),
@@ -357,6 +370,5 @@ fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
         ended_at: None,
         error: None,
     });
-    let surplus = record.attempts.len().saturating_sub(KEPT_ATTEMPTS);
-    record.attempts.drain(..surplus);
+    retry::drop_surplus(&mut record.attempts, record.dead_letter.replayed_after);
 }

@@ -29,7 +29,7 @@ pub(crate) fn from_document(mut document: Document) -> Result<TaskRecord, StoreE
 mod tests {
     use super::*;
     use candlemill_shared::job::{Envelope, Pool};
-    use candlemill_shared::task::{TaskId, TaskState};
+    use candlemill_shared::task::{DeadLetter, TaskId, TaskState};
     use candlemill_shared::tier::Tier;
     use mongodb::bson::doc;
 
@@ -59,6 +59,7 @@ mod tests {
             run_at: None,
             result: None,
             error: None,
+            dead_letter: DeadLetter::default(),
             trace_id: "0".repeat(32),
         }
     }
@@ -69,6 +70,16 @@ mod tests {
         let mut document = to_document(&given).unwrap();
         assert!(document.get_bool("active").unwrap());
         document.insert("of_a_later_version", doc! { "x": 1 });
+        assert_eq!(from_document(document).unwrap(), given);
+    }
+
+    #[test]
+    fn records_of_the_first_version_stay_readable() {
+        let given = record();
+        let mut document = to_document(&given).unwrap();
+        for later in ["dead_letter", "running_at_once", "run_at", "idempotency", "attempts", "cancel_requested"] {
+            document.remove(later);
+        }
         assert_eq!(from_document(document).unwrap(), given);
     }
 

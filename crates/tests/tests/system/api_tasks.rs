@@ -307,6 +307,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
     calls.sort();
     let expected = [
         "DELETE /api/task/{id}",
+        "GET /api/dead-letters",
         "GET /api/market-data/coverage",
         "GET /api/market-data/klines",
         "GET /api/task/{id}",
@@ -316,6 +317,9 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /healthz",
         "GET /metrics",
         "GET /readyz",
+        "POST /api/dead-letters/replay",
+        "POST /api/dead-letters/{id}/discard",
+        "POST /api/dead-letters/{id}/replay",
         "POST /api/market-data/fetch",
     ];
     assert_eq!(calls, expected);

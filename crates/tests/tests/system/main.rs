@@ -5,7 +5,10 @@
 mod accepting;
 mod api_auth;
 mod api_bad_input;
+mod api_dead_letters;
 mod api_tasks;
+mod dead_letters;
+mod delayed;
 mod faults;
 mod mill;
 mod programs;

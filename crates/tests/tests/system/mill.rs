@@ -4,11 +4,11 @@ use candlemill_devkit::{MongoServer, Redis, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, FetchHistory, Job, Start};
-use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
-use candlemill_store::{Series, Store, StoreConfig, Submissions, Submitted};
+use candlemill_store::{Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
 use candlemill_worker::{Worker, WorkerConfig};
 use futures::TryStreamExt;
 use std::sync::Arc;
@@ -118,12 +118,21 @@ impl Mill {
             run_at: None,
             result: None,
             error: None,
+            dead_letter: DeadLetter::default(),
             trace_id: "0".repeat(32),
         }
     }
 
     pub(crate) async fn submit(&self, owner: &str, job: &FetchHistory) -> Submitted {
-        self.submissions.submit(self.record(owner, job), 1_000).await.unwrap()
+        self.accept(self.record(owner, job)).await
+    }
+
+    pub(crate) async fn accept(&self, record: TaskRecord) -> Submitted {
+        self.try_accept(record).await.unwrap()
+    }
+
+    pub(crate) async fn try_accept(&self, record: TaskRecord) -> Result<Submitted, SubmitError> {
+        self.submissions.submit(record, 1_000).await
     }
 
     /// The record of `id` once `fits` says so.

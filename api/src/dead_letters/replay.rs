@@ -1,0 +1,68 @@
+//! `POST /api/dead-letters/{id}/replay`: lets a dead or failed task be tried again.
+
+use crate::caller::Admitted;
+use crate::error::{Problem, ProblemDocument};
+use crate::input::TaskPath;
+use crate::state::Shared;
+use crate::task::TaskView;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use candlemill_shared::task::{TaskId, TaskRecord};
+use candlemill_store::ReplayOutcome;
+
+/// Replays a task that is dead or failed.
+///
+/// It waits for a worker again and goes on from what it has stored. Failures are counted anew; its earlier attempts stay on
+/// the record.
+#[utoipa::path(
+    post, path = "/api/dead-letters/{id}/replay", tag = "dead letters",
+    params(("id" = String, Path, description = "Task id")),
+    responses(
+        (status = 202, description = "It is queued", body = TaskView),
+        (status = 403, description = "`tier_limit`: too many tasks under way", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`task_not_replayable`, `task_under_way`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn replay(
+    admitted: Admitted,
+    State(state): State<Shared>,
+    TaskPath(id): TaskPath,
+) -> Result<(StatusCode, Json<TaskView>), Problem> {
+    let record = one(&state, &admitted, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(record.into())))
+}
+
+/// Replays one of the caller's tasks.
+pub(super) async fn one(state: &Shared, admitted: &Admitted, id: TaskId) -> Result<TaskRecord, Problem> {
+    let caller = &admitted.caller;
+    let most = state.tiers.of(caller.tier).jobs_at_once;
+    match state.store.replay(id, &caller.user_id, most).await? {
+        ReplayOutcome::Replayed(record) => Ok(*record),
+        ReplayOutcome::NotReplayable(record) => Err(not_replayable(&record)),
+        ReplayOutcome::UnderWay(other) => Err(under_way(other)),
+        ReplayOutcome::TooManyJobs => Err(state.tiers.too_many_jobs(caller.tier).into()),
+        ReplayOutcome::NotFound => Err(Problem::no_such_task()),
+    }
+}
+
+fn not_replayable(record: &TaskRecord) -> Problem {
+    let problem = Problem::new(StatusCode::CONFLICT, "task_not_replayable", "The task cannot be replayed")
+        .member("state", record.state.as_str());
+    match &record.dead_letter.discarded {
+        Some(_) => problem.detail("The task was discarded. Submit its request anew.").member("discarded", true),
+        None if record.state.is_end() => {
+            problem.detail(format!("The task is {}; only dead and failed ones are replayed.", record.state))
+        }
+        None => problem.detail(format!("The task is {}: it is under way already.", record.state)),
+    }
+}
+
+fn under_way(other: TaskId) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "task_under_way", "The same request is under way")
+        .detail(format!("Task {other} does the same at the moment. Wait for its end, or cancel it."))
+        .member("task_id", other.to_string())
+}

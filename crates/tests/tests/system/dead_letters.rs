@@ -1,0 +1,217 @@
+//! What is given up: dead with cause and payload, replayed once from where it stopped, or discarded.
+
+use crate::mill::{Mill, fetch, recorded};
+use candlemill_shared::job::Pool;
+use candlemill_shared::retry::codes;
+use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock};
+use candlemill_simulator::{Fault, FaultRule};
+use candlemill_store::queue::Depth;
+use candlemill_store::{CancelOutcome, Claim, DeadLetterQuery, DiscardOutcome, Ending, ReplayOutcome};
+use futures::future::join_all;
+use serde_json::json;
+
+/// 2020-01-01, UTC ms.
+const START: i64 = 1_577_836_800_000;
+const HOUR: i64 = 3_600_000;
+/// Minutes of three days.
+const ALL: u64 = 4_320;
+
+/// A record of its own for each number, with these failures behind it.
+fn failed(mill: &Mill, number: i64, codes: &[&str]) -> TaskRecord {
+    let job = fetch("BTCUSDT", Interval::Minute1, START + number * HOUR, START + (number + 1) * HOUR);
+    let mut record = mill.record("u", &job);
+    let attempt = |(number, code): (u32, &&str)| Attempt {
+        number,
+        worker: "w-earlier".into(),
+        started_at: record.created_at,
+        ended_at: Some(record.created_at),
+        error: Some(TaskError::new(*code, "as before")),
+    };
+    record.attempts = (1..).zip(codes).map(attempt).collect();
+    record.attempt = u32::try_from(codes.len()).unwrap();
+    record
+}
+
+/// Ends the newest attempt of a task that no worker has seen.
+async fn end(mill: &Mill, id: TaskId, state: TaskState) -> TaskRecord {
+    let now = SystemClock.now_ms();
+    let Claim::Started(record) = mill.store.tasks().claim(id, "w", now).await.unwrap() else { panic!("{id} is stale") };
+    let error = Some(TaskError::new("exchange_unavailable", "gave up"));
+    let ending =
+        Ending { state, result: Some(FetchResult { pages: 7, ..FetchResult::default() }), error, run_at: None };
+    assert!(mill.store.tasks().end(&record, &ending, now).await.unwrap());
+    mill.store.queue(record.pool).remove(&record).await.unwrap();
+    *record
+}
+
+async fn letters(mill: &Mill, query: DeadLetterQuery) -> Vec<TaskId> {
+    let query = DeadLetterQuery { owner: "u".into(), limit: 100, ..query };
+    mill.store.tasks().dead_letters(&query).await.unwrap().iter().map(|record| record.id).collect()
+}
+
+fn replayed(outcome: ReplayOutcome) -> TaskRecord {
+    match outcome {
+        ReplayOutcome::Replayed(record) => *record,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_poisonous_is_dead_with_its_cause_and_payload() {
+    let mill = Mill::start(recorded()).await;
+    let _worker = mill.worker().await;
+    let mut unreadable = failed(&mill, 0, &[]);
+    unreadable.job.payload = json!({"symbol": "no symbol!"});
+    let mut unknown = failed(&mill, 1, &[]);
+    unknown.job.kind = "dance".into();
+    let table = [
+        ("unreadable", unreadable, codes::PAYLOAD_UNREADABLE),
+        ("unknown kind", unknown, codes::UNKNOWN_KIND),
+        ("panics", failed(&mill, 2, &[codes::PANIC; 3]), codes::PANIC),
+        ("timeouts", failed(&mill, 3, &[codes::TIMEOUT; 3]), codes::TIMEOUT),
+        ("dead workers", failed(&mill, 4, &[codes::WORKER_LOST; 10]), codes::WORKER_LOST),
+        ("failures", failed(&mill, 5, &["exchange_unavailable"; 40]), "exchange_unavailable"),
+    ];
+    let mut dead = Vec::new();
+    for (name, record, code) in table {
+        let id = mill.accept(record.clone()).await.record.id;
+        let ended = mill.end_of(id).await;
+        assert_eq!((ended.state, ended.error.as_ref().unwrap().code.as_str()), (TaskState::Dead, code), "{name}");
+        assert_eq!((&ended.job, ended.attempt), (&record.job, record.attempt + 1), "{name}");
+        assert_eq!(ended.attempts.len(), record.attempts.len() + 1, "{name}");
+        let last = ended.attempts.last().unwrap();
+        assert!(last.error == ended.error && last.ended_at.is_some(), "{name}: {last:?}");
+        dead.insert(0, id);
+    }
+    assert_eq!(letters(&mill, DeadLetterQuery::default()).await, dead);
+    let of = |text: &str| Some(text.to_owned());
+    assert_eq!(letters(&mill, DeadLetterQuery { kind: of("dance"), ..DeadLetterQuery::default() }).await, [dead[4]]);
+    assert_eq!(letters(&mill, DeadLetterQuery { code: of("panic"), ..DeadLetterQuery::default() }).await, [dead[3]]);
+    // Of a newer version it may be another worker's.
+    let mut newer = failed(&mill, 6, &[]);
+    newer.job.version = 99;
+    let id = mill.accept(newer).await.record.id;
+    let waits = mill.wait(id, |record| record.state == TaskState::Retrying).await;
+    assert_eq!(waits.error.unwrap().code, codes::PAYLOAD_UNREADABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_task_goes_on_from_where_it_died() {
+    let mill = Mill::start(recorded()).await;
+    let control = mill.simulator.control();
+    control.add_fault(FaultRule::on("/api/v3/klines", Fault::status(503)).after(3));
+    let variables = [("BINANCE_CALL_ATTEMPTS", "1"), ("BACKFILL_PAGE_CONCURRENCY", "1")];
+    let _worker = mill.worker_with(variables).await;
+    let mut record = failed(&mill, 0, &["exchange_unavailable"; 39]);
+    let job = fetch("BTCUSDT", Interval::Minute1, START, START + 72 * HOUR);
+    record.job = candlemill_shared::job::Envelope::of(&job).unwrap();
+    let id = mill.accept(record).await.record.id;
+    let dead = mill.end_of(id).await;
+    let stored = dead.result.as_ref().unwrap().inserted;
+    assert_eq!(dead.state, TaskState::Dead);
+    assert!(dead.error.unwrap().message.contains("gave up after 40 failed attempts"));
+    assert!(stored > 0 && stored < ALL, "{stored} candles");
+    control.clear_faults();
+    let calls = control.calls("/api/v3/klines").len();
+    let queued = replayed(mill.store.replay(id, "u", 20).await.unwrap());
+    assert_eq!((queued.state, queued.attempt, &queued.error), (TaskState::Queued, 40, &None));
+    assert_eq!((queued.attempts.len(), queued.dead_letter.replays), (40, 1));
+    let done = mill.end_of(id).await;
+    assert_eq!((done.state, done.attempt, done.result.unwrap().inserted), (TaskState::Succeeded, 41, ALL));
+    assert!(control.calls("/api/v3/klines").len() - calls <= 4, "only what was missing is fetched");
+    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64, ALL);
+    let shown = mill.store.progress().read(id).await.unwrap().unwrap();
+    assert_eq!(shown.state, TaskState::Succeeded, "the newest snapshot is of the new life");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_replays_of_one_task_one_wins_and_the_old_attempt_has_no_say() {
+    let mill = Mill::start(recorded()).await;
+    let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
+    let old = end(&mill, id, TaskState::Dead).await;
+    let outcomes = join_all((0..10).map(|_| mill.store.replay(id, "u", 20))).await;
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    let won = outcomes.iter().filter(|outcome| matches!(outcome, ReplayOutcome::Replayed(_))).count();
+    assert_eq!(won, 1, "{outcomes:?}");
+    for lost in outcomes.iter().filter(|outcome| !matches!(outcome, ReplayOutcome::Replayed(_))) {
+        assert!(matches!(lost, ReplayOutcome::NotReplayable(now) if now.state == TaskState::Queued), "{lost:?}");
+    }
+    let queued = mill.store.tasks().get(id).await.unwrap().unwrap();
+    assert_eq!((queued.dead_letter.replays, queued.result.unwrap().pages), (1, 7));
+    assert_eq!(mill.store.queue(Pool::Backfill).depth().await.unwrap(), Depth { waiting: 1, ..Depth::default() });
+    let shown = mill.store.progress().read(id).await.unwrap().unwrap();
+    assert_eq!((shown.state, shown.attempt), (TaskState::Queued, 1));
+    // The request is under way again: whoever asks for the same gets this task.
+    let again = mill.accept(failed(&mill, 0, &[])).await;
+    assert_eq!((again.created, again.record.id), (false, id));
+    // A worker that was frozen since the first life.
+    let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None };
+    assert!(!mill.store.tasks().end(&old, &ending, SystemClock.now_ms()).await.unwrap());
+    // Cancelled while it waits anew: the end is newer than all that was shown.
+    assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
+    assert_eq!(mill.store.progress().read(id).await.unwrap().unwrap().state, TaskState::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_replayed_is_told_and_stays_as_it_is() {
+    let mill = Mill::start(recorded()).await;
+    let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
+    let states = |outcome| match outcome {
+        ReplayOutcome::NotReplayable(record) => record.state,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(states(mill.store.replay(id, "u", 20).await.unwrap()), TaskState::Queued);
+    end(&mill, id, TaskState::Dead).await;
+    assert_eq!(mill.store.replay(id, "stranger", 20).await.unwrap(), ReplayOutcome::NotFound);
+    assert_eq!(mill.store.discard(id, "stranger", "mine").await.unwrap(), DiscardOutcome::NotFound);
+    assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::AlreadyEnded(_)));
+    let other = mill.accept(failed(&mill, 0, &[])).await;
+    assert!(other.created, "a dead task stands in nobody's way");
+    assert_eq!(mill.store.replay(id, "u", 20).await.unwrap(), ReplayOutcome::UnderWay(other.record.id));
+    // The place that was taken for it is free again.
+    mill.store.cancel(other.record.id, "u").await.unwrap();
+    assert_eq!(states(mill.store.replay(other.record.id, "u", 20).await.unwrap()), TaskState::Cancelled);
+    let busy = mill.accept(failed(&mill, 1, &[])).await.record.id;
+    assert_eq!(mill.store.replay(id, "u", 1).await.unwrap(), ReplayOutcome::TooManyJobs);
+    mill.store.cancel(busy, "u").await.unwrap();
+    replayed(mill.store.replay(id, "u", 1).await.unwrap());
+    // What failed for good may be tried again too, when its owner knows better.
+    end(&mill, id, TaskState::Failed).await;
+    assert_eq!(letters(&mill, DeadLetterQuery::default()).await, [] as [TaskId; 0]);
+    let failed = replayed(mill.store.replay(id, "u", 1).await.unwrap());
+    assert_eq!((failed.dead_letter.replays, failed.dead_letter.replayed_after), (2, 2));
+    end(&mill, id, TaskState::Succeeded).await;
+    assert_eq!(states(mill.store.replay(id, "u", 1).await.unwrap()), TaskState::Succeeded);
+    assert!(matches!(mill.store.discard(id, "u", "late").await.unwrap(), DiscardOutcome::NotDead(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_task_stays_dead_with_its_reason() {
+    let mill = Mill::start(recorded()).await;
+    let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
+    end(&mill, id, TaskState::Dead).await;
+    for reason in ["delisted", "another reason"] {
+        let DiscardOutcome::Discarded(record) = mill.store.discard(id, "u", reason).await.unwrap() else { panic!() };
+        assert_eq!(
+            (record.state, record.dead_letter.discarded.unwrap().reason.as_str()),
+            (TaskState::Dead, "delisted")
+        );
+    }
+    assert_eq!(letters(&mill, DeadLetterQuery::default()).await, [] as [TaskId; 0]);
+    assert_eq!(letters(&mill, DeadLetterQuery { discarded: true, ..DeadLetterQuery::default() }).await, [id]);
+    assert!(matches!(mill.store.replay(id, "u", 20).await.unwrap(), ReplayOutcome::NotReplayable(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_did_not_reach_the_queue_is_swept_up() {
+    let mill = Mill::start(recorded()).await;
+    let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
+    end(&mill, id, TaskState::Dead).await;
+    replayed(mill.store.replay(id, "u", 20).await.unwrap());
+    // As if the process had died between record and queue.
+    mill.forget_redis().await;
+    let _worker = mill.worker().await;
+    let done = mill.end_of(id).await;
+    assert_eq!((done.state, done.attempt), (TaskState::Succeeded, 2));
+}

@@ -1,0 +1,68 @@
+//! Tasks with a time to run, and keys with a time to live.
+
+use crate::mill::{Mill, fetch, recorded};
+use candlemill_shared::job::Pool;
+use candlemill_shared::task::{TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock};
+use candlemill_store::SubmitError;
+use candlemill_store::queue::Depth;
+
+const START: i64 = 1_577_836_800_000;
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+fn record(mill: &Mill, number: i64) -> TaskRecord {
+    mill.record("u", &fetch("BTCUSDT", Interval::Minute1, START + number * HOUR, START + (number + 1) * HOUR))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delayed_tasks_start_at_their_time_also_when_redis_forgot_them() {
+    let mill = Mill::start(recorded()).await;
+    let _worker = mill.worker().await;
+    let delayed = |number, delay| {
+        let mut task = record(&mill, number);
+        task.run_at = Some(task.created_at + delay);
+        task
+    };
+    let soon = mill.accept(delayed(0, 1_500)).await.record;
+    // Later than the sweeper's first look at it.
+    let later = mill.accept(delayed(1, 14_000)).await.record;
+    let never = mill.accept(delayed(2, DAY)).await.record;
+    let done = mill.end_of(soon.id).await;
+    let due = soon.run_at.unwrap();
+    assert!((due..due + 3_000).contains(&done.started_at.unwrap()), "due at {due}: {done:?}");
+    mill.forget_redis().await;
+    let done = mill.end_of(later.id).await;
+    let due = later.run_at.unwrap();
+    assert!((due..due + 3_000).contains(&done.started_at.unwrap()), "due at {due}: {done:?}");
+    let waits = mill.store.tasks().get(never.id).await.unwrap().unwrap();
+    assert_eq!((waits.state, waits.attempt, waits.run_at), (TaskState::Queued, 0, never.run_at));
+    let queue = mill.store.queue(Pool::Backfill);
+    assert_eq!(queue.depth().await.unwrap(), Depth { delayed: 1, ..Depth::default() }, "the sweeper put it back");
+    mill.store.cancel(never.id, "u").await.unwrap();
+    assert_eq!(queue.depth().await.unwrap(), Depth::default(), "a delayed task is cancelled at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_is_kept_for_24_hours() {
+    let mill = Mill::start(recorded()).await;
+    let now = SystemClock.now_ms();
+    let keyed = |number, key: &str, created_at| TaskRecord {
+        idempotency: Some(key.into()),
+        created_at,
+        ..record(&mill, number)
+    };
+    let kept = mill.accept(keyed(0, "kept", now - DAY + 60_000)).await.record.id;
+    let over = mill.accept(keyed(1, "over", now - DAY)).await.record.id;
+    for id in [kept, over] {
+        mill.store.cancel(id, "u").await.unwrap();
+    }
+    let same = mill.accept(keyed(0, "kept", now)).await;
+    assert_eq!((same.created, same.record.id), (false, kept), "the same request stands for its task after the end");
+    let other = mill.try_accept(keyed(2, "kept", now)).await;
+    assert!(matches!(&other, Err(SubmitError::IdempotencyConflict(id)) if *id == kept), "{other:?}");
+    let free = mill.accept(keyed(2, "over", now)).await;
+    assert!(free.created, "after 24 hours the key is free, for another request too");
+    let taken = mill.try_accept(keyed(3, "over", now)).await;
+    assert!(matches!(&taken, Err(SubmitError::IdempotencyConflict(id)) if *id == free.record.id), "{taken:?}");
+}

@@ -1,0 +1,292 @@
+//! When a failed task is tried again, and when it is given up.
+//!
+//! | kind | failed attempts | of them broken off | of them lost | first delay | longest delay | one attempt |
+//! |---|---|---|---|---|---|---|
+//! | `fetch_history` | 40 | 3 | 10 | 5 s | 10 min | 6 h |
+//! | `probe` | 5 | 3 | 5 | 1 s | 30 s | 10 s |
+//! | any other | 5 | 3 | 5 | 1 s | 30 s | 60 s |
+//!
+//! Rule 1: the wait after the n-th failure is drawn evenly between 0 and `first delay · 2^(n-1)`, or the longest delay where
+//! that is less ("full jitter"), but is never shorter than [`SHORTEST_DELAY`].
+//! Rule 2: a pause that the exchange demands (`Retry-After`) is a lower bound. What waited for it does not come back all at
+//! once: up to one first delay, drawn, is added.
+//! Rule 3: an attempt that was handed back by a stopping worker is no failure.
+//! Rule 4: a panic or a timeout *breaks off*, and few of those are enough: the job itself is the likely cause. So are
+//! attempts whose worker died, though a machine may be to blame, which is why more of those are borne.
+//! Rule 5: a replay begins to count anew; the numbers of attempts go on.
+
+use crate::job::{FetchHistory, Job, Probe};
+use crate::task::{Attempt, TaskError, TaskRecord};
+use std::time::Duration;
+
+/// Wait before the next attempt, whatever is drawn.
+pub const SHORTEST_DELAY: Duration = Duration::from_millis(100);
+
+/// Codes that attempts end with for reasons of their own.
+pub mod codes {
+    /// The worker stopped and another one takes over: no failure.
+    pub const HANDED_BACK: &str = "handed_back";
+    /// The job panicked.
+    pub const PANIC: &str = "panic";
+    /// The attempt took longer than its kind allows.
+    pub const TIMEOUT: &str = "timeout";
+    /// The worker died, or was frozen for longer than its lease.
+    pub const WORKER_LOST: &str = "worker_lost";
+    /// No worker can ever read the payload.
+    pub const PAYLOAD_UNREADABLE: &str = "payload_unreadable";
+    /// No job has this name.
+    pub const UNKNOWN_KIND: &str = "unknown_kind";
+}
+
+/// How often and how patiently tasks of one kind are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Failed attempts after which a task is dead.
+    pub attempts: u32,
+    /// Attempts that panicked or timed out after which a task is dead.
+    pub broken: u32,
+    /// Attempts whose worker died after which a task is dead.
+    pub lost: u32,
+    /// Longest wait after the first failure; doubles with each further one.
+    pub first_delay: Duration,
+    /// Longest wait after any failure.
+    pub longest_delay: Duration,
+    /// Longest time of one attempt.
+    pub attempt_timeout: Duration,
+}
+
+/// What is known of nothing else: little patience.
+const USUAL: RetryPolicy = RetryPolicy {
+    attempts: 5,
+    broken: 3,
+    lost: 5,
+    first_delay: Duration::from_secs(1),
+    longest_delay: Duration::from_secs(30),
+    attempt_timeout: Duration::from_secs(60),
+};
+
+/// Outlives an hour in which nothing can be fetched, with a chance of 1 in 10^10 to die of it.
+const FETCH_HISTORY: RetryPolicy = RetryPolicy {
+    attempts: 40,
+    broken: 3,
+    lost: 10,
+    first_delay: Duration::from_secs(5),
+    longest_delay: Duration::from_secs(600),
+    attempt_timeout: FetchHistory::TIMEOUT,
+};
+
+/// Attempts that a record keeps: more than any policy counts.
+pub const KEPT_ATTEMPTS: usize = 50;
+
+const _: () = assert!(FETCH_HISTORY.attempts < KEPT_ATTEMPTS as u32);
+
+impl RetryPolicy {
+    /// The policy of a kind of job.
+    #[must_use]
+    pub fn of(kind: &str) -> Self {
+        match kind {
+            FetchHistory::KIND => FETCH_HISTORY,
+            Probe::KIND => Self { attempt_timeout: Probe::TIMEOUT, ..USUAL },
+            _ => USUAL,
+        }
+    }
+
+    /// The wait after the `failed`-th failure; `luck` (0 to 1) is the draw, `at_least` what the exchange demands.
+    #[must_use]
+    pub fn delay(&self, failed: u32, at_least: Option<Duration>, luck: f64) -> Duration {
+        let luck = luck.clamp(0.0, 1.0);
+        let doublings = failed.saturating_sub(1).min(20);
+        let bound = self.first_delay.saturating_mul(1 << doublings).min(self.longest_delay);
+        let drawn = bound.mul_f64(luck).max(SHORTEST_DELAY);
+        let demanded = at_least.map(|pause| pause.saturating_add(self.first_delay.mul_f64(luck)));
+        drawn.max(demanded.unwrap_or_default())
+    }
+
+    /// Why a task with these failures is tried no more; `None`: it is.
+    #[must_use]
+    pub fn given_up(&self, failures: Failures) -> Option<String> {
+        let Failures { all, broken, lost } = failures;
+        if broken >= self.broken {
+            Some(format!("gave up after {broken} attempts that panicked or took too long"))
+        } else if lost >= self.lost {
+            Some(format!("gave up after {lost} attempts whose worker died"))
+        } else if all >= self.attempts {
+            Some(format!("gave up after {all} failed attempts"))
+        } else {
+            None
+        }
+    }
+}
+
+/// The failures of a task since its submission or last replay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// All of them.
+    pub all: u32,
+    /// Those that panicked or timed out.
+    pub broken: u32,
+    /// Those whose worker died.
+    pub lost: u32,
+}
+
+impl Failures {
+    /// Of the attempts before the newest one, which runs.
+    #[must_use]
+    pub fn before(record: &TaskRecord) -> Self {
+        let past = record.attempts.iter().filter(|one| one.number < record.attempt);
+        let mut failures = Self::default();
+        for attempt in past.filter(|one| counts(one, record.dead_letter.replayed_after)) {
+            failures.add(attempt.error.as_ref().map_or(codes::WORKER_LOST, |error| &error.code));
+        }
+        failures
+    }
+
+    /// Of the attempts before the newest one, and of that one, which failed with `code`.
+    #[must_use]
+    pub fn with(record: &TaskRecord, code: &str) -> Self {
+        let mut failures = Self::before(record);
+        failures.add(code);
+        failures
+    }
+
+    fn add(&mut self, code: &str) {
+        self.all += 1;
+        self.broken += u32::from(matches!(code, codes::PANIC | codes::TIMEOUT));
+        self.lost += u32::from(code == codes::WORKER_LOST);
+    }
+}
+
+/// Whether an attempt counts against the policy's bounds.
+fn counts(attempt: &Attempt, replayed_after: u32) -> bool {
+    attempt.number > replayed_after && attempt.error.as_ref().is_none_or(|error| error.code != codes::HANDED_BACK)
+}
+
+/// Writes down of every attempt without an end that its worker was lost. To be called when the next one starts.
+pub fn mark_lost(attempts: &mut [Attempt]) {
+    for lost in attempts.iter_mut().filter(|one| one.ended_at.is_none() && one.error.is_none()) {
+        lost.error =
+            Some(TaskError::new(codes::WORKER_LOST, "its worker died, or was frozen for longer than its lease"));
+    }
+}
+
+/// Drops what is more than [`KEPT_ATTEMPTS`]: the oldest, those first that count no more.
+pub fn drop_surplus(attempts: &mut Vec<Attempt>, replayed_after: u32) {
+    while attempts.len() > KEPT_ATTEMPTS {
+        let newest = attempts.len() - 1;
+        let dropped = attempts[..newest].iter().position(|attempt| !counts(attempt, replayed_after));
+        attempts.remove(dropped.unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: f64 = 3_600.0;
+
+    fn attempt(number: u32, code: Option<&str>) -> Attempt {
+        Attempt {
+            number,
+            worker: "w".into(),
+            started_at: 0,
+            ended_at: code.map(|_| 1),
+            error: code.map(|code| TaskError::new(code, "")),
+        }
+    }
+
+    /// The chance that the delays of `policy` together are shorter than `seconds`: Chernoff's upper bound, for attempts
+    /// that take no time themselves.
+    fn chance_to_die_within(policy: RetryPolicy, seconds: f64) -> f64 {
+        let bounds: Vec<f64> =
+            (1..policy.attempts).map(|failed| policy.delay(failed, None, 1.0).as_secs_f64()).collect();
+        let at = |theta: f64| {
+            let terms = bounds.iter().map(|bound| ((1.0 - (-theta * bound).exp()) / (theta * bound)).ln());
+            (theta * seconds + terms.sum::<f64>()).exp()
+        };
+        (1..2_000).map(|step| at(f64::from(step) * 1e-4)).fold(1.0, f64::min)
+    }
+
+    #[test]
+    fn an_outage_of_an_hour_kills_no_fetch() {
+        let chance = chance_to_die_within(RetryPolicy::of(FetchHistory::KIND), HOUR);
+        assert!(chance < 1e-10, "{chance}");
+        // The bound can fail: twenty attempts, as many as there once were, are too few for full jitter.
+        let few = RetryPolicy { attempts: 20, ..RetryPolicy::of(FetchHistory::KIND) };
+        assert!(chance_to_die_within(few, HOUR) > 1e-3);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_are_drawn_from_nothing_to_their_bound(failed in 1u32..100, luck in 0.0f64..=1.0, pause in 0u64..4_000) {
+            let policy = RetryPolicy::of(FetchHistory::KIND);
+            let bound = policy.delay(failed, None, 1.0);
+            prop_assert!(bound <= policy.longest_delay);
+            let drawn = policy.delay(failed, None, luck);
+            prop_assert!(SHORTEST_DELAY <= drawn && drawn <= bound);
+            prop_assert!((drawn.as_secs_f64() - bound.as_secs_f64() * luck).abs() < 0.11, "evenly: luck is the share");
+            let pause = Duration::from_secs(pause);
+            let asked = policy.delay(failed, Some(pause), luck);
+            prop_assert!(asked >= pause.max(drawn));
+            prop_assert!(asked <= bound.max(pause + policy.first_delay));
+        }
+
+        #[test]
+        fn what_is_dropped_never_counts_before_what_does(codes in prop::collection::vec(0usize..3, 0..120), replayed_after in 0u32..60) {
+            let codes: Vec<_> = codes.iter().map(|at| [codes::HANDED_BACK, "exchange_unavailable", codes::PANIC][*at]).collect();
+            let all: Vec<Attempt> = (1u32..).zip(&codes).map(|(number, code)| attempt(number, Some(code))).collect();
+            let counted = |list: &[Attempt]| list.iter().filter(|one| counts(one, replayed_after)).count();
+            let mut kept = Vec::new();
+            for one in &all {
+                kept.push(one.clone());
+                drop_surplus(&mut kept, replayed_after);
+            }
+            prop_assert!(kept.len() == all.len().min(KEPT_ATTEMPTS));
+            prop_assert!(kept.windows(2).all(|pair| pair[0].number < pair[1].number));
+            prop_assert!(counted(&kept) + 1 >= counted(&all).min(KEPT_ATTEMPTS));
+            prop_assert_eq!(kept.last(), all.last());
+        }
+    }
+
+    #[test]
+    fn delays_double() {
+        let policy = RetryPolicy::of(FetchHistory::KIND);
+        let bounds: Vec<u64> = (1..=9).map(|failed| policy.delay(failed, None, 1.0).as_secs()).collect();
+        assert_eq!(bounds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(policy.delay(1, None, 0.0), SHORTEST_DELAY);
+        assert_eq!(policy.delay(1, Some(Duration::from_secs(60)), 0.5), Duration::from_millis(62_500));
+    }
+
+    fn check(name: &str, codes: &[Option<&str>], replayed_after: u32, dead: bool) {
+        let attempts: Vec<Attempt> = (1u32..).zip(codes).map(|(number, code)| attempt(number, *code)).collect();
+        let mut record = crate::task::tests::record();
+        record.attempt = u32::try_from(codes.len()).unwrap() + 1;
+        record.attempts = attempts;
+        record.dead_letter.replayed_after = replayed_after;
+        let policy = RetryPolicy::of(FetchHistory::KIND);
+        assert_eq!(policy.given_up(Failures::before(&record)).is_some(), dead, "{name}");
+    }
+
+    #[test]
+    fn few_broken_attempts_more_lost_ones_and_many_failures_are_enough() {
+        let away = Some("exchange_unavailable");
+        check("nothing yet", &[], 0, false);
+        check("39 failures", &[away; 39], 0, false);
+        check("40 failures", &[away; 40], 0, true);
+        check("two panics among others", &[Some(codes::PANIC), away, Some(codes::PANIC)], 0, false);
+        check("panics and a timeout", &[Some(codes::PANIC), Some(codes::TIMEOUT), away, Some(codes::PANIC)], 0, true);
+        check("9 deaths, as old records have them", &[None; 9], 0, false);
+        check("10 deaths", &[[None; 5], [Some(codes::WORKER_LOST); 5]].concat(), 0, true);
+        check("a deploy costs nothing", &[Some(codes::HANDED_BACK); 49], 0, false);
+        check("before the replay", &[Some(codes::PANIC); 3], 3, false);
+        check("after the replay", &[Some(codes::PANIC); 6], 3, true);
+    }
+
+    #[test]
+    fn attempts_without_an_end_are_marked_as_lost() {
+        let mut attempts = vec![attempt(1, Some(codes::HANDED_BACK)), attempt(2, None)];
+        mark_lost(&mut attempts);
+        let codes: Vec<_> = attempts.iter().map(|one| one.error.as_ref().unwrap().code.as_str()).collect();
+        assert_eq!(codes, [codes::HANDED_BACK, codes::WORKER_LOST]);
+    }
+}
