@@ -25,6 +25,10 @@ pub fn app(state: AppState) -> Router {
     let state = Arc::new(state);
     let admitted = Router::new()
         .route("/api/market-data/fetch", post(market_data::fetch::fetch))
+        .route(
+            "/api/market-data/fetch/batch",
+            post(market_data::batch::batch).layer(DefaultBodyLimit::max(market_data::batch::LARGEST_BODY)),
+        )
         .route("/api/market-data/klines", get(market_data::klines::klines))
         .route("/api/market-data/coverage", get(market_data::coverage::coverage))
         .route("/api/tasks", get(task::list::list))

@@ -33,7 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .detail("Send the body with the header Content-Type: application/json."),
             JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
-                    .detail("A request of this call has a few hundred bytes; the limit is 16 KiB.")
+                    .detail("A request has a few hundred bytes, and at most 16 KiB; a batch at most 2 MiB.")
             }
             JsonRejection::JsonSyntaxError(error) => {
                 Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON")

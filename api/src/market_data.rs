@@ -1,6 +1,9 @@
 //! Candles: fetching them, reading them, and what is known of their completeness.
 
+pub mod batch;
 pub mod coverage;
 pub mod fetch;
 pub mod klines;
 mod run_at;
+pub mod submission;
+mod wanted;

@@ -10,6 +10,7 @@ use utoipa::{Modify, OpenApi};
     info(title = "Candlemill", description = "Market-data jobs: submit backfills, watch them, read candles. Errors are RFC 9457 problem documents with a stable `code`."),
     paths(
         market_data::fetch::fetch,
+        market_data::batch::batch,
         market_data::klines::klines,
         market_data::coverage::coverage,
         task::list::list,

@@ -71,6 +71,37 @@ impl Job for FetchHistory {
     const TIMEOUT: Duration = Duration::from_secs(6 * 3600);
 }
 
+/// Fetches several histories as one task: each becomes a task of its own, and this one ends after the last of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchBatch {
+    /// What is fetched; 1 to [`LARGEST_BATCH`].
+    pub fetches: Vec<FetchHistory>,
+}
+
+/// Most fetches of one batch, whatever a tier allows: its record stays far below what one document may hold.
+pub const LARGEST_BATCH: usize = 10_000;
+
+impl Job for FetchBatch {
+    const KIND: &'static str = "fetch_batch";
+    const VERSION: u32 = 1;
+    const POOL: Pool = Pool::Backfill;
+    /// Of storing its fetches, and of counting them in the end; it waits for them without a worker.
+    const TIMEOUT: Duration = Duration::from_secs(120);
+}
+
+impl FetchBatch {
+    /// What makes two requests of one user the same, as [`FetchHistory::fingerprint`].
+    #[must_use]
+    pub fn fingerprint(&self, owner: &str) -> String {
+        let mut digest = Sha256::new();
+        digest.update(Self::KIND);
+        for fetch in &self.fetches {
+            digest.update(fetch.fingerprint(owner));
+        }
+        hex::encode(digest.finalize())
+    }
+}
+
 /// Does nothing: shows that tasks come through, and how fast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
@@ -218,6 +249,18 @@ mod tests {
         assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::Undecodable { .. })));
         envelope.kind = "dance".into();
         assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::UnknownKind(_))));
+    }
+
+    #[test]
+    fn batches_of_version_1_stay_readable() {
+        let stored = json!({"kind": "fetch_batch", "version": 1, "payload": {"fetches": [
+            {"exchange": "binance", "symbol": "BTCUSDT", "interval": "1m", "start": {"at": 1_577_836_800_000_i64}, "end": null}]}});
+        let envelope: Envelope = serde_json::from_value(stored.clone()).unwrap();
+        let batch = FetchBatch { fetches: vec![fetch()] };
+        assert_eq!(envelope.open::<FetchBatch>().unwrap(), batch);
+        assert_eq!(serde_json::to_value(Envelope::of(&batch).unwrap()).unwrap(), stored);
+        assert_ne!(batch.fingerprint("a"), fetch().fingerprint("a"));
+        assert_ne!(batch.fingerprint("a"), FetchBatch { fetches: vec![fetch(), fetch()] }.fingerprint("a"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! half-open, prices and amounts are exact decimals in the precision in which the source printed them.
 
 pub mod candle;
+pub mod children;
 pub mod clock;
 pub mod coverage;
 pub mod env;

@@ -3,6 +3,7 @@
 //! | kind | failed attempts | of them broken off | of them lost | first delay | longest delay | one attempt |
 //! |---|---|---|---|---|---|---|
 //! | `fetch_history` | 40 | 3 | 10 | 5 s | 10 min | 6 h |
+//! | `fetch_batch` | 40 | 3 | 10 | 5 s | 10 min | 2 min |
 //! | `probe` | 5 | 3 | 5 | 1 s | 30 s | 10 s |
 //! | any other | 5 | 3 | 5 | 1 s | 30 s | 60 s |
 //!
@@ -15,7 +16,7 @@
 //! attempts whose worker died, though a machine may be to blame, which is why more of those are borne.
 //! Rule 5: a replay begins to count anew; the numbers of attempts go on.
 
-use crate::job::{FetchHistory, Job, Probe};
+use crate::job::{FetchBatch, FetchHistory, Job, Probe};
 use crate::task::{Attempt, TaskError, TaskRecord};
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ impl RetryPolicy {
     pub fn of(kind: &str) -> Self {
         match kind {
             FetchHistory::KIND => FETCH_HISTORY,
+            FetchBatch::KIND => RetryPolicy { attempt_timeout: FetchBatch::TIMEOUT, ..FETCH_HISTORY },
             Probe::KIND => Self { attempt_timeout: Probe::TIMEOUT, ..USUAL },
             _ => USUAL,
         }

@@ -1,10 +1,12 @@
 //! Tasks: the durable truth about one submitted job.
 
+use crate::children::Children;
 use crate::coverage::Gap;
 use crate::job::{Envelope, Pool};
 use crate::range::TimeRange;
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 use ulid::Ulid;
@@ -24,6 +26,15 @@ impl TaskId {
     #[must_use]
     pub fn new(now_ms: i64) -> Self {
         Self(Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), Ulid::generate().random()))
+    }
+
+    /// The id of child number `index` of `parent`. Whoever stores the children once more, after a crash, gives them the ids
+    /// that they have; `generation` tells the children of a replay from those before it.
+    #[must_use]
+    pub fn of_child(parent: Self, generation: u32, index: u32) -> Self {
+        let digest = Sha256::digest(format!("{parent}\n{generation}\n{index}"));
+        let random = digest.iter().take(10).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte));
+        Self(Ulid::from_parts(parent.0.timestamp_ms(), random))
     }
 
     /// When the id was made, UTC ms.
@@ -305,6 +316,12 @@ pub struct TaskRecord {
     /// Replays and discard.
     #[serde(default, skip_serializing_if = "DeadLetter::is_empty")]
     pub dead_letter: DeadLetter,
+    /// The task that this one is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<TaskId>,
+    /// The tasks that it consists of, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub children: Option<Children>,
     /// Trace of the request that submitted it, 32 hex digits.
     pub trace_id: String,
 }
@@ -314,6 +331,12 @@ impl TaskRecord {
     #[must_use]
     pub const fn waits_anew(&self) -> bool {
         matches!(self.state, TaskState::Queued) && self.attempt > 0
+    }
+
+    /// Whether it waits, outside of the queue, for the end of its children.
+    #[must_use]
+    pub fn awaits_children(&self) -> bool {
+        self.state == TaskState::Running && self.children.as_ref().is_some_and(|children| children.ended.is_none())
     }
 }
 
@@ -340,6 +363,7 @@ pub(crate) mod tests {
         assert_eq!((&record.dead_letter, record.running_at_once), (&DeadLetter::default(), 4));
         let stored = serde_json::to_value(&record).unwrap();
         assert!(stored.get("dead_letter").is_none(), "what never died says nothing of it: {stored}");
+        assert!(stored.get("parent").is_none() && stored.get("children").is_none(), "{stored}");
         assert_eq!(serde_json::from_value::<TaskRecord>(stored).unwrap(), record);
         let partly: DeadLetter = serde_json::from_value(serde_json::json!({"replays": 2})).unwrap();
         assert_eq!(partly, DeadLetter { replays: 2, ..DeadLetter::default() });
@@ -368,6 +392,16 @@ pub(crate) mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn children_have_ids_of_their_own_and_the_same_each_time() {
+        let parent = TaskId::new(1_700_000_000_000);
+        let child = TaskId::of_child(parent, 0, 0);
+        assert_eq!(child, TaskId::of_child(parent, 0, 0));
+        assert_eq!(child.created_at_ms(), parent.created_at_ms());
+        let others = [parent, TaskId::of_child(parent, 0, 1), TaskId::of_child(parent, 1, 0)];
+        assert!(others.iter().all(|other| *other != child));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Subscription tiers and what each of them allows.
 
 use crate::interval::Interval;
+use crate::job::LARGEST_BATCH;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -55,6 +56,11 @@ const fn few() -> u32 {
     4
 }
 
+/// For tables that say nothing of batches.
+const fn some() -> u32 {
+    100
+}
+
 /// What one tier allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +74,9 @@ pub struct TierLimits {
     /// Most tasks of one user that run at once; the others wait.
     #[serde(default = "few")]
     pub running_at_once: u32,
+    /// Most fetches of one batch, which counts as one task under way.
+    #[serde(default = "some")]
+    pub batch_fetches: u32,
     /// Most API requests of one user in one minute.
     pub requests_per_minute: u32,
     /// 0 to 9: how often a user's turn in the queue comes, against others'.
@@ -96,6 +105,7 @@ impl Default for TierTable {
                 longest_range_candles: 50_000,
                 jobs_at_once: 2,
                 running_at_once: 1,
+                batch_fetches: 10,
                 requests_per_minute: 120,
                 priority: 1,
             },
@@ -104,6 +114,7 @@ impl Default for TierTable {
                 longest_range_candles: 10_000_000,
                 jobs_at_once: 20,
                 running_at_once: 4,
+                batch_fetches: 500,
                 requests_per_minute: 3_000,
                 priority: 5,
             },
@@ -112,6 +123,7 @@ impl Default for TierTable {
                 longest_range_candles: 1_000_000_000,
                 jobs_at_once: 100_000,
                 running_at_once: 64,
+                batch_fetches: 5_000,
                 requests_per_minute: 6_000_000,
                 priority: 9,
             },
@@ -170,6 +182,20 @@ impl TierTable {
         Ok(())
     }
 
+    /// Whether a user of `tier` may fetch so many things in one batch.
+    ///
+    /// # Errors
+    /// The limit that forbids it.
+    pub fn admit_batch(&self, tier: Tier, fetches: usize) -> Result<(), TierRefusal> {
+        let allows = |limits: &TierLimits| fetches <= (limits.batch_fetches as usize).min(LARGEST_BATCH);
+        if allows(self.of(tier)) {
+            return Ok(());
+        }
+        let most = (self.of(tier).batch_fetches as usize).min(LARGEST_BATCH);
+        let told = format!("the batch has {fetches} fetches; the {tier} tier has at most {most} in one batch");
+        Err(self.refuse(tier, "batch_fetches", told, allows))
+    }
+
     /// The refusal for a user who has `jobs_at_once` tasks under way already.
     #[must_use]
     pub fn too_many_jobs(&self, tier: Tier) -> TierRefusal {
@@ -210,6 +236,20 @@ mod tests {
         check(Tier::Free, "1s", 1, Err(("intervals", Some(Tier::Enterprise))));
         check(Tier::Pro, "1m", 525_600, Ok(()));
         check(Tier::Enterprise, "1s", 2_000_000_000, Err(("longest_range_candles", None)));
+    }
+
+    #[test]
+    fn batches() {
+        let table = TierTable::default();
+        for (tier, fetches, expected) in [
+            (Tier::Free, 10, Ok(())),
+            (Tier::Free, 11, Err(Some(Tier::Pro))),
+            (Tier::Pro, 501, Err(Some(Tier::Enterprise))),
+            (Tier::Enterprise, 5_001, Err(None)),
+        ] {
+            let got = table.admit_batch(tier, fetches).map_err(|refusal| refusal.lifted_by);
+            assert_eq!(got, expected, "{tier} {fetches}");
+        }
     }
 
     #[test]

@@ -29,6 +29,11 @@ static BACKFILL_PAGE_CONCURRENCY: Variable = Variable {
     default: "20",
     help: "pages that one worker fetches at once, 1 to 128; each may hold 0.5 MiB",
 };
+static BACKFILL_SPLIT_PAGES: Variable = Variable {
+    name: "BACKFILL_SPLIT_PAGES",
+    default: "1000",
+    help: "pages above which a backfill is cut into parts that several workers run at once, 2 to 1000000",
+};
 static WORKER_GRACE_SECONDS: Variable = Variable {
     name: "WORKER_GRACE_SECONDS",
     default: "25",
@@ -47,6 +52,7 @@ pub static VARIABLES: &[&Variable] = &[
     &MAINTENANCE_CONCURRENCY,
     &WORKER_LEASE_SECONDS,
     &BACKFILL_PAGE_CONCURRENCY,
+    &BACKFILL_SPLIT_PAGES,
     &WORKER_GRACE_SECONDS,
     &BINANCE_WEIGHT_LIMIT,
 ];
@@ -66,6 +72,8 @@ pub struct WorkerConfig {
     pub lease: Duration,
     /// Pages that this process fetches at once.
     pub page_concurrency: usize,
+    /// Pages above which a backfill is cut into parts.
+    pub split_pages: u64,
     /// Time to end after SIGTERM.
     pub grace: Duration,
     /// Weight per minute for all workers; `None`: the exchange's own limit.
@@ -102,6 +110,7 @@ impl WorkerConfig {
             maintenance_concurrency: env.number(&MAINTENANCE_CONCURRENCY, 1, 1_024)?,
             lease: Duration::from_secs(env.number(&WORKER_LEASE_SECONDS, 1, 60)?),
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,
+            split_pages: env.number(&BACKFILL_SPLIT_PAGES, 2, 1_000_000)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),
         })

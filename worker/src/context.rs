@@ -4,6 +4,7 @@ use crate::budget::SharedBudget;
 use crate::cancel::Running;
 use crate::jobs::Places;
 use crate::metrics::Metrics;
+use crate::tender::Tender;
 use candlemill_exchanges::{BinanceClient, CallCounters};
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
@@ -27,6 +28,9 @@ pub(crate) struct Workshop {
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
     pub(crate) places: Arc<Places>,
+    /// Pages above which a fetch is left to several tasks.
+    pub(crate) split_pages: u64,
+    pub(crate) tender: Tender,
     /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
     pub(crate) draining: CancellationToken,
 }

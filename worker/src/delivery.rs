@@ -11,6 +11,7 @@ use crate::metrics::Ended;
 use crate::outcome::Outcome;
 use crate::patience::patiently;
 use crate::retrying;
+use candlemill_shared::children::Children;
 use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::retry::codes;
@@ -80,6 +81,7 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
             tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
             return forget_if_ended(shop, record.pool, record.id, token).await;
         }
+        Outcome::Parts(children, so_far) => return leave_to(shop, record, token, &children, &so_far).await,
         Outcome::Done(result) => ending(TaskState::Succeeded, result, None, None),
         Outcome::Fail(error, result) => ending(TaskState::Failed, result, Some(error), None),
         Outcome::Dead(error, result) => ending(TaskState::Dead, result, Some(error), None),
@@ -102,6 +104,9 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
     let mut ended = record.clone();
     (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, now, ending.result, ending.error);
     show_end(shop, &ended).await;
+    if let Some(parent) = record.parent {
+        shop.tender.note(parent);
+    }
     let queue = store.queue(record.pool);
     let settled = match ending.run_at {
         Some(due) => queue.reschedule(&ended, token, due).await?,
@@ -110,6 +115,28 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
     if !settled {
         tracing::warn!(attempt = record.attempt, "another worker holds the task already; it will find how it ended");
     }
+    Ok(())
+}
+
+/// Leaves the rest to children: record first, then out of the queue, then the children into it. Whatever is not done here
+/// is done by the sweeper.
+async fn leave_to(
+    shop: &Workshop,
+    record: &TaskRecord,
+    token: &str,
+    children: &Children,
+    so_far: &FetchResult,
+) -> Result<(), StoreError> {
+    let (store, now) = (&shop.store, shop.store.clock().now_ms());
+    let never = tokio_util::sync::CancellationToken::new();
+    let waits = patiently(&never, || store.tasks().await_children(record, children, so_far, now)).await?;
+    if waits.is_none() {
+        tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is left to children");
+        return forget_if_ended(shop, record.pool, record.id, token).await;
+    }
+    tracing::info!(attempt = record.attempt, children = children.total, "the rest is left to children");
+    store.queue(record.pool).set_aside(record, token).await?;
+    shop.tender.note(record.id);
     Ok(())
 }
 

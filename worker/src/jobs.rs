@@ -1,10 +1,11 @@
 //! Every job there is.
 
+mod fetch_batch;
 mod fetch_history;
 
 use crate::context::JobContext;
 use crate::outcome::{Outcome, with_causes};
-use candlemill_shared::job::{EnvelopeError, FetchHistory, Job, Probe};
+use candlemill_shared::job::{EnvelopeError, FetchBatch, FetchHistory, Job, Probe};
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::TaskError;
 
@@ -15,6 +16,10 @@ pub(crate) async fn run(context: JobContext) -> Outcome {
     match context.record.job.kind.as_str() {
         FetchHistory::KIND => match context.record.job.open::<FetchHistory>() {
             Ok(job) => fetch_history::run(context, job).await,
+            Err(error) => unreadable(&context, &error),
+        },
+        FetchBatch::KIND => match context.record.job.open::<FetchBatch>() {
+            Ok(job) => fetch_batch::run(&context.record, &job),
             Err(error) => unreadable(&context, &error),
         },
         Probe::KIND => match context.record.job.open::<Probe>() {

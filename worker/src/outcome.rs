@@ -1,6 +1,7 @@
 //! What a job's attempt comes to, and what happens next.
 
 use candlemill_exchanges::{Disposition, ExchangeError};
+use candlemill_shared::children::Children;
 use candlemill_shared::task::{FetchResult, TaskError};
 use candlemill_store::StoreError;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) enum Outcome {
         /// At least this long from now.
         after: Option<Duration>,
     },
+    /// Others do the rest: the task waits for them.
+    Parts(Children, FetchResult),
     /// Asking again brings the same.
     Fail(TaskError, FetchResult),
     /// Poisonous, or tried often enough: kept for its owner's look.

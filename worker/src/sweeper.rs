@@ -65,6 +65,13 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
     }
     *audited = until;
     let silent = store.tasks().unchanged_since(until, MOST).await?;
+    let (waiting, silent): (Vec<TaskRecord>, Vec<TaskRecord>) =
+        silent.into_iter().partition(TaskRecord::awaits_children);
+    for parent in waiting {
+        if let Err(error) = store.tend(parent.id).await {
+            tracing::warn!(task.id = %parent.id, %error, "nobody sees after the children at the moment");
+        }
+    }
     bring_back(store, metrics, &silent).await
 }
 

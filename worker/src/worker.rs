@@ -11,6 +11,7 @@ use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
 use crate::runner::Runner;
 use crate::sweeper;
+use crate::tender::Tender;
 use candlemill_exchanges::{BinanceClient, BinanceConfig};
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
@@ -70,6 +71,7 @@ impl Worker {
         let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
         let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
         let draining = CancellationToken::new();
+        let tender = Tender::default();
         let shop = Workshop {
             store: store.clone(),
             exchanges: exchanges.clone(),
@@ -78,6 +80,8 @@ impl Worker {
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
             places: Arc::new(jobs::Places::new(config.page_concurrency)),
+            split_pages: config.split_pages,
+            tender: tender.clone(),
             draining: draining.clone(),
         };
         let claiming = Claiming::default();
@@ -90,6 +94,7 @@ impl Worker {
         // The house is kept until the last task has ended: signs of life above all.
         let (house, closed) = (TaskTracker::new(), CancellationToken::new());
         house.spawn(health::serve(listener, page, closed.clone()));
+        house.spawn(tender.run(store.clone(), closed.clone()));
         house.spawn(cancel::listen(store.clone(), shop.running.clone(), closed.clone()));
         if prepare(&store, &shutdown).await {
             house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));

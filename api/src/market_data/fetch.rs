@@ -1,22 +1,20 @@
 //! `POST /api/market-data/fetch`: submits a backfill.
 
 use super::run_at::RunAt;
+use super::submission::{Accepted, Submission, idempotency};
+use super::wanted::{self, Wanted};
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
-use crate::input::{Body, Time};
+use crate::input::Body;
 use crate::state::Shared;
 use crate::trace::Trace;
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use candlemill_shared::job::{EARLIEST_MS, Envelope, FetchHistory, Job, Start};
-use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
-use candlemill_shared::{Exchange, Interval, Symbol};
-use candlemill_store::{MarketLookup, SubmitError};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use candlemill_shared::job::{Envelope, FetchHistory};
+use candlemill_shared::{Exchange, Symbol};
+use candlemill_store::MarketLookup;
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// What to fetch. Candles are chosen by their open time: `start` inclusive, `end` exclusive.
@@ -41,30 +39,6 @@ pub struct FetchRequest {
     #[serde(default)]
     run_at: Option<serde_json::Value>,
 }
-
-/// An accepted task.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Accepted {
-    /// The task's id.
-    #[schema(value_type = String, example = "01JC5Y7V9N8B3M2K1H0G9F8E7D")]
-    task_id: TaskId,
-    /// Where the task stands.
-    #[schema(value_type = String, example = "queued")]
-    status: TaskState,
-    /// Whether this request created the task, rather than an earlier one like it.
-    created: bool,
-    /// RFC 3339.
-    created_at: String,
-    /// RFC 3339; before this it does not run. Null: as soon as it can.
-    run_at: Option<String>,
-    /// Where its progress is.
-    progress_url: String,
-    /// Where its progress is streamed.
-    events_url: String,
-}
-
-/// Longest `Idempotency-Key`.
-const LONGEST_KEY: usize = 255;
 
 /// Submits a backfill of one symbol and interval.
 ///
@@ -97,52 +71,17 @@ pub async fn fetch(
     let now = state.clock.now_ms();
     let (job, run_at) = read(&request, now)?;
     let idempotency = idempotency(&headers, &caller.user_id)?;
-    let candles = job.interval.count(job.range_at(run_at.due().unwrap_or(now)));
-    state.tiers.admit_fetch(caller.tier, job.interval, candles)?;
+    wanted::admit(&state, caller.tier, &job, run_at.due().unwrap_or(now))?;
     if state.store.markets().lookup(job.exchange, &job.symbol).await? == MarketLookup::Unknown {
         return Err(unknown_symbol(&job.symbol, job.exchange));
     }
-    let limits = state.tiers.of(caller.tier);
-    let record = TaskRecord {
-        id: TaskId::new(now),
-        owner: caller.user_id.to_string(),
-        tier: caller.tier,
-        pool: FetchHistory::POOL,
-        priority: limits.priority,
-        running_at_once: limits.running_at_once,
-        fingerprint: run_at.fingerprint(job.fingerprint(&caller.user_id)),
+    let submission = Submission {
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
-        idempotency,
-        state: TaskState::Queued,
-        attempt: 0,
-        attempts: Vec::new(),
-        cancel_requested: false,
-        created_at: now,
-        updated_at: now,
-        started_at: None,
-        ended_at: None,
+        fingerprint: run_at.fingerprint(job.fingerprint(&caller.user_id)),
         run_at: run_at.due(),
-        result: None,
-        error: None,
-        dead_letter: DeadLetter::default(),
-        trace_id: trace.to_string(),
+        idempotency,
     };
-    let submitted = state.submissions.submit(record, limits.jobs_at_once).await.map_err(|error| match error {
-        SubmitError::TooManyJobs => state.tiers.too_many_jobs(caller.tier).into(),
-        other => Problem::from(other),
-    })?;
-    state.metrics.submitted(submitted.created);
-    let (id, record) = (submitted.record.id, submitted.record);
-    let accepted = Accepted {
-        task_id: id,
-        status: record.state,
-        created: submitted.created,
-        created_at: rfc3339(record.created_at),
-        run_at: record.run_at.map(rfc3339),
-        progress_url: format!("/api/task/{id}/progress"),
-        events_url: format!("/api/task/{id}/events"),
-    };
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("/api/task/{id}"))], Json(accepted)))
+    submission.submit(&state, &caller, trace, now).await
 }
 
 /// The job that was asked for; or every field that is wrong.
@@ -154,52 +93,16 @@ fn read(request: &FetchRequest, now: i64) -> Result<(FetchHistory, RunAt), Probl
     let run_at = RunAt::read(request.run_at.as_ref(), now).map_err(|error| refuse("run_at", error)).unwrap_or_default();
     // The time that counts as "now" when it runs.
     let now = run_at.due().unwrap_or(now);
-    let symbol = request.symbol.parse::<Symbol>().map_err(|error| refuse("symbol", error.to_string())).ok();
-    let interval = request.interval.parse::<Interval>().map_err(|error| refuse("interval", error.to_string())).ok();
-    let start = match &request.start {
-        serde_json::Value::String(text) if text == "listing" => Some(Start::Listing),
-        other => Time::deserialize(other)
-            .map(|time| Start::At(time.ms()))
-            .map_err(|error| refuse("start", format!("{error}; or \"listing\"")))
-            .ok(),
+    let wanted = Wanted {
+        symbol: &request.symbol,
+        interval: &request.interval,
+        start: &request.start,
+        end: request.end.as_ref(),
     };
-    let end = match &request.end {
-        None | Some(serde_json::Value::Null) => Some(None),
-        Some(value) => Time::deserialize(value)
-            // What has not happened yet cannot be fetched: such an end means "now".
-            .map(|time| Some(time.ms()).filter(|end| *end < now))
-            .map_err(|error| refuse("end", error.to_string()))
-            .ok(),
-    };
-    if let (Some(start), Some(end)) = (start, end) {
-        let first = match start {
-            Start::At(ms) => ms,
-            Start::Listing => EARLIEST_MS,
-        };
-        if first >= now {
-            let when = if run_at.due().is_some() { "it runs at" } else { "now is" };
-            refuse("start", format!("lies in the future; {when} {}", rfc3339(now)));
-        } else if end.is_some_and(|end| first >= end) {
-            refuse("start", format!("must lie before end ({})", rfc3339(end.unwrap_or_default())));
-        }
-    }
-    match (symbol, interval, start, end) {
-        (Some(symbol), Some(interval), Some(start), Some(end)) if !wrong.has_fields() => {
-            Ok((FetchHistory { exchange: Exchange::Binance, symbol, interval, start, end }, run_at))
-        }
+    let read = wanted.read(now, run_at.due().is_some(), &mut refuse);
+    match read {
+        Some(job) if !wrong.has_fields() => Ok((job, run_at)),
         _ => Err(wrong.detail("See errors for each field.")),
-    }
-}
-
-fn idempotency(headers: &HeaderMap, owner: &str) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) if !key.is_empty() && key.len() <= LONGEST_KEY => {
-            Ok(Some(hex::encode(Sha256::digest(format!("{owner}\n{key}")))))
-        }
-        _ => Err(Problem::invalid_request()
-            .detail("See errors for each field.")
-            .field("Idempotency-Key", format!("must be 1 to {LONGEST_KEY} visible ASCII characters"))),
     }
 }
 
@@ -214,6 +117,7 @@ pub fn unknown_symbol(symbol: &Symbol, exchange: Exchange) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candlemill_shared::job::Start;
     use serde_json::json;
 
     const NOW: i64 = 1_700_000_000_000;

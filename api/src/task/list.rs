@@ -4,9 +4,10 @@ use super::TaskView;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::Query;
-use crate::state::Shared;
+use crate::state::{AppState, Shared};
 use axum::Json;
 use axum::extract::State;
+use candlemill_shared::task::TaskId;
 use candlemill_store::TaskQuery;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -29,6 +30,8 @@ pub struct ListQuery {
     symbol: Option<String>,
     /// Only of this interval.
     interval: Option<String>,
+    /// Only the children of this task, in the order of its request; goes with `cursor` and `limit` alone.
+    parent: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// Tasks of this page, 1 to 200; 50 when absent.
@@ -58,12 +61,52 @@ pub async fn list(
     State(state): State<Shared>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<TaskList>, Problem> {
-    let query = read(query, &admitted.caller.user_id)?;
+    let owner = &admitted.caller.user_id;
+    if query.parent.is_some() {
+        return children(&state, query, owner).await;
+    }
+    let query = read(query, owner)?;
     let mut records = state.store.tasks().list(&TaskQuery { limit: query.limit + 1, ..query.clone() }).await?;
     let more = records.len() > query.limit as usize;
     records.truncate(query.limit as usize);
     let next_cursor = records.last().filter(|_| more).map(|record| record.id.to_string());
     Ok(Json(TaskList { tasks: records.into_iter().map(TaskView::from).collect(), next_cursor }))
+}
+
+/// The children of one task; a cursor is the number of the next one.
+async fn children(state: &AppState, query: ListQuery, owner: &str) -> Result<Json<TaskList>, Problem> {
+    let mut wrong = Problem::invalid_request();
+    let parent = parsed::<TaskId>("parent", query.parent.as_deref(), &mut wrong);
+    let from = parsed::<usize>("cursor", query.cursor.as_deref(), &mut wrong).unwrap_or(0);
+    let limit = page_length(query.limit.as_deref(), &mut wrong);
+    let ListQuery { state: in_state, kind, symbol, interval, .. } = query;
+    for (field, given) in [("state", in_state), ("kind", kind), ("symbol", symbol), ("interval", interval)] {
+        if given.is_some() {
+            wrong = wrong.field(field, "does not go with parent");
+        }
+    }
+    if wrong.has_fields() {
+        return Err(wrong.detail("See errors for each parameter."));
+    }
+    let found = match parent {
+        Some(parent) => state.store.tasks().get(parent).await?,
+        None => None,
+    };
+    let parent = found.filter(|record| record.owner == owner).ok_or_else(Problem::no_such_task)?;
+    let total = parent.children.as_ref().map_or(0, |children| children.total as usize);
+    let tasks = state.store.tasks().list_children(&parent, from, limit as usize).await?;
+    let next = from.saturating_add(limit as usize);
+    let next_cursor = (next < total).then(|| next.to_string());
+    Ok(Json(TaskList { tasks: tasks.into_iter().map(TaskView::from).collect(), next_cursor }))
+}
+
+fn page_length(text: Option<&str>, wrong: &mut Problem) -> u32 {
+    let read = text.map_or(Some(USUAL_LIMIT), |text| text.parse().ok());
+    read.filter(|limit| (1..=LARGEST_LIMIT).contains(limit)).unwrap_or_else(|| {
+        let told = format!("must be a number from 1 to {LARGEST_LIMIT}");
+        *wrong = std::mem::replace(wrong, Problem::invalid_request()).field("limit", told);
+        USUAL_LIMIT
+    })
 }
 
 fn read(query: ListQuery, owner: &str) -> Result<TaskQuery, Problem> {
@@ -72,17 +115,10 @@ fn read(query: ListQuery, owner: &str) -> Result<TaskQuery, Problem> {
     let symbol = parsed("symbol", query.symbol.as_deref(), &mut wrong);
     let interval = parsed("interval", query.interval.as_deref(), &mut wrong);
     let before = parsed("cursor", query.cursor.as_deref(), &mut wrong);
-    let limit = query
-        .limit
-        .as_deref()
-        .map_or(Some(USUAL_LIMIT), |text| text.parse().ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit)));
-    if limit.is_none() {
-        wrong = wrong.field("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
-    }
+    let limit = page_length(query.limit.as_deref(), &mut wrong);
     if wrong.has_fields() {
         return Err(wrong.detail("See errors for each parameter."));
     }
-    let limit = limit.unwrap_or(USUAL_LIMIT);
     Ok(TaskQuery { owner: owner.to_owned(), state, kind: query.kind, symbol, interval, before, limit })
 }
 

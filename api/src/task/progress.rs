@@ -9,7 +9,7 @@ use crate::state::{AppState, Shared};
 use axum::Json;
 use axum::extract::State;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::task::TaskId;
+use candlemill_shared::task::{TaskId, TaskRecord};
 
 /// How far a task is.
 #[utoipa::path(
@@ -41,7 +41,13 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
     let found = match live {
         Some(progress) => Some(progress),
         None => {
-            let told = state.store.tasks().look_up(id).await?.map(|record| Progress::from_record(&record));
+            let record = state.store.tasks().look_up(id).await?;
+            if record.as_ref().is_some_and(TaskRecord::awaits_children)
+                && let Some(told) = of_children(state, id).await
+            {
+                return Some(told).filter(|told| *told.owner == *caller.user_id).ok_or_else(Problem::no_such_task);
+            }
+            let told = record.map(|record| Progress::from_record(&record));
             // Whoever polls a waiting task finds it in Redis next time. A newer snapshot stays.
             if let Some(told) = &told
                 && let Err(error) = state.store.progress().keep(told).await
@@ -52,4 +58,15 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         }
     };
     found.filter(|progress| *progress.owner == *caller.user_id).ok_or_else(Problem::no_such_task)
+}
+
+/// The record of a task that waits for its children knows less than they do.
+async fn of_children(state: &AppState, id: TaskId) -> Option<Progress> {
+    match state.store.tend(id).await {
+        Ok(()) => state.store.progress().read(id).await.ok().flatten(),
+        Err(error) => {
+            tracing::debug!(%error, "progress is read from the record");
+            None
+        }
+    }
 }

@@ -24,5 +24,11 @@ pub async fn show(
 ) -> Result<Json<TaskView>, Problem> {
     let record = state.store.tasks().get(id).await?;
     let own = record.filter(|record| *record.owner == *admitted.caller.user_id);
-    own.map(|record| Json(record.into())).ok_or_else(Problem::no_such_task)
+    let record = own.ok_or_else(Problem::no_such_task)?;
+    let states = state.store.child_counts(&record).await?;
+    let mut view = TaskView::from(record);
+    if let Some(children) = &mut view.children {
+        children.states = states;
+    }
+    Ok(Json(view))
 }

@@ -1,9 +1,10 @@
 //! How tasks and their progress look from outside.
 
-use candlemill_shared::job::{Envelope, FetchHistory, Start};
+use candlemill_shared::children::{ChildCounts, Children};
+use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, Start};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{Attempt, Discarded, FetchResult, TaskError, TaskRecord};
+use candlemill_shared::task::{Attempt, Discarded, FetchResult, TaskError, TaskId, TaskRecord};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -105,6 +106,12 @@ pub struct TaskView {
     pub replayed_at: Option<String>,
     /// When and why its owner discarded it, dead; null when he did not.
     pub discarded: Option<DiscardedView>,
+    /// The task that this one is a part of; absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The tasks that it consists of; absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub children: Option<ChildrenView>,
     /// Trace of the request that submitted it.
     pub trace_id: String,
 }
@@ -130,8 +137,30 @@ impl From<TaskRecord> for TaskView {
             replays: record.dead_letter.replays,
             replayed_at: record.dead_letter.replayed_at.map(rfc3339),
             discarded: record.dead_letter.discarded.map(DiscardedView::from),
+            parent: record.parent.map(|parent| parent.to_string()),
+            children: record.children.as_ref().map(|children| ChildrenView::new(record.id, children)),
             trace_id: record.trace_id,
         }
+    }
+}
+
+/// The tasks that a batch, or a large fetch, consists of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChildrenView {
+    /// How many there are.
+    pub total: u32,
+    /// How many of them stand where: queued, running, retrying, succeeded, failed, cancelled, dead. Null in lists as long
+    /// as any is under way.
+    #[schema(value_type = Option<Object>)]
+    pub states: Option<ChildCounts>,
+    /// Where they are listed.
+    pub tasks_url: String,
+}
+
+impl ChildrenView {
+    fn new(parent: TaskId, children: &Children) -> Self {
+        let tasks_url = format!("/api/tasks?parent={parent}");
+        Self { total: children.total, states: children.ended, tasks_url }
     }
 }
 
@@ -150,8 +179,17 @@ impl From<Discarded> for DiscardedView {
     }
 }
 
-/// The job as it was asked for. A payload that cannot be read is shown as it is stored.
+/// Symbols of a batch that are shown.
+const SHOWN_SYMBOLS: usize = 20;
+
+/// The job as it was asked for; a batch in short. A payload that cannot be read is shown as it is stored.
 fn request(job: &Envelope) -> Value {
+    if let Ok(batch) = job.open::<FetchBatch>() {
+        let mut symbols: Vec<_> = batch.fetches.iter().map(|fetch| &fetch.symbol).collect();
+        symbols.dedup();
+        symbols.truncate(SHOWN_SYMBOLS);
+        return json!({ "fetches": batch.fetches.len(), "first_symbols": symbols });
+    }
     let Ok(fetch) = job.open::<FetchHistory>() else { return job.payload.clone() };
     let start = match fetch.start {
         Start::At(ms) => rfc3339(ms),

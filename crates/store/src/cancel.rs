@@ -4,7 +4,7 @@ use crate::error::StoreError;
 use crate::keys;
 use crate::store::Store;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::task::{TaskId, TaskRecord};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 
 /// What a cancellation met.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,11 +23,29 @@ pub enum CancelOutcome {
 const FLAG_TTL_MS: i64 = 86_400_000;
 
 impl Store {
-    /// Cancels `owner`'s task. The record decides; Redis only makes it quick.
+    /// Cancels `owner`'s task, and its children. The record decides; Redis only makes it quick.
     ///
     /// # Errors
     /// When MongoDB fails.
     pub async fn cancel(&self, id: TaskId, owner: &str) -> Result<CancelOutcome, StoreError> {
+        let outcome = self.cancel_one(id, owner).await?;
+        let tended = match &outcome {
+            CancelOutcome::Requested(record) if record.awaits_children() => Some(id),
+            CancelOutcome::Cancelled(record) => record.parent,
+            _ => None,
+        };
+        let Some(tended) = tended else { return Ok(outcome) };
+        if let Err(error) = self.tend(tended).await {
+            tracing::warn!(task.id = %tended, %error, "children are told to stop by the sweeper");
+        }
+        match self.tasks().get(id).await? {
+            Some(now) if now.state == TaskState::Cancelled => Ok(CancelOutcome::Cancelled(Box::new(now))),
+            _ => Ok(outcome),
+        }
+    }
+
+    /// Cancels a task, not its children.
+    pub(crate) async fn cancel_one(&self, id: TaskId, owner: &str) -> Result<CancelOutcome, StoreError> {
         match self.tasks().get(id).await? {
             Some(record) if record.owner == owner => {}
             _ => return Ok(CancelOutcome::NotFound),
@@ -52,7 +70,7 @@ impl Store {
     }
 
     /// Best effort: a worker that still receives the task finds it ended, and the sweeper takes its ticket.
-    async fn forget_waiting(&self, record: &TaskRecord) {
+    pub(crate) async fn forget_waiting(&self, record: &TaskRecord) {
         if let Err(error) = self.queue(record.pool).remove(record).await {
             tracing::warn!(task.id = %record.id, %error, "cancelled task stays in the queue until it is swept");
         }

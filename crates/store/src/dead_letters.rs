@@ -105,7 +105,7 @@ impl Tasks {
             "state": TaskState::Queued.as_str(), "active": true, "cancel_requested": false, "updated_at": now_ms,
             "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
         };
-        self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "" } }).await
+        self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "", "children": "" } }).await
     }
 }
 

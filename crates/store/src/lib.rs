@@ -18,6 +18,7 @@ mod keys;
 mod lease;
 mod markets;
 mod mongo;
+mod parents;
 mod progress;
 pub mod queue;
 mod series;

@@ -17,6 +17,13 @@ const KEPT_TTL_MS: i64 = 60_000;
 /// Snapshots of tasks under way: longer than any task waits or runs.
 pub(crate) const LIVE_TTL_MS: i64 = 7 * 86_400_000;
 
+/// Snapshots that are read in one go.
+const READ_AT_ONCE: usize = 500;
+
+fn decode(id: TaskId, json: &[u8]) -> Result<Progress, StoreError> {
+    serde_json::from_slice(json).map_err(|error| StoreError::corrupt(format!("the progress of task {id}"), error))
+}
+
 /// Snapshots in Redis.
 #[derive(Clone)]
 pub struct ProgressBoard {
@@ -57,11 +64,28 @@ impl ProgressBoard {
             .query_async(&mut connection)
             .await
             .map_err(StoreError::redis("reading progress"))?;
-        json.map(|json| {
-            serde_json::from_slice(&json)
-                .map_err(|error| StoreError::corrupt(format!("the progress of task {id}"), error))
-        })
-        .transpose()
+        json.map(|json| decode(id, &json)).transpose()
+    }
+
+    /// The newest snapshots of several tasks, in the order of `ids`.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub(crate) async fn read_all(&self, ids: &[TaskId]) -> Result<Vec<Option<Progress>>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for some in ids.chunks(READ_AT_ONCE) {
+            let mut connection = self.connection.clone();
+            let mut pipe = redis::pipe();
+            for id in some {
+                pipe.hget(keys::progress(*id), "json");
+            }
+            let json: Vec<Option<Vec<u8>>> =
+                pipe.query_async(&mut connection).await.map_err(StoreError::redis("reading progress"))?;
+            for (id, json) in some.iter().zip(json) {
+                found.push(json.map(|json| decode(*id, &json)).transpose()?);
+            }
+        }
+        Ok(found)
     }
 
     /// Writes a snapshot and tells those who follow.

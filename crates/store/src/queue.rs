@@ -89,6 +89,8 @@ struct Settling {
     owner: String,
     token: String,
     due: i64,
+    /// Whether its owner keeps the place of a task under way.
+    goes_on: bool,
 }
 
 impl Queue {
@@ -182,7 +184,7 @@ impl Queue {
     /// # Errors
     /// When Redis fails; a repetition is harmless.
     pub async fn remove(&self, record: &TaskRecord) -> Result<(), StoreError> {
-        self.take_out(record, String::new(), 0).await.map(drop)
+        self.take_out(record, String::new(), 0, false).await.map(drop)
     }
 
     /// Takes a task out of the queue after its end. `false`: somebody else holds it by now.
@@ -190,7 +192,15 @@ impl Queue {
     /// # Errors
     /// When Redis fails; a repetition is harmless.
     pub async fn settle(&self, record: &TaskRecord, token: &str) -> Result<bool, StoreError> {
-        self.take_out(record, token.to_owned(), 0).await
+        self.take_out(record, token.to_owned(), 0, false).await
+    }
+
+    /// Takes a task that waits for its children out of the queue. `false`: somebody else holds it by now.
+    ///
+    /// # Errors
+    /// When Redis fails; a repetition is harmless.
+    pub async fn set_aside(&self, record: &TaskRecord, token: &str) -> Result<bool, StoreError> {
+        self.take_out(record, token.to_owned(), 0, true).await
     }
 
     /// Lets a held task wait until `run_at` (UTC ms). `false`: somebody else holds it by now.
@@ -198,11 +208,12 @@ impl Queue {
     /// # Errors
     /// When Redis fails; a repetition is harmless.
     pub async fn reschedule(&self, record: &TaskRecord, token: &str, run_at: i64) -> Result<bool, StoreError> {
-        self.take_out(record, token.to_owned(), run_at.max(1)).await
+        self.take_out(record, token.to_owned(), run_at.max(1), true).await
     }
 
-    async fn take_out(&self, record: &TaskRecord, token: String, due: i64) -> Result<bool, StoreError> {
-        groups::ask(&self.settling, Settling { task: record.id, owner: record.owner.clone(), token, due }).await
+    async fn take_out(&self, record: &TaskRecord, token: String, due: i64, goes_on: bool) -> Result<bool, StoreError> {
+        groups::ask(&self.settling, Settling { task: record.id, owner: record.owner.clone(), token, due, goes_on })
+            .await
     }
 
     /// Lets due tasks wait for a worker, and tasks whose worker is dead. To be called several times within a lease.
@@ -290,7 +301,7 @@ async fn settle_group(
     let mut ended = redis::pipe();
     for (settling, _) in &group {
         let id = settling.task.to_string();
-        if settling.due == 0 {
+        if !settling.goes_on {
             ended.zrem(keys::owner_tasks(&settling.owner), &id).ignore();
         }
         call.arg(id).arg(&settling.token).arg(settling.due);

@@ -23,7 +23,7 @@ pub(crate) use record::{from_document, to_document};
 pub struct Tasks {
     pub(crate) records: Collection<Document>,
     pub(crate) keys: TaskKeys,
-    groups: Groups,
+    pub(crate) groups: Groups,
     history_ms: i64,
 }
 
@@ -169,7 +169,8 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn in_flight_of(&self, owner: &str) -> Result<Vec<TaskId>, StoreError> {
-        let filter = doc! { "owner": owner, "active": { "$exists": true } };
+        // Children stand in their parent's place.
+        let filter = doc! { "owner": owner, "active": { "$exists": true }, "parent": { "$exists": false } };
         Ok(self.collect(filter, doc! { "_id": -1 }, 200_000).await?.iter().map(|record| record.id).collect())
     }
 
@@ -287,7 +288,7 @@ impl Tasks {
                 self.get(record.id).await?.is_some_and(|now| now.attempt == record.attempt && now.state == ending.state)
             }
         };
-        if ended && ending.state.is_end() {
+        if ended && ending.state.is_end() && record.parent.is_none() {
             // Nobody waits for it, and a key that stays heals itself.
             self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
         }

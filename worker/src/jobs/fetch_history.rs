@@ -5,8 +5,10 @@
 //! 2. Pages are committed in order: what is verified of a planned range is always its beginning, and one segment.
 //! 3. A range with an absence that is not settled is not verified there: the next fetch asks again.
 //! 4. Memory is bounded by the pages under way, whatever the range.
+//! 5. A large fetch is left to parts, and ends by an attempt of its own that finds nothing missing.
 
 mod commit;
+mod parts;
 mod pipeline;
 mod plan;
 mod settle;
@@ -16,6 +18,7 @@ use crate::outcome::{Outcome, of_exchange, of_store};
 use crate::patience::patiently;
 use candlemill_exchanges::ExchangeError;
 use candlemill_shared::TimeRange;
+use candlemill_shared::children::Children;
 use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::subtract;
@@ -32,6 +35,8 @@ enum Stop {
     Cancelled,
     Draining,
     Overtaken,
+    /// Too much for one task: others do it.
+    Parts(Children),
 }
 
 impl From<StoreError> for Stop {
@@ -65,6 +70,7 @@ pub(super) async fn run(context: JobContext, job: FetchHistory) -> Outcome {
         Err(Stop::Cancelled) => Outcome::Cancelled(result),
         Err(Stop::Draining) => Outcome::HandBack(result),
         Err(Stop::Overtaken) => Outcome::Overtaken,
+        Err(Stop::Parts(children)) => Outcome::Parts(children, result),
     }
 }
 
@@ -74,6 +80,10 @@ async fn fetch(
     series: &Series,
     result: &mut FetchResult,
 ) -> Result<(), Stop> {
+    if let Some(children) = context.record.children.as_ref().filter(|children| children.ended.is_none()) {
+        // The worker before died between writing them down and leaving the queue.
+        return Err(Stop::Parts(children.clone()));
+    }
     show_start(context).await;
     let plan = plan::plan(context, job, series, result.range).await?;
     result.range = Some(plan.asked);
@@ -82,7 +92,11 @@ async fn fetch(
             result.ranges.push(*range);
         }
     }
-    if context.record.attempt > 1 {
+    if let Some(children) = parts::of(&context.record, &plan, job.interval, context.shop.split_pages) {
+        return Err(Stop::Parts(children));
+    }
+    // Parts have counted for themselves.
+    if context.record.attempt > 1 && context.record.children.is_none() {
         count_what_was_lost(context, series, &plan, result).await?;
     }
     if !plan.missing.is_empty() {

@@ -60,6 +60,8 @@ mod tests {
             result: None,
             error: None,
             dead_letter: DeadLetter::default(),
+            parent: None,
+            children: None,
             trace_id: "0".repeat(32),
         }
     }

@@ -7,6 +7,7 @@ mod api_auth;
 mod api_bad_input;
 mod api_dead_letters;
 mod api_tasks;
+mod batches;
 mod dead_letters;
 mod delayed;
 mod faults;

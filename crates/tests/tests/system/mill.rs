@@ -119,6 +119,8 @@ impl Mill {
             result: None,
             error: None,
             dead_letter: DeadLetter::default(),
+            parent: None,
+            children: None,
             trace_id: "0".repeat(32),
         }
     }

@@ -163,7 +163,11 @@ impl<'a> Committer<'a> {
             error: None,
         };
         self.step = self.step.saturating_add(1).min(Progress::LAST_STEP - 1);
-        match self.context.shop.store.progress().write(&snapshot).await {
+        let written = self.context.shop.store.progress().write(&snapshot).await;
+        if let Some(parent) = record.parent {
+            self.context.shop.tender.note(parent);
+        }
+        match written {
             Ok(written) if written.cancel_requested => Err(Stop::Cancelled),
             Ok(written) if !written.accepted => Err(Stop::Overtaken),
             Ok(_) => Ok(()),

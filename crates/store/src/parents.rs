@@ -1,0 +1,364 @@
+//! Tasks that wait for their children: stores the children, shows how far all of them are, and brings the parent back to the
+//! queue after the last one.
+//!
+//! Whoever notes that a child has moved tends the parent: the child's worker, the API that cancelled it, and in the end the
+//! sweeper. Every step may be repeated, and by several at once.
+
+use crate::error::StoreError;
+use crate::store::Store;
+use crate::tasks::{Ending, Tasks, encode, from_document, to_document};
+use candlemill_shared::children::{Child, ChildCounts, Children};
+use candlemill_shared::progress::Progress;
+use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
+use futures::{StreamExt, TryStreamExt};
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Children that are stored or read with one command.
+const BATCH: usize = 500;
+/// Children that are cancelled at once.
+const CANCELLED_AT_ONCE: usize = 16;
+/// A parent that waits is written about at least so often, so that the sweeper looks only at those that nobody tends.
+const TOUCH_MS: i64 = 4_000;
+
+/// What is read of a child's record.
+#[derive(Debug, Deserialize)]
+struct Found {
+    state: TaskState,
+    #[serde(default)]
+    cancel_requested: bool,
+    #[serde(default)]
+    result: Option<Counts>,
+}
+
+/// What is read of a child's result.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    inserted: u64,
+    duplicate: u64,
+    restated: u64,
+    rejected: u64,
+    pages: u64,
+    pages_total: u64,
+    calls: u64,
+    weight: u64,
+    retries: u64,
+    gaps_total: u64,
+}
+
+impl Tasks {
+    /// Writes down what children a running attempt leaves its task to, and ends the attempt: the task waits from now on.
+    /// `None`: it was overtaken, and nothing is written.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn await_children(
+        &self,
+        record: &TaskRecord,
+        children: &Children,
+        so_far: &FetchResult,
+        now_ms: i64,
+    ) -> Result<Option<TaskRecord>, StoreError> {
+        let mut attempts = record.attempts.clone();
+        for ended in attempts.iter_mut().filter(|one| one.number == record.attempt) {
+            ended.ended_at = Some(now_ms);
+        }
+        let set = doc! {
+            "children": encode(children)?, "result": encode(so_far)?, "attempts": encode(&attempts)?, "updated_at": now_ms,
+        };
+        self.change_running(record, doc! {}, doc! { "$set": set }).await
+    }
+
+    /// Counts the children into their parent's record. `None`: somebody else did, or it no longer waits.
+    async fn count_children(
+        &self,
+        record: &TaskRecord,
+        counts: ChildCounts,
+        result: &FetchResult,
+        now_ms: i64,
+    ) -> Result<Option<TaskRecord>, StoreError> {
+        let set = doc! { "children.ended": encode(&counts)?, "result": encode(result)?, "updated_at": now_ms };
+        self.change_running(record, doc! { "children.ended": { "$exists": false } }, doc! { "$set": set }).await
+    }
+
+    async fn change_running(
+        &self,
+        record: &TaskRecord,
+        further: Document,
+        update: Document,
+    ) -> Result<Option<TaskRecord>, StoreError> {
+        let mut filter = doc! {
+            "_id": record.id.to_string(), "attempt": i64::from(record.attempt), "state": TaskState::Running.as_str(),
+        };
+        filter.extend(further);
+        let found = self
+            .records
+            .find_one_and_update(filter, update)
+            .return_document(ReturnDocument::After)
+            .await
+            .map_err(StoreError::mongo("writing about a task's children"))?;
+        found.map(from_document).transpose()
+    }
+
+    async fn touch(&self, record: &TaskRecord, now_ms: i64) -> Result<(), StoreError> {
+        self.change_running(record, doc! {}, doc! { "$set": { "updated_at": now_ms } }).await.map(drop)
+    }
+
+    async fn find_children(&self, children: &[Child]) -> Result<HashMap<TaskId, Found>, StoreError> {
+        let reading = "reading a task's children";
+        let mut found = HashMap::with_capacity(children.len());
+        for some in children.chunks(BATCH) {
+            let ids: Vec<String> = some.iter().map(|child| child.id.to_string()).collect();
+            let mut cursor = self
+                .records
+                .find(doc! { "_id": { "$in": ids } })
+                .projection(doc! { "state": 1, "cancel_requested": 1, "result": 1 })
+                .await
+                .map_err(StoreError::mongo(reading))?;
+            while let Some(document) = cursor.try_next().await.map_err(StoreError::mongo_in(reading))? {
+                let id = document.get_str("_id").unwrap_or_default().to_owned();
+                let told: Found = mongodb::bson::deserialize_from_document(document)
+                    .map_err(|error| StoreError::corrupt(format!("task {id}"), error))?;
+                let id = id.parse().map_err(|error| StoreError::corrupt("a child's id", error))?;
+                found.insert(id, told);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Children number `from` to `from + limit` of `parent`, in the order of the request; those that are still to be stored
+    /// are left out.
+    ///
+    /// # Errors
+    /// When MongoDB fails, or the parent's payload cannot be read.
+    pub async fn list_children(
+        &self,
+        parent: &TaskRecord,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<TaskRecord>, StoreError> {
+        let planned = planned(parent)?;
+        let ids: Vec<TaskId> = planned.iter().skip(from).take(limit).map(|child| child.id).collect();
+        let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let all = i64::try_from(ids.len()).unwrap_or(i64::MAX).max(1);
+        let mut found = self.collect(doc! { "_id": { "$in": texts } }, doc! {}, all).await?;
+        let place: HashMap<TaskId, usize> = ids.into_iter().zip(0..).collect();
+        found.sort_by_key(|record| place.get(&record.id).copied());
+        Ok(found)
+    }
+}
+
+impl Store {
+    /// Sees after a task that waits for its children, and after the task that waits for that one. Does nothing for others.
+    ///
+    /// # Errors
+    /// When a store fails; then whoever tends it next goes on.
+    pub async fn tend(&self, parent: TaskId) -> Result<(), StoreError> {
+        let mut next = Some(parent);
+        while let Some(id) = next {
+            next = self.tend_one(id).await?;
+        }
+        Ok(())
+    }
+
+    /// How many of a task's children stand where; `None` for a task without any.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn child_counts(&self, parent: &TaskRecord) -> Result<Option<ChildCounts>, StoreError> {
+        let Some(children) = &parent.children else { return Ok(None) };
+        if children.ended.is_some() {
+            return Ok(children.ended);
+        }
+        let planned = planned(parent)?;
+        Ok(Some(count(&planned, &self.tasks().find_children(&planned).await?)))
+    }
+
+    /// The parent's own parent, where this one has ended.
+    async fn tend_one(&self, id: TaskId) -> Result<Option<TaskId>, StoreError> {
+        // Before the first look: of two who tend at once the one that knows less is the older one.
+        let now = self.clock().now_ms();
+        let Some(record) = self.tasks().get(id).await?.filter(TaskRecord::awaits_children) else { return Ok(None) };
+        let planned = planned(&record)?;
+        let mut found = self.tasks().find_children(&planned).await?;
+        if found.len() < planned.len() {
+            self.store_children(&record, &planned, &found, now).await?;
+            found = self.tasks().find_children(&planned).await?;
+        }
+        if record.cancel_requested && self.cancel_children(&record, &found).await? {
+            found = self.tasks().find_children(&planned).await?;
+        }
+        let counts = count(&planned, &found);
+        if counts.ended() as usize == planned.len() {
+            return self.all_ended(record, counts, &found, now).await;
+        }
+        if now - record.updated_at > TOUCH_MS {
+            self.tasks().touch(&record, now).await?;
+        }
+        if let Err(error) = self.show_children(&record, &planned, &found, now).await {
+            tracing::warn!(task.id = %id, %error, "progress is not shown at the moment");
+        }
+        Ok(None)
+    }
+
+    /// Stores those children that are not there, and puts them into the queue.
+    async fn store_children(
+        &self,
+        parent: &TaskRecord,
+        planned: &[Child],
+        found: &HashMap<TaskId, Found>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let missing: Vec<&Child> = planned.iter().filter(|child| !found.contains_key(&child.id)).collect();
+        for some in missing.chunks(BATCH) {
+            let records: Result<Vec<TaskRecord>, _> =
+                some.iter().map(|child| parent.child_record(child, now_ms)).collect();
+            let records = records.map_err(|error| StoreError::corrupt(format!("task {}", parent.id), error))?;
+            let documents: Result<Vec<Document>, StoreError> = records.iter().map(to_document).collect();
+            let stored = self.tasks().records.insert_many(&documents?).ordered(false).await;
+            // Those that somebody else stored at the same moment are there.
+            crate::submissions::duplicates(stored)?;
+            self.queue(parent.pool).enqueue(&records.iter().collect::<Vec<_>>()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether any was told to stop.
+    async fn cancel_children(&self, parent: &TaskRecord, found: &HashMap<TaskId, Found>) -> Result<bool, StoreError> {
+        let under_way: Vec<TaskId> = found
+            .iter()
+            .filter(|(_, child)| !child.state.is_end() && !child.cancel_requested)
+            .map(|(id, _)| *id)
+            .collect();
+        let any = !under_way.is_empty();
+        let (store, owner): (Self, Arc<str>) = (self.clone(), parent.owner.as_str().into());
+        futures::stream::iter(under_way)
+            .map(move |child| {
+                let (store, owner) = (store.clone(), Arc::clone(&owner));
+                async move { store.cancel_one(child, &owner).await.map(drop) }
+            })
+            .buffer_unordered(CANCELLED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(any)
+    }
+
+    /// Counts the children into their parent, and lets it end: by an attempt of its own, or here when it was cancelled.
+    async fn all_ended(
+        &self,
+        record: TaskRecord,
+        counts: ChildCounts,
+        found: &HashMap<TaskId, Found>,
+        now_ms: i64,
+    ) -> Result<Option<TaskId>, StoreError> {
+        let mut result = record.result.clone().unwrap_or_default();
+        for child in found.values() {
+            add(&mut result, child.result.unwrap_or_default());
+        }
+        let Some(counted) = self.tasks().count_children(&record, counts, &result, now_ms).await? else {
+            return Ok(None);
+        };
+        if !counted.cancel_requested {
+            self.queue(counted.pool).enqueue(&[&counted]).await?;
+            return Ok(None);
+        }
+        let ending = Ending { state: TaskState::Cancelled, result: Some(result), error: None, run_at: None };
+        if !self.tasks().end(&counted, &ending, now_ms).await? {
+            return Ok(None);
+        }
+        let mut ended = counted;
+        (ended.state, ended.result, ended.updated_at) = (ending.state, ending.result, now_ms);
+        self.forget_waiting(&ended).await;
+        Ok(ended.parent)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts of candles and seconds lie far below 2^52"
+    )]
+    async fn show_children(
+        &self,
+        record: &TaskRecord,
+        planned: &[Child],
+        found: &HashMap<TaskId, Found>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let under_way: Vec<TaskId> = found
+            .iter()
+            .filter(|(_, child)| matches!(child.state, TaskState::Running | TaskState::Retrying))
+            .map(|(id, _)| *id)
+            .collect();
+        let shown = self.progress().read_all(&under_way).await?;
+        let live: HashMap<TaskId, Progress> = shown.into_iter().flatten().map(|one| (one.task_id, one)).collect();
+        let result = record.result.clone().unwrap_or_default();
+        let (mut done, mut all) = (0.0, 0.0);
+        let mut sum = Progress::from_record(record);
+        (sum.candles_stored, sum.duplicates) = (result.inserted, result.duplicate);
+        (sum.pages_done, sum.pages_total) = (result.pages, result.pages);
+        for child in planned {
+            let told = found.get(&child.id);
+            let counts = told.and_then(|child| child.result).unwrap_or_default();
+            let live = live.get(&child.id);
+            let by_record = Progress::percent_of(counts.pages, counts.pages_total);
+            let percent = match told {
+                Some(child) if child.state.is_end() => 100.0,
+                _ => live.map_or(0.0, |live| live.percent).max(by_record),
+            };
+            done += percent / 100.0 * child.candles as f64;
+            all += child.candles as f64;
+            let live_of = |figure: fn(&Progress) -> u64| live.map_or(0, figure);
+            sum.pages_done += counts.pages.max(live_of(|live| live.pages_done));
+            sum.pages_total += counts.pages_total.max(live_of(|live| live.pages_total)).max(counts.pages);
+            sum.candles_stored += counts.inserted.max(live_of(|live| live.candles_stored));
+            sum.duplicates += counts.duplicate.max(live_of(|live| live.duplicates));
+        }
+        let share = (done / all * 1_000.0).floor().clamp(0.0, 999.0);
+        let seconds = (now_ms - record.started_at.unwrap_or(now_ms)).max(0) as f64 / 1_000.0;
+        sum.percent = share / 10.0;
+        sum.rate = if seconds > 0.0 {
+            ((sum.candles_stored + sum.duplicates) as f64 / seconds * 10.0).round() / 10.0
+        } else {
+            0.0
+        };
+        sum.eta_seconds = (share > 0.0).then(|| (seconds * (1_000.0 - share) / share * 10.0).round() / 10.0);
+        sum.updated_at = now_ms;
+        // The share leads the sequence: whoever tends with an older view of the children shows nothing.
+        let step = ((share as u32) << SECONDS_BITS) | (seconds as u32).clamp(1, (1 << SECONDS_BITS) - 1);
+        sum.sequence = Progress::sequence_of(record.attempt, step);
+        self.progress().write(&sum).await.map(drop)
+    }
+}
+
+/// Of a snapshot's step: 12 days of seconds below the share done.
+const SECONDS_BITS: u32 = 20;
+
+fn planned(parent: &TaskRecord) -> Result<Vec<Child>, StoreError> {
+    parent.planned_children().map_err(|error| StoreError::corrupt(format!("the children of task {}", parent.id), error))
+}
+
+fn count(planned: &[Child], found: &HashMap<TaskId, Found>) -> ChildCounts {
+    let mut counts = ChildCounts::default();
+    for child in planned {
+        counts.add(found.get(&child.id).map_or(TaskState::Queued, |child| child.state));
+    }
+    counts
+}
+
+fn add(result: &mut FetchResult, child: Counts) {
+    result.inserted += child.inserted;
+    result.duplicate += child.duplicate;
+    result.restated += child.restated;
+    result.rejected += child.rejected;
+    result.pages += child.pages;
+    result.pages_total = result.pages_total.max(result.pages);
+    result.calls += child.calls;
+    result.weight += child.weight;
+    result.retries += child.retries;
+    result.gaps_total += child.gaps_total;
+}

@@ -1,0 +1,194 @@
+//! Tasks that consist of others: batches of fetches, and a large fetch in parts that several workers run at once.
+
+use crate::mill::{Mill, fetch, recorded};
+use candlemill_shared::children::{ChildCounts, Children};
+use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock, TimeRange};
+use candlemill_simulator::{Fault, FaultRule};
+use candlemill_store::queue::Depth;
+use candlemill_store::{CancelOutcome, ReplayOutcome};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// 2020-01-01, UTC ms.
+const START: i64 = 1_577_836_800_000;
+const HOUR: i64 = 3_600_000;
+/// Minutes of the recorded days.
+const MINUTES: u64 = 4_320;
+
+fn hours(first: i64, last: i64) -> FetchHistory {
+    fetch("BTCUSDT", Interval::Minute1, START + first * HOUR, START + last * HOUR)
+}
+
+fn batch(mill: &Mill, fetches: Vec<FetchHistory>) -> TaskRecord {
+    let job = FetchBatch { fetches };
+    TaskRecord { fingerprint: job.fingerprint("u"), job: Envelope::of(&job).unwrap(), ..mill.record("u", &hours(0, 1)) }
+}
+
+async fn children_of(mill: &Mill, id: TaskId) -> Vec<TaskRecord> {
+    let parent = mill.store.tasks().get(id).await.unwrap().unwrap();
+    mill.store.tasks().list_children(&parent, 0, 1_000).await.unwrap()
+}
+
+/// Follows a task's progress until its end: states and percents as they were shown.
+async fn follow(mill: &Mill, id: TaskId) -> Vec<(u64, f64)> {
+    let mut seen = Vec::new();
+    loop {
+        if let Some(shown) = mill.store.progress().read(id).await.unwrap() {
+            seen.push((shown.sequence, shown.percent));
+            if shown.state.is_end() {
+                return seen;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn nothing_is_left(mill: &Mill, record: &TaskRecord) {
+    mill.wait(record.id, |record| record.state.is_end()).await;
+    let gone = async {
+        while mill.store.queue(record.pool).depth().await.unwrap() != Depth::default() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the queue is empty in the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_has_one_progress_and_one_result() {
+    let mill = Mill::start(recorded()).await;
+    let _worker = mill.worker().await;
+    let eth = fetch("ETHUSDT", Interval::Day1, START, START + 30 * 24 * HOUR);
+    // Two of them overlap: what both want is stored once.
+    let asked = vec![hours(0, 30), hours(24, 72), eth];
+    let id = mill.accept(batch(&mill, asked.clone())).await.record.id;
+    let seen = follow(&mill, id).await;
+    assert!(seen.windows(2).all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1), "never backwards: {seen:?}");
+    assert_eq!(seen.last().unwrap().1, 100.0);
+    let ended = mill.end_of(id).await;
+    assert_eq!(ended.state, TaskState::Succeeded, "{:?}", ended.error);
+    assert_eq!(ended.children.unwrap().ended, Some(ChildCounts { succeeded: 3, ..ChildCounts::default() }));
+    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64, MINUTES);
+    assert_eq!(mill.candles("ETHUSDT", Interval::Day1).await.len(), 30);
+    let result = ended.result.unwrap();
+    assert_eq!(result.inserted, MINUTES + 30);
+    let children = children_of(&mill, id).await;
+    let jobs: Vec<FetchHistory> = children.iter().map(|child| child.job.open().unwrap()).collect();
+    assert_eq!(jobs, asked, "in the order of the request");
+    for child in &children {
+        assert_eq!((child.parent, child.state, child.owner.as_str()), (Some(id), TaskState::Succeeded, "u"));
+    }
+    let summed = children.iter().map(|child| child.result.as_ref().unwrap().pages).sum::<u64>();
+    assert_eq!(result.pages, summed);
+    nothing_is_left(&mill, &mill.end_of(id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_fetch_is_run_by_several_workers_at_once() {
+    let mill = Mill::start(recorded()).await;
+    let few = [("BACKFILL_SPLIT_PAGES", "2"), ("WORKER_CONCURRENCY", "1")];
+    mill.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 100 }));
+    let _workers = (mill.worker_with(few).await, mill.worker_with(few).await);
+    let id = mill.submit("u", &hours(0, 72)).await.record.id;
+    let seen = follow(&mill, id).await;
+    assert!(seen.windows(2).all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1), "never backwards: {seen:?}");
+    let ended = mill.end_of(id).await;
+    assert_eq!(ended.state, TaskState::Succeeded, "{:?}", ended.error);
+    let Children { parts, ended: counts, .. } = ended.children.clone().unwrap();
+    assert_eq!(candlemill_shared::range::normalise(parts.clone()), [TimeRange::new(START, START + 72 * HOUR)]);
+    assert_eq!((parts.len(), counts.unwrap().succeeded), (5, 5));
+    let result = ended.result.clone().unwrap();
+    assert_eq!((result.inserted, result.duplicate, result.pages, result.gaps_total), (MINUTES, 0, 5, 0));
+    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64, MINUTES);
+    let children = children_of(&mill, id).await;
+    let workers: HashSet<&str> = children.iter().map(|child| child.attempts[0].worker.as_str()).collect();
+    assert_eq!(workers.len(), 2, "{workers:?}");
+    // Its last attempt found nothing missing.
+    assert_eq!((ended.attempt, ended.attempts.iter().filter(|one| one.error.is_some()).count()), (2, 0));
+    nothing_is_left(&mill, &ended).await;
+    // The same again finds everything there, and is no parent.
+    let again = mill.submit("u", &hours(0, 72)).await.record.id;
+    assert_eq!(mill.end_of(again).await.children, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_a_batch_stops_everything_in_it() {
+    let mill = Mill::start(recorded()).await;
+    mill.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 300 }));
+    let worker = mill.worker_with([("WORKER_CONCURRENCY", "2"), ("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
+    let record = batch(&mill, (0..12).map(|part| hours(part * 6, part * 6 + 6)).collect());
+    let id = mill.accept(record).await.record.id;
+    while !children_of(&mill, id).await.iter().any(|child| child.state == TaskState::Running) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(mill.store.cancel(id, "somebody else").await.unwrap(), CancelOutcome::NotFound);
+    let outcome = mill.store.cancel(id, "u").await.unwrap();
+    assert!(matches!(outcome, CancelOutcome::Requested(_) | CancelOutcome::Cancelled(_)), "{outcome:?}");
+    let ended = mill.end_of(id).await;
+    assert_eq!(ended.state, TaskState::Cancelled);
+    let children = children_of(&mill, id).await;
+    assert_eq!(children.len(), 12);
+    for child in &children {
+        assert!(matches!(child.state, TaskState::Cancelled | TaskState::Succeeded), "{child:?}");
+    }
+    assert!(children.iter().filter(|child| child.state == TaskState::Cancelled).count() >= 8);
+    nothing_is_left(&mill, &ended).await;
+    // Of one that waits without any worker, all of it is cancelled at once.
+    worker.stop().await;
+    let mut record = batch(&mill, vec![hours(0, 1), hours(1, 2)]);
+    (record.state, record.attempt) = (TaskState::Running, 1);
+    record.children = Some(Children { total: 2, generation: 0, parts: Vec::new(), ended: None });
+    let id = mill.accept(record.clone()).await.record.id;
+    mill.store.queue(record.pool).remove(&record).await.unwrap();
+    mill.store.tend(id).await.unwrap();
+    assert_eq!(mill.store.queue(record.pool).depth().await.unwrap().waiting, 2);
+    assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
+    assert!(children_of(&mill, id).await.iter().all(|child| child.state == TaskState::Cancelled));
+    nothing_is_left(&mill, &record).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_worker_left_half_done_is_finished_by_others() {
+    let mill = Mill::start(recorded()).await;
+    // Its worker died after it had written down the children, before it stored more than the first of them.
+    let mut record = batch(&mill, (0..4).map(|part| hours(part * 18, part * 18 + 18)).collect());
+    (record.state, record.attempt) = (TaskState::Running, 1);
+    record.children = Some(Children { total: 4, generation: 0, parts: Vec::new(), ended: None });
+    record.updated_at = SystemClock.now_ms() - 60_000;
+    let first = record.child_record(&record.planned_children().unwrap()[0], record.updated_at).unwrap();
+    let id = mill.accept(record.clone()).await.record.id;
+    mill.accept(first).await;
+    mill.forget_redis().await;
+    let _worker = mill.worker().await;
+    let ended = mill.end_of(id).await;
+    assert_eq!(ended.state, TaskState::Succeeded, "{:?}", ended.error);
+    let children = children_of(&mill, id).await;
+    assert_eq!((children.len(), ended.result.as_ref().unwrap().inserted), (4, MINUTES));
+    assert!(children.iter().all(|child| child.attempt == 1), "none ran twice");
+    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64, MINUTES);
+    nothing_is_left(&mill, &ended).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_with_a_failure_says_so_and_its_replay_fetches_the_rest() {
+    let mill = Mill::start(recorded()).await;
+    let _worker = mill.worker().await;
+    let unknown = fetch("NOSUCHUSDT", Interval::Minute1, START, START + HOUR);
+    let id = mill.accept(batch(&mill, vec![hours(0, 72), unknown])).await.record.id;
+    let ended = mill.end_of(id).await;
+    let error = ended.error.clone().unwrap();
+    assert_eq!((ended.state, error.code.as_str()), (TaskState::Failed, "batch_incomplete"));
+    assert!(error.message.contains("1 of 2 fetches") && error.message.contains(&id.to_string()), "{}", error.message);
+    assert_eq!(ended.result.unwrap().inserted, MINUTES);
+    let before: Vec<TaskId> = children_of(&mill, id).await.iter().map(|child| child.id).collect();
+    let calls = mill.simulator.control().calls("/api/v3/klines").len();
+    let outcome = mill.store.replay(id, "u", 20).await.unwrap();
+    assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{outcome:?}");
+    let ended = mill.end_of(id).await;
+    assert_eq!((ended.state, ended.dead_letter.replays), (TaskState::Failed, 1));
+    let after = children_of(&mill, id).await;
+    assert!(after.iter().all(|child| !before.contains(&child.id)), "a replay has children of its own");
+    assert_eq!(after[0].state, TaskState::Succeeded);
+    assert!(mill.simulator.control().calls("/api/v3/klines").len() - calls <= 2, "what is stored is not fetched again");
+}

@@ -1,0 +1,51 @@
+//! Sees after parents whose children move in this process.
+
+use candlemill_shared::task::TaskId;
+use candlemill_store::Store;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Shortest time between two looks at the children of all noted parents.
+const PAUSE: Duration = Duration::from_millis(200);
+/// A look takes at most this share of the time, whatever the number of children.
+const SHARE: u32 = 4;
+
+/// Parents whose children have moved; never more than children run here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tender {
+    noted: Arc<Mutex<HashSet<TaskId>>>,
+    woken: Arc<Notify>,
+}
+
+impl Tender {
+    /// Has `parent` looked after soon.
+    pub(crate) fn note(&self, parent: TaskId) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(parent);
+        self.woken.notify_one();
+    }
+
+    /// Looks after those that were noted, until `shutdown`. What fails is left to the next note, or to the sweeper.
+    pub(crate) async fn run(self, store: Store, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.woken.notified() => {}
+                () = shutdown.cancelled() => return,
+            }
+            let began = Instant::now();
+            let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+            for parent in noted {
+                if let Err(error) = store.tend(parent).await {
+                    tracing::warn!(task.id = %parent, %error, "its children could not be looked after");
+                }
+            }
+            let pause = PAUSE.max(began.elapsed() * SHARE);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+}
