@@ -51,9 +51,16 @@ impl Backend for Deliveries {
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.inbox.poll_recv(context).map(|parcel| parcel.map(|parcel| Ok(Task::new(parcel))))
+        let parcel = std::task::ready!(self.inbox.poll_recv(context));
+        if parcel.is_none()
+            && let Err(error) = worker.stop()
+        {
+            // Of a backend that has ended apalis waits for the word to stop, even with no task under way.
+            tracing::warn!(%error, "the handlers do not hear that no more tasks come");
+        }
+        Poll::Ready(parcel.map(|parcel| Ok(Task::new(parcel))))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
