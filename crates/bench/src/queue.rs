@@ -103,6 +103,8 @@ fn probe(number: u64) -> Result<TaskRecord> {
         result: None,
         error: None,
         dead_letter: Default::default(),
+        parent: None,
+        children: None,
         trace_id: "0".repeat(32),
     })
 }

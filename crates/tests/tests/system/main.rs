@@ -5,6 +5,7 @@
 mod accepting;
 mod api_auth;
 mod api_bad_input;
+mod api_batches;
 mod api_dead_letters;
 mod api_tasks;
 mod batches;
