@@ -4,11 +4,14 @@ use crate::budget::SharedBudget;
 use crate::cancel::{self, Running};
 use crate::config::WorkerConfig;
 use crate::context::{Exchanges, Workshop};
+use crate::duty::Duty;
 use crate::fetcher::Claiming;
 use crate::health::{self, Page};
+use crate::held::Held;
 use crate::jobs;
 use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
+use crate::operators::Operators;
 use crate::runner::Runner;
 use crate::sweeper;
 use candlemill_exchanges::{BinanceClient, BinanceConfig};
@@ -56,7 +59,8 @@ impl Worker {
         self.listener.local_addr()
     }
 
-    /// Runs until `shutdown`, then ends or hands back what runs, within the grace time.
+    /// Runs until `shutdown`, then ends or hands back what runs, within the grace time. An operator may ask for the latter
+    /// before: then it takes no more tasks and waits for `shutdown`.
     ///
     /// # Errors
     /// When the exchange client cannot be set up.
@@ -69,7 +73,8 @@ impl Worker {
         let clock = Arc::clone(store.clock());
         let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
         let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
-        let draining = CancellationToken::new();
+        let duty = Duty::default();
+        let draining = duty.draining.clone();
         let shop = Workshop {
             store: store.clone(),
             exchanges: exchanges.clone(),
@@ -85,7 +90,8 @@ impl Worker {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
             claiming: claiming.clone(),
-            draining: draining.clone(),
+            duty: duty.clone(),
+            worker: Arc::clone(&worker),
         };
         // The house is kept until the last task has ended: signs of life above all.
         let (house, closed) = (TaskTracker::new(), CancellationToken::new());
@@ -101,22 +107,37 @@ impl Worker {
                 fixed_limit: config.weight_limit,
             };
             house.spawn(keeper.run(draining.clone()));
-            let runners = Pool::ALL.map(|pool| Runner {
+            let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), Held::default()));
+            let operators = Operators::new(store.clone(), &worker, duty.clone(), pools.to_vec());
+            let runners = pools.clone().map(|(pool, concurrency, held)| Runner {
                 shop: shop.clone(),
                 pool,
-                concurrency: config.concurrency_of(pool),
+                concurrency,
+                held,
+                gate: operators.gate(pool),
                 lease: config.lease,
                 claiming: claiming.clone(),
                 metrics: Arc::clone(&metrics),
             });
+            house.spawn(operators.run(closed.clone()));
             let mut running = tokio::spawn(futures::future::join_all(runners.map(Runner::run)));
             tracing::info!(worker = &*worker, concurrency = config.concurrency, "worker {worker} takes tasks");
-            shutdown.cancelled().await;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = duty.asked.cancelled() => {}
+            }
             tracing::info!(grace_seconds = config.grace.as_secs(), "draining: no more tasks are taken");
             draining.cancel();
             if tokio::time::timeout(config.grace, &mut running).await.is_err() {
                 running.abort();
+                // The process may live on: what still runs writes nothing from here on.
+                pools.iter().for_each(|(_, _, held)| held.let_go_of_all());
                 tracing::warn!("the grace time is over; other workers take what is left within seconds");
+            }
+            duty.drained.cancel();
+            if !shutdown.is_cancelled() {
+                tracing::info!("drained: nothing runs here; waiting to be stopped");
+                shutdown.cancelled().await;
             }
         }
         closed.cancel();
