@@ -70,6 +70,9 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// Weight per minute for all workers; `None`: the exchange's own limit.
     pub weight_limit: Option<u32>,
+    /// Newest version of payloads that it pretends to know; `None`: all that it does. For tests of two versions side by
+    /// side; no variable sets it.
+    pub newest_payload: Option<u32>,
 }
 
 impl WorkerConfig {
@@ -104,6 +107,7 @@ impl WorkerConfig {
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),
+            newest_payload: None,
         })
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Workshop {
     pub(crate) running: Running,
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
+    /// Payloads of newer versions are left to other workers, as an older program would.
+    pub(crate) newest_payload: Option<u32>,
     pub(crate) places: Arc<Places>,
     /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
     pub(crate) draining: CancellationToken,

@@ -82,6 +82,7 @@ impl Worker {
             running: Running::default(),
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
+            newest_payload: config.newest_payload,
             places: Arc::new(jobs::Places::new(config.page_concurrency)),
             draining: draining.clone(),
         };
