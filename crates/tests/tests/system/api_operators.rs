@@ -49,7 +49,8 @@ async fn wait<T>(what: &str, look: impl AsyncFn() -> T, fits: impl Fn(&T) -> boo
             if fits(&seen) {
                 return seen;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // Operators have a bounded number of requests, too.
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("in vain: {what}"))
@@ -198,4 +199,29 @@ async fn a_drained_workers_tasks_go_to_another_without_loss() {
     // A worker that dies without a word is listed for some seconds.
     stack.workers[1].kill9().await.unwrap();
     wait("nobody lives", workers, |list| list.as_array().unwrap().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_client_knows_operators() {
+    let (stack, operator) = stack(0, "1").await;
+    let run = async |arguments: &[&str], status: i32, says: &str| {
+        let program = candlemill_devkit::binary("candlemill").unwrap();
+        let run = tokio::process::Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs([("CANDLEMILL_API_URL", stack.api_url()), ("CANDLEMILL_ADMIN_TOKEN", TOKEN)])
+            .output();
+        let run = run.await.unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+        assert_eq!(run.status.code(), Some(status), "{arguments:?}: {told}");
+        assert!(told.contains(says) && !told.contains(TOKEN), "{arguments:?}: {told}");
+    };
+    run(&["pause", "backfill", "--reason", "a move", "--by", "kim"], 0, "paused since").await;
+    assert_eq!(queue(&operator, "backfill").await["paused"]["reason"], "a move");
+    run(&["queues"], 0, "\"by\":\"kim\"").await;
+    run(&["resume", "backfill"], 0, "goes on").await;
+    assert_eq!(queue(&operator, "backfill").await["paused"], Value::Null);
+    run(&["pause", "../../task"], 1, "There is no such queue").await;
+    run(&["drain", "w-1"], 1, "There is no such worker").await;
+    run(&["queues", "--admin-token", "guessed"], 1, "not the operators' token").await;
 }

@@ -106,9 +106,14 @@ async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
 
     let newer = mill.worker().await;
     let mut ids = vec![first];
-    for number in 1..40 {
+    for number in 1..=20 {
         ids.push(mill.accept(probe(number)).await.record.id);
     }
+    // Side by side for a while; then the deploy is over.
+    while ended_of(&mill, &ids).await < ids.len() / 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    older.stop().await;
     let mut handed_on = 0;
     for id in ids {
         let ended = mill.end_of(id).await;
@@ -119,6 +124,13 @@ async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
         handed_on += usize::from(!earlier.is_empty());
     }
     assert!(handed_on > 0, "the older worker had its share of them");
-    older.stop().await;
     newer.stop().await;
+}
+
+async fn ended_of(mill: &Mill, ids: &[TaskId]) -> usize {
+    let mut ended = 0;
+    for id in ids {
+        ended += usize::from(mill.store.tasks().get(*id).await.unwrap().unwrap().state.is_end());
+    }
+    ended
 }
