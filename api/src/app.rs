@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
-use crate::{bounds, caller, dead_letters, health, market_data, metrics, problems, task, trace};
+use crate::{admin, bounds, caller, dead_letters, health, market_data, metrics, problems, task, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -40,6 +40,12 @@ pub fn app(state: AppState) -> Router {
         .route("/api/dead-letters/{id}/replay", post(dead_letters::replay::replay))
         .route("/api/dead-letters/{id}/discard", post(dead_letters::discard::discard))
         .route_layer(from_fn_with_state(Arc::clone(&state), caller::admit));
+    let operators = Router::new()
+        .route("/api/admin/queues", get(admin::queues::queues))
+        .route("/api/admin/queues/{pool}/pause", post(admin::pause::pause))
+        .route("/api/admin/queues/{pool}/resume", post(admin::pause::resume))
+        .route("/api/admin/workers/{id}/drain", post(admin::drain::drain))
+        .route_layer(from_fn_with_state(Arc::clone(&state), admin::operator::admit));
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -47,6 +53,7 @@ pub fn app(state: AppState) -> Router {
         .route("/problems", get(problems::problems))
         .merge(SwaggerUi::new("/docs").url("/api-docs/openapi.json", ApiDoc::openapi()));
     admitted
+        .merge(operators)
         .merge(open)
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)

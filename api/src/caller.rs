@@ -74,7 +74,7 @@ fn too_many(decision: RateDecision, caller: &Caller) -> Problem {
         .retry_after(decision.reset_seconds)
 }
 
-fn tell(decision: RateDecision, response: &mut Response) {
+pub(crate) fn tell(decision: RateDecision, response: &mut Response) {
     const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
     const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
     const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");

@@ -1,5 +1,6 @@
 //! The API's own settings.
 
+use crate::admin::operator::{ADMIN_TOKEN, AdminToken};
 use crate::auth;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::tier::TierTable;
@@ -18,7 +19,7 @@ static TIERS_FILE: Variable = Variable {
 static API_EVENT_STREAMS: Variable =
     Variable { name: "API_EVENT_STREAMS", default: "2000", help: "most event streams open at once, 1 to 100000" };
 /// Every variable that is read here, besides those of authentication.
-pub static VARIABLES: &[&Variable] = &[&API_ADDR, &TIERS_FILE, &API_EVENT_STREAMS];
+pub static VARIABLES: &[&Variable] = &[&API_ADDR, &TIERS_FILE, &API_EVENT_STREAMS, &ADMIN_TOKEN];
 
 /// The API's own settings.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct ApiConfig {
     pub tiers: TierTable,
     /// Most event streams open at once.
     pub event_streams: usize,
+    /// The operators' token; `None`: their calls are refused.
+    pub admin: Option<AdminToken>,
     /// How callers are known.
     pub auth: auth::AuthConfig,
 }
@@ -53,7 +56,13 @@ impl ApiConfig {
             }
         };
         let event_streams = env.number(&API_EVENT_STREAMS, 1, 100_000)?;
-        Ok(Self { addr, tiers, event_streams, auth: auth::AuthConfig::from_env(env)? })
+        Ok(Self {
+            addr,
+            tiers,
+            event_streams,
+            admin: AdminToken::from_env(env)?,
+            auth: auth::AuthConfig::from_env(env)?,
+        })
     }
 }
 

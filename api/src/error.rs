@@ -139,6 +139,13 @@ impl Problem {
             .detail("No task of yours has this id. Ended tasks are kept for a limited time.")
     }
 
+    /// No worker of this id lives.
+    #[must_use]
+    pub fn no_such_worker() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "worker_not_found", "There is no such worker")
+            .detail("No worker of this id lives. GET /api/admin/queues lists those that do.")
+    }
+
     /// An error that nobody foresaw: logged once with an id, and only the id is told.
     #[must_use]
     pub fn unforeseen(error: &dyn std::error::Error) -> Self {

@@ -4,8 +4,9 @@ use crate::bounds::BODY_PATIENCE;
 use crate::error::Problem;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -45,6 +46,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub struct MaybeBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if is_without_body(request.headers()) {
+            return Ok(Self(T::default()));
+        }
+        Body::from_request(request, state).await.map(|body| Self(body.0))
+    }
+}
+
+/// One with a body says how long it is, or sends it in chunks.
+fn is_without_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    !headers.contains_key(header::TRANSFER_ENCODING) && length.is_none_or(|length| length == "0")
+}
+
 /// A query string.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
@@ -71,6 +93,42 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
         text.parse().map(Self).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, "invalid_task_id", "This is no task id").detail(format!("{error}."))
         })
+    }
+}
+
+/// The pool in a path.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolPath(pub Pool);
+
+impl<S: Send + Sync> FromRequestParts<S> for PoolPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = Path::<String>::from_request_parts(parts, state).await.map(|path| path.0).unwrap_or_default();
+        Pool::named(&name).map(Self).ok_or_else(|| {
+            Problem::new(StatusCode::NOT_FOUND, "pool_not_found", "There is no such queue")
+                .detail(format!("The queues are {}.", Pool::ALL.map(Pool::as_str).join(", ")))
+        })
+    }
+}
+
+/// The id of a worker in a path.
+#[derive(Debug, Clone)]
+pub struct WorkerPath(pub String);
+
+/// `w-` and a ULID have 28.
+const LONGEST_WORKER_ID: usize = 64;
+
+impl<S: Send + Sync> FromRequestParts<S> for WorkerPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = Path::<String>::from_request_parts(parts, state).await.map(|path| path.0).unwrap_or_default();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if id.is_empty() || id.len() > LONGEST_WORKER_ID || !id.bytes().all(fits) {
+            return Err(Problem::no_such_worker());
+        }
+        Ok(Self(id))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API: who calls, what the tier allows, jobs in, progress and candles out. It never contacts an exchange.
 
+pub mod admin;
 pub mod app;
 pub mod auth;
 mod bounds;

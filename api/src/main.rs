@@ -49,6 +49,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let state = AppState {
         submissions: Submissions::start(&store),
         auth: Arc::new(auth),
+        admin: config.admin,
         tiers: Arc::new(config.tiers),
         streams: Arc::new(Semaphore::new(config.event_streams)),
         stopping: stopping.clone(),

@@ -1,6 +1,6 @@
 //! The OpenAPI document, generated from the handlers, and its browsable page.
 
-use crate::{dead_letters, health, market_data, metrics, task};
+use crate::{admin, dead_letters, health, market_data, metrics, task};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -22,6 +22,10 @@ use utoipa::{Modify, OpenApi};
         dead_letters::replay::replay,
         dead_letters::replay_many::replay_many,
         dead_letters::discard::discard,
+        admin::queues::queues,
+        admin::pause::pause,
+        admin::pause::resume,
+        admin::drain::drain,
         health::healthz,
         health::readyz,
         metrics::metrics,
@@ -36,6 +40,9 @@ struct Bearer;
 impl Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_with(Default::default);
-        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        // A user's access token, and the operators' own.
+        for name in ["bearer", "admin"] {
+            components.add_security_scheme(name, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 /// Every code, with its status and what to do about it.
 pub const CODES: &[(&str, u16, &str)] = &[
+    ("admin_disabled", 403, "The API was started without ADMIN_TOKEN, so the calls under /api/admin are refused."),
     ("auth_misconfigured", 503, "Supabase refuses this server's own key. Its operator has to mend the configuration."),
     ("auth_unavailable", 503, "Supabase does not answer, so tokens cannot be checked. Try again after Retry-After."),
     ("body_too_large", 413, "The body has more than 16 KiB. A request of this API has a few hundred bytes."),
@@ -15,6 +16,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "The Idempotency-Key stands for another request of the last 24 hours. Use a new key.",
     ),
     ("internal_error", 500, "Something went wrong that nobody foresaw. It is logged under error_id; please report it."),
+    ("invalid_admin_token", 401, "The calls under /api/admin take the token of ADMIN_TOKEN, not a user's."),
     ("invalid_request", 400, "Fields or parameters are missing or wrong. The member errors names each of them."),
     ("invalid_task_id", 400, "The path holds no task id. Ids are those that the call which created the task returned."),
     (
@@ -27,6 +29,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("method_not_allowed", 405, "The call exists with another method."),
     ("missing_token", 401, "The call needs the header Authorization: Bearer <access token>."),
     ("overloaded", 503, "More requests wait than may be held. Nothing was stored; try again after Retry-After."),
+    ("pool_not_found", 404, "No queue has this name. The detail names all of them."),
     ("route_not_found", 404, "There is no such call. All calls are listed at /docs."),
     ("slow_body", 408, "The body did not arrive within 10 s."),
     ("store_unavailable", 503, "Redis or MongoDB (member store) does not answer. Try again after Retry-After."),
@@ -54,6 +57,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("unknown_symbol", 422, "The exchange lists no such symbol."),
     ("unsupported_media_type", 415, "The body is not declared as application/json."),
     ("user_banned", 403, "The user may not use the service."),
+    ("worker_not_found", 404, "No worker of this id lives. GET /api/admin/queues lists those that do."),
 ];
 
 /// What every problem code means.

@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use crate::admin::operator::AdminToken;
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use candlemill_shared::Clock;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub submissions: Submissions,
     /// Who calls.
     pub auth: Arc<Authenticator>,
+    /// The operators' token; `None`: nobody is an operator.
+    pub admin: Option<AdminToken>,
     /// What tiers allow.
     pub tiers: Arc<TierTable>,
     /// Counters.

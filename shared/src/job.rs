@@ -33,6 +33,12 @@ impl Pool {
             Self::Maintenance => "maintenance",
         }
     }
+
+    /// The pool of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|pool| pool.as_str() == name)
+    }
 }
 
 /// A job is constants plus a payload; its execution lives in the worker.

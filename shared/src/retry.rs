@@ -11,7 +11,8 @@
 //! that is less ("full jitter"), but is never shorter than [`SHORTEST_DELAY`].
 //! Rule 2: a pause that the exchange demands (`Retry-After`) is a lower bound. What waited for it does not come back all at
 //! once: up to one first delay, drawn, is added.
-//! Rule 3: an attempt that was handed back by a stopping worker is no failure.
+//! Rule 3: an attempt that was handed back is no failure: by a stopping worker, or by one that is too old for the payload.
+//! In the latter case the wait is drawn from 1 s, doubling to 30 s, so that a newer worker gets the task soon.
 //! Rule 4: a panic or a timeout *breaks off*, and few of those are enough: the job itself is the likely cause. So are
 //! attempts whose worker died, though a machine may be to blame, which is why more of those are borne.
 //! Rule 5: a replay begins to count anew; the numbers of attempts go on.
@@ -27,6 +28,8 @@ pub const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 pub mod codes {
     /// The worker stopped and another one takes over: no failure.
     pub const HANDED_BACK: &str = "handed_back";
+    /// The worker is too old for the payload and leaves it to a newer one: no failure.
+    pub const NEWER_VERSION: &str = "newer_version";
     /// The job panicked.
     pub const PANIC: &str = "panic";
     /// The attempt took longer than its kind allows.
@@ -104,6 +107,12 @@ impl RetryPolicy {
         drawn.max(demanded.unwrap_or_default())
     }
 
+    /// The wait after the `times`-th attempt by a worker that was too old for the payload.
+    #[must_use]
+    pub fn delay_to_newer(times: u32, luck: f64) -> Duration {
+        USUAL.delay(times, None, luck)
+    }
+
     /// Why a task with these failures is tried no more; `None`: it is.
     #[must_use]
     pub fn given_up(&self, failures: Failures) -> Option<String> {
@@ -147,7 +156,9 @@ impl Failures {
     #[must_use]
     pub fn with(record: &TaskRecord, code: &str) -> Self {
         let mut failures = Self::before(record);
-        failures.add(code);
+        if is_failure(code) {
+            failures.add(code);
+        }
         failures
     }
 
@@ -160,7 +171,11 @@ impl Failures {
 
 /// Whether an attempt counts against the policy's bounds.
 fn counts(attempt: &Attempt, replayed_after: u32) -> bool {
-    attempt.number > replayed_after && attempt.error.as_ref().is_none_or(|error| error.code != codes::HANDED_BACK)
+    attempt.number > replayed_after && attempt.error.as_ref().is_none_or(|error| is_failure(&error.code))
+}
+
+fn is_failure(code: &str) -> bool {
+    !matches!(code, codes::HANDED_BACK | codes::NEWER_VERSION)
 }
 
 /// Writes down of every attempt without an end that its worker was lost. To be called when the next one starts.
@@ -280,6 +295,7 @@ mod tests {
         check("9 deaths, as old records have them", &[None; 9], 0, false);
         check("10 deaths", &[[None; 5], [Some(codes::WORKER_LOST); 5]].concat(), 0, true);
         check("a deploy costs nothing", &[Some(codes::HANDED_BACK); 49], 0, false);
+        check("workers that were too old", &[Some(codes::NEWER_VERSION); 49], 0, false);
         check("before the replay", &[Some(codes::PANIC); 3], 3, false);
         check("after the replay", &[Some(codes::PANIC); 6], 3, true);
     }

@@ -78,6 +78,9 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// Weight per minute for all workers; `None`: the exchange's own limit.
     pub weight_limit: Option<u32>,
+    /// Newest version of payloads that it pretends to know; `None`: all that it does. For tests of two versions side by
+    /// side; no variable sets it.
+    pub newest_payload: Option<u32>,
 }
 
 impl WorkerConfig {
@@ -113,6 +116,7 @@ impl WorkerConfig {
             split_pages: env.number(&BACKFILL_SPLIT_PAGES, 2, 1_000_000)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),
+            newest_payload: None,
         })
     }
 }

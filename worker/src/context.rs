@@ -27,6 +27,8 @@ pub(crate) struct Workshop {
     pub(crate) running: Running,
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
+    /// Payloads of newer versions are left to other workers, as an older program would.
+    pub(crate) newest_payload: Option<u32>,
     pub(crate) places: Arc<Places>,
     /// Pages above which a fetch is left to several tasks.
     pub(crate) split_pages: u64,

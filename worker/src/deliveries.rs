@@ -51,19 +51,17 @@ impl Backend for Deliveries {
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-        worker: &WorkerContext,
+        _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let parcel = std::task::ready!(self.inbox.poll_recv(context));
-        if parcel.is_none()
-            && let Err(error) = worker.stop()
-        {
-            // Of a backend that has ended apalis waits for the word to stop, even with no task under way.
-            tracing::warn!(%error, "the handlers do not hear that no more tasks come");
-        }
-        Poll::Ready(parcel.map(|parcel| Ok(Task::new(parcel))))
+        self.inbox.poll_recv(context).map(|parcel| parcel.map(|parcel| Ok(Task::new(parcel))))
     }
 
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    /// Nothing runs and nothing comes any more. apalis waits for ever for a word that its worker is to stop, unless the
+    /// backend gives it.
+    fn poll_close(&mut self, _: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        if let Err(error) = worker.stop() {
+            tracing::debug!(%error, "consuming was stopped already");
+        }
         Poll::Ready(Ok(()))
     }
 }

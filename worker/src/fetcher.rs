@@ -2,6 +2,7 @@
 
 use crate::deliveries::Parcel;
 use crate::held::Held;
+use crate::operators::Gate;
 use candlemill_store::queue::Queue;
 use futures::StreamExt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +44,7 @@ pub(crate) struct Fetcher {
     pub(crate) lease: Duration,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) held: Held,
+    pub(crate) gate: Gate,
     pub(crate) wake: Arc<Notify>,
     pub(crate) claiming: Claiming,
     pub(crate) draining: CancellationToken,
@@ -57,6 +59,10 @@ impl Fetcher {
                 slots = free_slots(&self.slots) => slots,
                 () = self.draining.cancelled() => return,
             };
+            tokio::select! {
+                () = self.gate.open() => {}
+                () = self.draining.cancelled() => return,
+            }
             // Asked for before the look: what comes in between is not missed.
             let announced = self.wake.notified();
             let claimed = self.queue.claim(&self.worker, slots.len(), self.lease).await;

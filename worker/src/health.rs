@@ -1,5 +1,6 @@
 //! The worker's health and metrics page.
 
+use crate::duty::Duty;
 use crate::fetcher::Claiming;
 use crate::metrics::Metrics;
 use axum::extract::State;
@@ -19,7 +20,8 @@ pub(crate) struct Page {
     pub(crate) store: Store,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) claiming: Claiming,
-    pub(crate) draining: CancellationToken,
+    pub(crate) duty: Duty,
+    pub(crate) worker: Arc<str>,
 }
 
 /// Serves until `shutdown`.
@@ -34,7 +36,7 @@ pub(crate) async fn serve(listener: TcpListener, page: Page, shutdown: Cancellat
 
 async fn ready(State(page): State<Page>) -> impl IntoResponse {
     let health = page.store.health().await;
-    let draining = page.draining.is_cancelled();
+    let draining = page.duty.draining.is_cancelled();
     let claiming = page.claiming.works();
     let ready = health.is_ready() && claiming && !draining;
     let told = |state: &Result<std::time::Duration, String>| match state {
@@ -50,6 +52,8 @@ async fn ready(State(page): State<Page>) -> impl IntoResponse {
     }
     let body = json!({
         "ready": ready,
+        "worker": &*page.worker,
+        "state": page.duty.state().as_str(),
         "draining": draining,
         "redis": told(&health.redis),
         "mongodb": told(&health.mongodb),

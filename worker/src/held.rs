@@ -33,6 +33,18 @@ impl Held {
         Hold { held: self.clone(), delivery, lost }
     }
 
+    /// Number of tasks.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Lets go of all tasks: nothing more is written about them from here, and other workers get them.
+    pub(crate) fn let_go_of_all(&self) {
+        for (_, lost) in self.lock().values() {
+            lost.cancel();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Delivery, CancellationToken)>> {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,6 +13,10 @@ pub(crate) use fetch_history::Places;
 
 /// Runs one attempt.
 pub(crate) async fn run(context: JobContext) -> Outcome {
+    let found = context.record.job.version;
+    if let Some(known) = context.shop.newest_payload.filter(|known| found > *known) {
+        return unreadable(&context, &EnvelopeError::NewerVersion { kind: "this worker's jobs", found, known });
+    }
     match context.record.job.kind.as_str() {
         FetchHistory::KIND => match context.record.job.open::<FetchHistory>() {
             Ok(job) => fetch_history::run(context, job).await,
@@ -35,9 +39,7 @@ fn unreadable(context: &JobContext, error: &EnvelopeError) -> Outcome {
     let so_far = context.record.result.clone().unwrap_or_default();
     let told = |code| TaskError::new(code, with_causes(error));
     match error {
-        EnvelopeError::NewerVersion { .. } => {
-            Outcome::Retry { error: told(codes::PAYLOAD_UNREADABLE), so_far, after: None }
-        }
+        EnvelopeError::NewerVersion { .. } => Outcome::Retry { error: told(codes::NEWER_VERSION), so_far, after: None },
         EnvelopeError::Undecodable { .. } => Outcome::Dead(told(codes::PAYLOAD_UNREADABLE), so_far),
         EnvelopeError::UnknownKind(_) => Outcome::Dead(told(codes::UNKNOWN_KIND), so_far),
     }

@@ -56,9 +56,21 @@ pub(crate) fn ending(
         let error = Some(TaskError::new(error.code, message));
         return Ending { state: TaskState::Dead, result: Some(so_far), error, run_at: None };
     }
-    let wait = policy.delay(failures.all, after, luck);
+    let wait = if error.code == codes::NEWER_VERSION {
+        RetryPolicy::delay_to_newer(handed_on(record) + 1, luck)
+    } else {
+        policy.delay(failures.all, after, luck)
+    };
     let due = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
     Ending { state: TaskState::Retrying, result: Some(so_far), error: Some(error), run_at: Some(due) }
+}
+
+/// Attempts just before the newest one whose workers were too old, too.
+fn handed_on(record: &TaskRecord) -> u32 {
+    let past = record.attempts.iter().rev().filter(|one| one.number < record.attempt);
+    let too_old = |error: &TaskError| error.code == codes::NEWER_VERSION;
+    let count = past.take_while(|one| one.error.as_ref().is_some_and(too_old)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -110,6 +122,8 @@ mod tests {
         check("a demanded pause", &[], AWAY, Some(90), Ok(1_000 + 92_500));
         check("a deploy before", &[codes::HANDED_BACK; 45], AWAY, None, Ok(1_000 + 2_500));
         check("second panic", &[codes::PANIC], codes::PANIC, None, Ok(1_000 + 5_000));
+        check("a worker that is too old", &[AWAY; 3], codes::NEWER_VERSION, None, Ok(1_000 + 500));
+        check("several of them", &[codes::NEWER_VERSION; 49], codes::NEWER_VERSION, None, Ok(1_000 + 15_000));
         check(
             "third panic",
             &[codes::PANIC, AWAY, codes::TIMEOUT],

@@ -6,6 +6,7 @@ use crate::delivery;
 use crate::fetcher::{self, Claiming, Fetcher};
 use crate::held::Held;
 use crate::metrics::Metrics;
+use crate::operators::Gate;
 use apalis::prelude::{ParallelizeExt, WorkerBuilder, WorkerError};
 use candlemill_shared::job::Pool;
 use candlemill_store::queue::Queue;
@@ -28,6 +29,8 @@ pub(crate) struct Runner {
     pub(crate) pool: Pool,
     pub(crate) concurrency: usize,
     pub(crate) lease: Duration,
+    pub(crate) held: Held,
+    pub(crate) gate: Gate,
     pub(crate) claiming: Claiming,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -37,7 +40,7 @@ impl Runner {
     pub(crate) async fn run(self) {
         let draining = self.shop.draining.clone();
         let queue = self.shop.store.queue(self.pool).clone();
-        let (held, wake, ended) = (Held::default(), Arc::new(Notify::new()), CancellationToken::new());
+        let (held, wake, ended) = (self.held.clone(), Arc::new(Notify::new()), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let _beside = [
             tokio::spawn(fetcher::listen(self.shop.store.clone(), queue.clone(), Arc::clone(&wake))),
@@ -54,6 +57,7 @@ impl Runner {
                 lease: self.lease,
                 slots: Arc::clone(&slots),
                 held: held.clone(),
+                gate: self.gate.clone(),
                 wake: Arc::clone(&wake),
                 claiming: self.claiming.clone(),
                 draining: draining.clone(),

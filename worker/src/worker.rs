@@ -4,11 +4,14 @@ use crate::budget::SharedBudget;
 use crate::cancel::{self, Running};
 use crate::config::WorkerConfig;
 use crate::context::{Exchanges, Workshop};
+use crate::duty::Duty;
 use crate::fetcher::Claiming;
 use crate::health::{self, Page};
+use crate::held::Held;
 use crate::jobs;
 use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
+use crate::operators::Operators;
 use crate::runner::Runner;
 use crate::sweeper;
 use crate::tender::Tender;
@@ -57,7 +60,8 @@ impl Worker {
         self.listener.local_addr()
     }
 
-    /// Runs until `shutdown`, then ends or hands back what runs, within the grace time.
+    /// Runs until `shutdown`, then ends or hands back what runs, within the grace time. An operator may ask for the latter
+    /// before: then it takes no more tasks and waits for `shutdown`.
     ///
     /// # Errors
     /// When the exchange client cannot be set up.
@@ -70,8 +74,9 @@ impl Worker {
         let clock = Arc::clone(store.clock());
         let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
         let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
-        let draining = CancellationToken::new();
         let tender = Tender::default();
+        let duty = Duty::default();
+        let draining = duty.draining.clone();
         let shop = Workshop {
             store: store.clone(),
             exchanges: exchanges.clone(),
@@ -79,6 +84,7 @@ impl Worker {
             running: Running::default(),
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
+            newest_payload: config.newest_payload,
             places: Arc::new(jobs::Places::new(config.page_concurrency)),
             split_pages: config.split_pages,
             tender: tender.clone(),
@@ -89,7 +95,8 @@ impl Worker {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
             claiming: claiming.clone(),
-            draining: draining.clone(),
+            duty: duty.clone(),
+            worker: Arc::clone(&worker),
         };
         // The house is kept until the last task has ended: signs of life above all.
         let (house, closed) = (TaskTracker::new(), CancellationToken::new());
@@ -106,22 +113,37 @@ impl Worker {
                 fixed_limit: config.weight_limit,
             };
             house.spawn(keeper.run(draining.clone()));
-            let runners = Pool::ALL.map(|pool| Runner {
+            let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), Held::default()));
+            let operators = Operators::new(store.clone(), &worker, duty.clone(), pools.to_vec());
+            let runners = pools.clone().map(|(pool, concurrency, held)| Runner {
                 shop: shop.clone(),
                 pool,
-                concurrency: config.concurrency_of(pool),
+                concurrency,
+                held,
+                gate: operators.gate(pool),
                 lease: config.lease,
                 claiming: claiming.clone(),
                 metrics: Arc::clone(&metrics),
             });
+            house.spawn(operators.run(closed.clone()));
             let mut running = tokio::spawn(futures::future::join_all(runners.map(Runner::run)));
             tracing::info!(worker = &*worker, concurrency = config.concurrency, "worker {worker} takes tasks");
-            shutdown.cancelled().await;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = duty.asked.cancelled() => {}
+            }
             tracing::info!(grace_seconds = config.grace.as_secs(), "draining: no more tasks are taken");
             draining.cancel();
             if tokio::time::timeout(config.grace, &mut running).await.is_err() {
                 running.abort();
+                // The process may live on: what still runs writes nothing from here on.
+                pools.iter().for_each(|(_, _, held)| held.let_go_of_all());
                 tracing::warn!("the grace time is over; other workers take what is left within seconds");
+            }
+            duty.drained.cancel();
+            if !shutdown.is_cancelled() {
+                tracing::info!("drained: nothing runs here; waiting to be stopped");
+                shutdown.cancelled().await;
             }
         }
         closed.cancel();

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod dead_letters;
+mod operators;
 mod outages;
 mod service;
 mod tokens;

@@ -1,5 +1,6 @@
 //! The API and its Supabase, in this process.
 
+use candlemill_api::admin::operator::AdminToken;
 use candlemill_api::auth::{AuthConfig, Authenticator};
 use candlemill_api::metrics::Metrics;
 use candlemill_api::{AppState, app};
@@ -91,6 +92,7 @@ impl Service {
         let state = AppState {
             submissions: Submissions::start(&store),
             auth: Arc::new(auth),
+            admin: AdminToken::from_env(&env).unwrap(),
             tiers: Arc::new(TierTable::default()),
             metrics,
             clock: clock.clone(),

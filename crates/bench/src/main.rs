@@ -10,6 +10,7 @@ mod jobs;
 mod kill;
 mod load;
 mod queue;
+mod retention;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -62,6 +63,12 @@ enum Flow {
         #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
         tasks: u64,
     },
+    /// Memory of Redis over very many finished tasks.
+    Retention {
+        /// Number of empty tasks.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
+        tasks: u64,
+    },
     /// Two workers on one budget: which share of the allowed weight they use, and whether the exchange ever says 429.
     Budget {
         /// Whole minutes to measure, 1 to 10.
@@ -90,6 +97,7 @@ async fn main() -> Result<()> {
         Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
         Flow::Queue { tasks } => queue::measure(tasks).await,
+        Flow::Retention { tasks } => retention::measure(tasks).await,
         Flow::Budget { minutes, limit } => budget::measure(minutes, limit).await,
         Flow::Kill { kills, seed } => kill::measure(kills, seed).await,
     }

@@ -18,21 +18,15 @@ use std::time::{Duration, Instant};
 /// Owners of the tasks: turns between them are part of what is measured.
 const OWNERS: u64 = 100;
 /// Submissions that wait at once.
-const AT_ONCE: usize = 2_048;
+pub(crate) const AT_ONCE: usize = 2_048;
 /// Longest wait for the last task.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// Tasks that are enqueued one by one into an idle queue.
 const SINGLES: u64 = 500;
 
 pub(crate) async fn measure(tasks: u64) -> Result<()> {
     let mut stack = Stack::builder().workers(0).worker_env("MAINTENANCE_CONCURRENCY", "512").start().await?;
-    let env = Env::of([
-        ("REDIS_URL", stack.redis_url()),
-        ("MONGODB_URI", stack.mongo_uri()),
-        ("MONGODB_DATABASE", stack.database()),
-    ]);
-    let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
-    store.prepare().await?;
+    let store = connect(&stack).await?;
     let submissions = Submissions::start(&store);
     let empty = used_memory(stack.redis_url()).await?;
     let started = Instant::now();
@@ -74,12 +68,24 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
     stack.stop().await
 }
 
-fn per_second(name: &str, count: u32, took: Duration) {
+/// The stores of `stack`, past its API.
+pub(crate) async fn connect(stack: &Stack) -> Result<Store> {
+    let env = Env::of([
+        ("REDIS_URL", stack.redis_url()),
+        ("MONGODB_URI", stack.mongo_uri()),
+        ("MONGODB_DATABASE", stack.database()),
+    ]);
+    let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
+    store.prepare().await?;
+    Ok(store)
+}
+
+pub(crate) fn per_second(name: &str, count: u32, took: Duration) {
     let seconds = took.as_secs_f64();
     figure(name, format!("{:.0}/s ({count} in {seconds:.2} s)", f64::from(count) / seconds));
 }
 
-fn probe(number: u64) -> Result<TaskRecord> {
+pub(crate) fn probe(number: u64) -> Result<TaskRecord> {
     let now = SystemClock.now_ms();
     Ok(TaskRecord {
         id: TaskId::new(now),

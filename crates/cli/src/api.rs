@@ -153,6 +153,15 @@ impl Api {
         self.read(self.request(Method::GET, path).query(query)).await
     }
 
+    /// `POST <path>` with a JSON body, or without one.
+    ///
+    /// # Errors
+    /// The API's refusal, or no answer.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: Option<&Value>) -> Result<T, ApiError> {
+        let call = self.request(Method::POST, path);
+        self.read(if let Some(body) = body { call.json(body) } else { call }).await
+    }
+
     /// `GET <path>?<query>` as a stream, for answers of any length.
     ///
     /// # Errors

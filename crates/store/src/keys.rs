@@ -21,6 +21,8 @@ pub(crate) mod collections {
     pub(crate) const CORRECTIONS: &str = "candle_corrections";
     /// Markets and what is known of a whole exchange.
     pub(crate) const MARKETS: &str = "markets";
+    /// What operators said about pools.
+    pub(crate) const POOLS: &str = "pools";
     /// First candle of each series.
     pub(crate) const LISTINGS: &str = "listings";
 }
@@ -62,6 +64,22 @@ pub(crate) fn cancel_flag(id: TaskId) -> String {
 
 /// Channel on which ids of tasks to cancel are called out to all workers.
 pub(crate) const CANCEL_CHANNEL: &str = "cm:cancel";
+
+/// Channel on which workers hear that an operator wants something: a hint to look at once.
+pub(crate) const CONTROL_CHANNEL: &str = "cm:control";
+
+/// Sorted set of workers by their last sign of life.
+pub(crate) const WORKERS: &str = "cm:{workers}:all";
+
+/// A worker's card.
+pub(crate) fn worker(id: &str) -> String {
+    format!("cm:{{workers}}:card:{id}")
+}
+
+/// Present when a worker is asked to drain.
+pub(crate) fn worker_drain(id: &str) -> String {
+    format!("cm:{{workers}}:drain:{id}")
+}
 
 /// Set of one owner's tasks under way.
 pub(crate) fn owner_tasks(owner: &str) -> String {

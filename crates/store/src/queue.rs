@@ -11,6 +11,7 @@
 //! 5. Enqueuing a task that is in the queue does nothing, so it may be repeated whenever there is doubt.
 
 mod entry;
+mod operators;
 
 use crate::error::StoreError;
 use crate::groups::{self, Reply};
@@ -233,7 +234,8 @@ impl Queue {
         Ok(Ticked { due, abandoned })
     }
 
-    /// Keeps workers from claiming, or lets them again. What runs goes on.
+    /// Keeps workers from claiming, or lets them again, in Redis alone: for measurements. Operators' pauses, which outlive
+    /// Redis, are those of [`crate::Pauses`]. What runs goes on.
     ///
     /// # Errors
     /// When Redis fails.
@@ -254,8 +256,9 @@ impl Queue {
     /// When Redis fails.
     pub async fn is_paused(&self) -> Result<bool, StoreError> {
         let mut connection = self.connection.clone();
-        let found = redis::cmd("EXISTS").arg(self.keys.paused()).query_async(&mut connection).await;
-        found.map_err(StoreError::redis("looking whether a queue is paused"))
+        let found = redis::cmd("GET").arg(self.keys.paused()).query_async::<Option<String>>(&mut connection).await;
+        let mark = found.map_err(StoreError::redis("looking whether a queue is paused"))?;
+        Ok(mark.is_some_and(|mark| mark.ends_with('1')))
     }
 
     /// Whether Redis has lost the queue since this was last asked: then every record has to be looked at.

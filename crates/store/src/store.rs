@@ -10,10 +10,12 @@ use crate::error::StoreError;
 use crate::lease::Lease;
 use crate::markets::Markets;
 use crate::mongo;
+use crate::pauses::Pauses;
 use crate::progress::ProgressBoard;
 use crate::queue::Queue;
 use crate::tasks::Tasks;
 use crate::tokens::TokenCache;
+use crate::workers::Workers;
 use candlemill_shared::job::Pool;
 use candlemill_shared::{Clock, Exchange};
 use mongodb::Database;
@@ -40,10 +42,12 @@ struct Parts {
     coverage: Coverage,
     lease: Lease,
     markets: Markets,
+    pauses: Pauses,
     progress: ProgressBoard,
     queues: HashMap<Pool, Queue>,
     tasks: Tasks,
     tokens: TokenCache,
+    workers: Workers,
 }
 
 impl std::fmt::Debug for Store {
@@ -103,10 +107,12 @@ impl Store {
             coverage: Coverage::new(&database),
             lease: Lease::new(connection.clone()),
             markets: Markets::new(&database, Arc::clone(&clock)),
+            pauses: Pauses::new(&database, queues.clone(), connection.clone()),
             progress: ProgressBoard::new(connection.clone(), bus.clone()),
             queues,
             tasks: Tasks::new(&database, config.task_history_days),
             tokens: TokenCache::new(connection.clone()),
+            workers: Workers::new(connection.clone(), bus.clone()),
             clock,
             database,
             connection,
@@ -193,6 +199,12 @@ impl Store {
         &self.parts.markets
     }
 
+    /// Pauses of queues.
+    #[must_use]
+    pub fn pauses(&self) -> &Pauses {
+        &self.parts.pauses
+    }
+
     /// Live progress.
     #[must_use]
     pub fn progress(&self) -> &ProgressBoard {
@@ -215,6 +227,12 @@ impl Store {
     #[must_use]
     pub fn tokens(&self) -> &TokenCache {
         &self.parts.tokens
+    }
+
+    /// Which workers live.
+    #[must_use]
+    pub fn workers(&self) -> &Workers {
+        &self.parts.workers
     }
 
     /// The weight ledger of `exchange`.

@@ -4,6 +4,7 @@ mod cancel;
 mod coverage;
 mod fetch;
 mod klines;
+mod operators;
 mod progress;
 mod task;
 mod tasks;
@@ -31,6 +32,14 @@ pub(crate) enum Command {
     Klines(klines::Klines),
     /// Shows what is verified and what is absent, and why.
     Coverage(coverage::Coverage),
+    /// Shows every queue and worker (operators).
+    Queues(operators::Queues),
+    /// Lets workers take no more tasks of a pool (operators).
+    Pause(operators::Pause),
+    /// Lets workers take tasks of a pool again (operators).
+    Resume(operators::Resume),
+    /// Lets a worker take no more tasks (operators).
+    Drain(operators::Drain),
 }
 
 impl Command {
@@ -44,6 +53,10 @@ impl Command {
             Self::Tasks(command) => command.run(api).await,
             Self::Klines(command) => command.run(api).await,
             Self::Coverage(command) => command.run(api).await,
+            Self::Queues(command) => command.run(api).await,
+            Self::Pause(command) => command.run(api).await,
+            Self::Resume(command) => command.run(api).await,
+            Self::Drain(command) => command.run(api).await,
         }
     }
 }

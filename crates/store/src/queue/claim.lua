@@ -1,6 +1,6 @@
 -- Hands out tasks, the owner with the earliest turn first, his tasks by rank. ARGV: 3 most tasks, 4 lease in ms, 5 worker.
 -- Returns three a task: id, entry, token.
-if redis.call('EXISTS', KEYS[9]) == 1 then return {} end
+if string.sub(redis.call('GET', KEYS[9]) or '', -1) == '1' then return {} end
 local most, lease, now = tonumber(ARGV[3]), tonumber(ARGV[4]), now_ms()
 local out, turn = {}, nil
 while #out < most * 3 do

@@ -4,6 +4,9 @@ use candlemill_shared::task::TaskRecord;
 use std::fmt;
 use std::str::FromStr;
 
+/// Span of one priority within a rank. Milliseconds stay exact below 2^53, which ten steps do not reach.
+pub(super) const STEP: i64 = 100_000_000_000_000;
+
 /// `rank|weight|most|trace|owner`: the owner goes last, because only it may hold any character.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -21,8 +24,6 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn of(record: &TaskRecord) -> Self {
-        // Milliseconds stay exact below 2^53, which ten steps do not reach.
-        const STEP: i64 = 100_000_000_000_000;
         let priority = record.priority.min(9);
         Self {
             rank: i64::from(9 - priority) * STEP + record.created_at.clamp(0, STEP - 1),

@@ -103,7 +103,7 @@ async fn what_is_poisonous_is_dead_with_its_cause_and_payload() {
     newer.job.version = 99;
     let id = mill.accept(newer).await.record.id;
     let waits = mill.wait(id, |record| record.state == TaskState::Retrying).await;
-    assert_eq!(waits.error.unwrap().code, codes::PAYLOAD_UNREADABLE);
+    assert_eq!(waits.error.unwrap().code, codes::NEWER_VERSION);
 }
 
 #[tokio::test(flavor = "multi_thread")]

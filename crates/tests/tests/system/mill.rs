@@ -26,7 +26,8 @@ pub(crate) struct Mill {
     pub(crate) simulator: Simulator,
     submissions: Submissions,
     redis: Redis,
-    _mongo: MongoServer,
+    mongo: MongoServer,
+    database: String,
 }
 
 /// A worker of this process; stops when dropped.
@@ -54,16 +55,17 @@ impl Drop for RunningWorker {
 impl Mill {
     pub(crate) async fn start(simulator: SimulatorConfig) -> Self {
         let (redis, mongo) = (Redis::throwaway().await.unwrap(), MongoServer::throwaway().await.unwrap());
+        let database = unique_name("candlemill_test");
         let env = Env::of([
             ("REDIS_URL", redis.url().as_str()),
             ("MONGODB_URI", mongo.uri().as_str()),
-            ("MONGODB_DATABASE", unique_name("candlemill_test").as_str()),
+            ("MONGODB_DATABASE", database.as_str()),
         ]);
         let config = StoreConfig::from_env(&env).unwrap();
         let store = Store::connect(&config, Arc::new(SystemClock)).await.unwrap();
         store.prepare().await.unwrap();
         let simulator = Simulator::start(simulator).await.unwrap();
-        Self { submissions: Submissions::start(&store), store, simulator, redis, _mongo: mongo }
+        Self { submissions: Submissions::start(&store), store, simulator, redis, mongo, database }
     }
 
     pub(crate) async fn worker(&self) -> RunningWorker {
@@ -78,9 +80,18 @@ impl Mill {
         for (name, value) in all {
             env.set(name, value);
         }
-        let config = WorkerConfig::from_env(&env).unwrap();
+        self.start_worker(&mut env, None).await
+    }
+
+    /// A worker that knows payloads up to this version alone, as an older program would.
+    pub(crate) async fn older_worker(&self, newest_payload: u32) -> RunningWorker {
+        self.start_worker(&mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), Some(newest_payload)).await
+    }
+
+    async fn start_worker(&self, env: &mut Env, newest_payload: Option<u32>) -> RunningWorker {
+        let config = WorkerConfig { newest_payload, ..WorkerConfig::from_env(env).unwrap() };
         env.set("BINANCE_REST_URL", self.simulator.url());
-        let binance = BinanceConfig::from_env(&env).unwrap();
+        let binance = BinanceConfig::from_env(env).unwrap();
         let worker = Worker::bind(config, self.store.clone(), binance).await.unwrap();
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
@@ -88,11 +99,20 @@ impl Mill {
         RunningWorker { stop, ended: Some(ended) }
     }
 
+    /// The collection of task records, past the store.
+    pub(crate) async fn documents(&self) -> mongodb::Collection<mongodb::bson::Document> {
+        let client = mongodb::Client::with_uri_str(self.mongo.uri()).await.unwrap();
+        client.database(&self.database).collection("tasks")
+    }
+
+    /// A connection to Redis, past the store.
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        redis::Client::open(self.redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+    }
+
     /// Empties Redis, as a restart without its file would.
     pub(crate) async fn forget_redis(&self) {
-        let mut connection =
-            redis::Client::open(self.redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-        redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut self.redis().await).await.unwrap();
     }
 
     pub(crate) fn record(&self, owner: &str, job: &FetchHistory) -> TaskRecord {

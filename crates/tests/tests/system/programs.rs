@@ -27,6 +27,7 @@ fn wrong_configurations() {
     check("candlemill-api", &with(("REDIS_URL", "mysql://u:hunter2@h")), &["REDIS_URL", "redis://"]);
     check("candlemill-api", &with(("MONGODB_DATABASE", "a/b")), &["MONGODB_DATABASE"]);
     check("candlemill-api", &with(("TOKEN_CACHE_TTL_SECONDS", "9999")), &["TOKEN_CACHE_TTL_SECONDS", "1 to 300"]);
+    check("candlemill-api", &with(("ADMIN_TOKEN", "hunter2")), &["ADMIN_TOKEN", "32 to 512"]);
     check("candlemill-api", &with(("TIERS_FILE", "/nowhere/tiers.json")), &["TIERS_FILE", "/nowhere/tiers.json"]);
     check("candlemill-worker", &[("WORKER_CONCURRENCY", "0")], &["WORKER_CONCURRENCY", "1 to 256"]);
     check("candlemill-worker", &[("BACKFILL_PAGE_CONCURRENCY", "many")], &["BACKFILL_PAGE_CONCURRENCY"]);

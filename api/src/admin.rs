@@ -1,0 +1,9 @@
+//! Operators' calls: how queues and workers are, pauses, drains. They are no users: they have a token of their own.
+
+pub mod drain;
+pub mod operator;
+pub mod pause;
+pub mod queues;
+mod view;
+
+pub use view::{PausedView, PoolWorkerView, QueueView, WorkerView};

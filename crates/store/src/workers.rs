@@ -1,0 +1,202 @@
+//! Which workers live, and which of them are asked to drain.
+//!
+//! A worker puts a card of itself into Redis every second; a card lives a few seconds. Nothing depends on it but what
+//! operators see: who holds which task is the queue's matter.
+
+use crate::bus::Bus;
+use crate::error::StoreError;
+use crate::keys;
+use futures::{Stream, StreamExt};
+use redis::aio::ConnectionManager;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A request to drain is remembered this long: until the worker has read it, and for a look at it.
+const DRAIN_KEPT: Duration = Duration::from_secs(24 * 3_600);
+
+/// What a worker does with tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// It claims tasks.
+    Running,
+    /// It claims none; those under way end or are handed back.
+    Draining,
+    /// It claims none and has none.
+    Drained,
+}
+
+impl WorkerState {
+    /// The state's name in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// One pool of a worker. The pool is a text: workers of another version may have others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolLoad {
+    /// Name of the pool.
+    pub pool: String,
+    /// Tasks that it runs at once.
+    pub concurrency: usize,
+    /// Tasks that it holds.
+    pub running: usize,
+}
+
+/// A worker's word about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerCard {
+    /// Name of the process, another one after each start.
+    pub id: String,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the machine or container.
+    pub host: String,
+    /// Process id there.
+    pub pid: u32,
+    /// UTC ms.
+    pub started_at: i64,
+    /// UTC ms, by the worker's clock.
+    pub seen_at: i64,
+    /// What it does with tasks.
+    pub state: WorkerState,
+    /// What it runs.
+    pub pools: Vec<PoolLoad>,
+}
+
+impl WorkerCard {
+    /// Tasks that it holds.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.pools.iter().map(|load| load.running).sum()
+    }
+}
+
+/// The cards of all workers.
+#[derive(Clone)]
+pub struct Workers {
+    connection: ConnectionManager,
+    bus: Bus,
+}
+
+impl std::fmt::Debug for Workers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Workers")
+    }
+}
+
+impl Workers {
+    pub(crate) const fn new(connection: ConnectionManager, bus: Bus) -> Self {
+        Self { connection, bus }
+    }
+
+    /// An item whenever an operator wants something: a pause, a resumption, a drain. A hint to look at once.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached now.
+    pub async fn calls(&self) -> Result<impl Stream<Item = ()> + Send + use<>, StoreError> {
+        Ok(self.bus.subscribe(keys::CONTROL_CHANNEL).await?.map(drop))
+    }
+
+    /// Shows `card` for as long as `life`. Returns whether the worker is asked to drain.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn show(&self, card: &WorkerCard, life: Duration) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(card).map_err(|error| StoreError::corrupt("a worker's card", error))?;
+        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut connection = self.connection.clone();
+        let (asked,): (bool,) = redis::pipe()
+            .pset_ex(keys::worker(&card.id), text, life)
+            .ignore()
+            .zadd(keys::WORKERS, &card.id, card.seen_at)
+            .ignore()
+            .exists(keys::worker_drain(&card.id))
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("showing a worker"))?;
+        Ok(asked)
+    }
+
+    /// Takes a worker's card away, at its end.
+    ///
+    /// # Errors
+    /// When Redis fails: then the card goes by itself.
+    pub async fn leave(&self, id: &str) -> Result<(), StoreError> {
+        let mut connection = self.connection.clone();
+        redis::pipe()
+            .del(&[keys::worker(id), keys::worker_drain(id)])
+            .ignore()
+            .zrem(keys::WORKERS, id)
+            .ignore()
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("taking a worker's card away"))
+    }
+
+    /// The workers that live, the oldest first.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn all(&self) -> Result<Vec<WorkerCard>, StoreError> {
+        const ACTION: &str = "listing workers";
+        let mut connection = self.connection.clone();
+        let ids: Vec<String> = redis::cmd("ZRANGE")
+            .arg(&[keys::WORKERS, "0", "-1"])
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis(ACTION))?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<String> = ids.iter().map(|id| keys::worker(id)).collect();
+        let texts: Vec<Option<String>> =
+            redis::cmd("MGET").arg(names).query_async(&mut connection).await.map_err(StoreError::redis(ACTION))?;
+        let (mut cards, mut dead) = (Vec::new(), Vec::new());
+        for (id, text) in ids.into_iter().zip(texts) {
+            match text.map(|text| serde_json::from_str::<WorkerCard>(&text)) {
+                Some(Ok(card)) => cards.push(card),
+                Some(Err(error)) => tracing::warn!(worker = id, %error, "a worker's card cannot be read"),
+                None => dead.push(id),
+            }
+        }
+        if !dead.is_empty() {
+            // One that was only silent shows itself again.
+            let forgotten = redis::cmd("ZREM").arg(keys::WORKERS).arg(dead).query_async::<()>(&mut connection).await;
+            forgotten.map_err(StoreError::redis(ACTION))?;
+        }
+        cards.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+        Ok(cards)
+    }
+
+    /// Asks a worker to drain; it hears of it at once, or within a second. `None`: no such worker lives.
+    ///
+    /// # Errors
+    /// When Redis fails; a repetition is harmless.
+    pub async fn drain(&self, id: &str) -> Result<Option<WorkerCard>, StoreError> {
+        const ACTION: &str = "asking a worker to drain";
+        let mut connection = self.connection.clone();
+        let text: Option<String> = redis::cmd("GET")
+            .arg(keys::worker(id))
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis(ACTION))?;
+        let Some(text) = text else { return Ok(None) };
+        let card = serde_json::from_str(&text).map_err(|error| StoreError::corrupt("a worker's card", error))?;
+        redis::pipe()
+            .set_ex(keys::worker_drain(id), "1", DRAIN_KEPT.as_secs())
+            .ignore()
+            .publish(keys::CONTROL_CHANNEL, id)
+            .ignore()
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(StoreError::redis(ACTION))?;
+        Ok(Some(card))
+    }
+}

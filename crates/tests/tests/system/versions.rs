@@ -1,0 +1,136 @@
+//! What earlier programs stored is read and run; what a newer one stored waits for a newer worker.
+
+use crate::mill::{Mill, fetch, recorded};
+use candlemill_shared::job::{Envelope, Job, Probe};
+use candlemill_shared::retry::codes;
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock};
+use candlemill_store::ReplayOutcome;
+use mongodb::bson::{self, Document};
+use serde_json::Value;
+
+const START: i64 = 1_577_836_800_000;
+const HOUR: i64 = 3_600_000;
+
+/// Records as each form of them was written by the program of its time, oldest first.
+const STORED: [(&str, &str); 4] = [
+    ("the first", include_str!("../../fixtures/records/1-first.json")),
+    ("with pages_total", include_str!("../../fixtures/records/2-pages-total.json")),
+    ("with running_at_once and pools", include_str!("../../fixtures/records/3-running-at-once.json")),
+    ("with dead_letter", include_str!("../../fixtures/records/4-dead-letters.json")),
+];
+
+/// Runs what an earlier program left behind: its Redis is gone, its worker dead.
+async fn check(name: &str, stored: &str) {
+    let mill = Mill::start(recorded()).await;
+    let stored: Vec<Value> = serde_json::from_str(stored).unwrap();
+    let documents: Vec<Document> = stored.iter().map(|one| bson::serialize_to_document(one).unwrap()).collect();
+    mill.documents().await.insert_many(documents).await.unwrap();
+    let _worker = mill.worker().await;
+    let mut seen = Vec::new();
+    for one in &stored {
+        let id: TaskId = one["_id"].as_str().unwrap().parse().unwrap();
+        let (state, attempt) = (one["state"].as_str().unwrap(), one["attempt"].as_u64().unwrap());
+        let ended = mill.end_of(id).await;
+        let expected = if state == "dead" { TaskState::Dead } else { TaskState::Succeeded };
+        assert_eq!(ended.state, expected, "{name}, {state}: {ended:#?}");
+        let was_ended = matches!(state, "dead" | "succeeded");
+        assert_eq!(u64::from(ended.attempt), attempt + u64::from(!was_ended), "{name}, {state}");
+        assert_eq!(ended.attempts.len(), ended.attempt as usize, "{name}, {state}: earlier attempts are kept");
+        match state {
+            "running" => {
+                let lost = &ended.attempts[0].error;
+                assert_eq!(lost.as_ref().unwrap().code, codes::WORKER_LOST, "{name}: its worker is dead");
+                let result = ended.result.unwrap();
+                assert_eq!(result.inserted + result.duplicate, 60 + 120, "{name}: goes on from what it did");
+            }
+            "dead" => replay(&mill, name, &ended).await,
+            _ => {}
+        }
+        seen.push(state);
+    }
+    for state in ["queued", "running", "retrying", "dead", "succeeded"] {
+        assert!(seen.contains(&state), "{name} has one that is {state}");
+    }
+    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), 180, "{name}: three hours of minutes");
+}
+
+/// Dead letters of every age can be replayed.
+async fn replay(mill: &Mill, name: &str, dead: &TaskRecord) {
+    let outcome = mill.store.replay(dead.id, &dead.owner, 10).await.unwrap();
+    assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{name}: {outcome:?}");
+    let ended = mill.end_of(dead.id).await;
+    let replays = dead.dead_letter.replays + 1;
+    assert_eq!((ended.state, ended.dead_letter.replays), (TaskState::Succeeded, replays), "{name}: replayed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_every_earlier_form_run() {
+    for (name, stored) in STORED {
+        check(name, stored).await;
+    }
+}
+
+/// What the program of today writes is what the newest fixture has: whoever changes the form adds a fixture.
+#[test]
+fn the_newest_fixture_has_the_form_of_today() {
+    let mut stored: Vec<Value> = serde_json::from_str(STORED[3].1).unwrap();
+    for one in &mut stored {
+        let document = one.as_object_mut().unwrap();
+        let id = document.remove("_id").unwrap();
+        document.remove("active");
+        document.insert("id".into(), id);
+        let record: TaskRecord = serde_json::from_value(one.clone()).unwrap();
+        assert_eq!(serde_json::to_value(record).unwrap(), *one, "write down what is stored now as another fixture");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
+    let mill = Mill::start(recorded()).await;
+    // Payloads of today are newer than all that this worker knows.
+    let older = mill.older_worker(Probe::VERSION - 1).await;
+    let probe = |number: u64| {
+        let mut record = mill.record("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR));
+        record.job = Envelope::of(&Probe { number }).unwrap();
+        (record.pool, record.fingerprint) = (Probe::POOL, format!("probe-{number}"));
+        record
+    };
+    // It is handed back more often than a task may fail: five times is the bound of its kind.
+    let tried = codes::NEWER_VERSION;
+    let first = mill.accept(probe(0)).await.record.id;
+    let waits = mill.wait(first, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
+    assert_eq!(waits.error.as_ref().unwrap().code, tried);
+    let wait = waits.run_at.unwrap() - SystemClock.now_ms();
+    assert!(wait < 2_000, "a newer worker gets it soon, not in {wait} ms");
+
+    let newer = mill.worker().await;
+    let mut ids = vec![first];
+    for number in 1..=20 {
+        ids.push(mill.accept(probe(number)).await.record.id);
+    }
+    // Side by side for a while; then the deploy is over.
+    while ended_of(&mill, &ids).await < ids.len() / 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    older.stop().await;
+    let mut handed_on = 0;
+    for id in ids {
+        let ended = mill.end_of(id).await;
+        assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None), "{ended:#?}");
+        let (last, earlier) = ended.attempts.split_last().unwrap();
+        assert!(earlier.iter().all(|one| one.error.as_ref().is_some_and(|error| error.code == tried)), "{ended:#?}");
+        assert!(earlier.iter().all(|one| one.worker != last.worker), "the newer one runs it: {ended:#?}");
+        handed_on += usize::from(!earlier.is_empty());
+    }
+    assert!(handed_on > 0, "the older worker had its share of them");
+    newer.stop().await;
+}
+
+async fn ended_of(mill: &Mill, ids: &[TaskId]) -> usize {
+    let mut ended = 0;
+    for id in ids {
+        ended += usize::from(mill.store.tasks().get(*id).await.unwrap().unwrap().state.is_end());
+    }
+    ended
+}
