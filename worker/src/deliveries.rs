@@ -56,7 +56,12 @@ impl Backend for Deliveries {
         self.inbox.poll_recv(context).map(|parcel| parcel.map(|parcel| Ok(Task::new(parcel))))
     }
 
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    /// Nothing runs and nothing comes any more. apalis waits for ever for a word that its worker is to stop, unless the
+    /// backend gives it.
+    fn poll_close(&mut self, _: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        if let Err(error) = worker.stop() {
+            tracing::debug!(%error, "consuming was stopped already");
+        }
         Poll::Ready(Ok(()))
     }
 }
