@@ -7,10 +7,12 @@ use candlemill_shared::task::TaskState;
 use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TOKEN: &str = "a-token-of-operators-of-no-real-installation";
 const QUEUES: &str = "/api/admin/queues";
+/// Far less than the grace time.
+const QUICKLY: Duration = Duration::from_secs(12);
 
 /// A stack whose pages take a while.
 async fn stack(workers: usize, concurrency: &str) -> (Stack, Api) {
@@ -177,6 +179,7 @@ async fn a_drained_workers_tasks_go_to_another_without_loss() {
     assert_eq!((&first["pid"], first["host"].is_string()), (&json!(stack.workers[0].pid()), true), "{first}");
 
     let path = format!("workers/{id}/drain");
+    let asked = Instant::now();
     let (status, told) = post(&operator, &path, None).await;
     assert_eq!((status, &told["id"]), (202, &json!(id)), "{told}");
     let drained = wait("it is drained", workers, |list| list[0]["state"] == "drained").await;
@@ -184,6 +187,7 @@ async fn a_drained_workers_tasks_go_to_another_without_loss() {
         (&drained[0]["id"], &drained[0]["running"], &drained[1]["state"]),
         (&json!(id), &json!(0), &json!("running"))
     );
+    assert!(asked.elapsed() < QUICKLY, "the grace time of 25 s is not waited for when nothing runs any more");
     let (status, ready) = readiness(&stack.workers[0]).await;
     assert_eq!((status, &ready["state"], &ready["draining"]), (503, &json!("drained"), &json!(true)), "{ready}");
     assert_eq!(post(&operator, &path, None).await.0, 202, "a repetition is harmless");
@@ -201,7 +205,9 @@ async fn a_drained_workers_tasks_go_to_another_without_loss() {
         assert_eq!(json!(workers_of(&stack, &task).await), json!([other]));
     }
 
+    let told = Instant::now();
     stack.workers[0].stop().await.unwrap();
+    assert!(told.elapsed() < QUICKLY, "a drained worker ends at once");
     let left = wait("it is gone", workers, |list| list.as_array().unwrap().len() == 1).await;
     assert_eq!(left[0]["id"], other);
     let gone = post(&operator, &path, None).await;
