@@ -161,17 +161,22 @@ impl StackBuilder {
         ] {
             api_environment.insert(name.to_owned(), value.to_owned());
         }
-        keep_port(&mut api_environment, API.address, port_of(&mut ports, "api")?);
+        // Only the first of them keeps its port; those that are added take what is free.
+        let mut first_environment = api_environment.clone();
+        keep_port(&mut first_environment, API.address, port_of(&mut ports, "api")?);
+        first_environment.extend(self.api_environment.clone());
         api_environment.extend(self.api_environment.clone());
-        let api = Service::start(API, api_environment, &logs.join("api.log")).await?;
+        let api = Service::start(API, first_environment, &logs.join("api.log")).await?;
 
         let mut stack = Stack {
             workers: Vec::new(),
             api,
+            more_apis: Vec::new(),
             simulator,
             links,
             redis,
             mongo,
+            api_environment,
             worker_environment,
             logs,
             redis_url,

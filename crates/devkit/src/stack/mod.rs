@@ -6,7 +6,7 @@ pub use builder::StackBuilder;
 
 use crate::child::Child;
 use crate::proxy::FaultProxy;
-use crate::service::{Service, WORKER};
+use crate::service::{API, Service, WORKER};
 use crate::simulator::Simulator;
 use crate::{MongoServer, Redis};
 use anyhow::{Context as _, Result};
@@ -37,6 +37,8 @@ pub struct Stack {
     pub workers: Vec<Service>,
     /// The API.
     pub api: Service,
+    /// Further processes of the API, each with an address of its own.
+    pub more_apis: Vec<Service>,
     /// The simulated exchange and Supabase.
     pub simulator: Simulator,
     /// The proxies, where the builder was told to put some.
@@ -45,6 +47,7 @@ pub struct Stack {
     pub redis: Option<Redis>,
     /// MongoDB; `None` where an outside one is used.
     pub mongo: Option<MongoServer>,
+    pub(crate) api_environment: BTreeMap<String, String>,
     pub(crate) worker_environment: BTreeMap<String, String>,
     pub(crate) logs: PathBuf,
     pub(crate) redis_url: String,
@@ -138,10 +141,22 @@ impl Stack {
         self.workers.last_mut().context("a worker was just added")
     }
 
+    /// Starts one more process of the API; it is the last of `more_apis`.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn add_api(&mut self) -> Result<&mut Service> {
+        let log = self.logs.join(format!("api-{}.log", self.more_apis.len() + 2));
+        let api = Service::start(API, self.api_environment.clone(), &log).await?;
+        self.more_apis.push(api);
+        self.more_apis.last_mut().context("an API was just added")
+    }
+
     /// Every process, for looking after them.
     pub fn children(&mut self) -> impl Iterator<Item = &mut Child> {
         let servers = self.redis.iter_mut().map(Redis::child).chain(self.mongo.iter_mut().map(MongoServer::child));
-        let services = self.workers.iter_mut().map(Service::child).chain([self.api.child()]);
+        let apis = [&mut self.api].into_iter().chain(&mut self.more_apis).map(Service::child);
+        let services = self.workers.iter_mut().map(Service::child).chain(apis);
         services.chain([self.simulator.service().child()]).chain(servers)
     }
 
@@ -171,6 +186,7 @@ impl Stack {
     pub async fn stop(mut self) -> Result<()> {
         let mut ends = futures::future::join_all(self.workers.iter_mut().map(Service::stop)).await;
         ends.push(self.api.stop().await);
+        ends.extend(futures::future::join_all(self.more_apis.iter_mut().map(Service::stop)).await);
         ends.push(self.simulator.service().stop().await);
         if let Some(redis) = &mut self.redis {
             ends.push(redis.stop().await);

@@ -1,0 +1,81 @@
+//! Carries a fault out, from its beginning to its end.
+
+mod exchange;
+mod processes;
+mod queue;
+
+use crate::fault::Fault;
+use crate::plan::Plan;
+use crate::watch::Watcher;
+use crate::yard::Yard;
+use anyhow::{Context as _, Result};
+use candlemill_devkit::FaultProxy;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// What is known of a demanded pause, ms on the machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pause {
+    /// Until when nobody may call; the beginning is the first refused call.
+    pub(crate) until_ms: Option<i64>,
+}
+
+/// Does what `plan` says to the stack; returns when the fault is over and every process runs again.
+pub(crate) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String], lease: Duration) -> Result<Pause> {
+    match plan.fault {
+        Fault::WorkerKilled
+        | Fault::WorkersKilled
+        | Fault::WorkerStopped
+        | Fault::WorkerFrozen
+        | Fault::LeaderKilled
+        | Fault::ApiKilled
+        | Fault::RedisKilled
+        | Fault::RedisFrozen
+        | Fault::MongoKilled
+        | Fault::MongoFrozen => processes::inject(yard, plan, lease).await?,
+        Fault::RedisCut | Fault::RedisDelayed | Fault::RedisHalfOpen => {
+            disturb(&yard.stack.links().redis, plan).await;
+        }
+        Fault::MongoCut | Fault::MongoDelayed | Fault::MongoHalfOpen => {
+            disturb(&yard.stack.links().mongo, plan).await;
+        }
+        Fault::ExchangeCut | Fault::ExchangeDelayed | Fault::ExchangeHalfOpen => {
+            disturb(&yard.stack.links().exchange, plan).await;
+        }
+        Fault::ScriptsFlushed | Fault::RedisFlushed | Fault::RedisFull | Fault::TwoLeaders | Fault::DoubleDelivery => {
+            queue::inject(yard, plan, tasks).await?;
+        }
+        Fault::ExchangeThrottles | Fault::ExchangeBans | Fault::ExchangeWrong | Fault::ClockJumps => {
+            return exchange::inject(yard, plan).await;
+        }
+    }
+    Ok(Pause::default())
+}
+
+async fn disturb(link: &FaultProxy, plan: &Plan) {
+    match plan.fault {
+        Fault::RedisDelayed | Fault::MongoDelayed | Fault::ExchangeDelayed => {
+            link.delay(Duration::from_millis(20 + plan.dice % 400));
+        }
+        Fault::RedisHalfOpen | Fault::MongoHalfOpen | Fault::ExchangeHalfOpen => link.half_open(),
+        _ => link.cut().await,
+    }
+    sleep(plan.lasts).await;
+    link.restore().await;
+}
+
+/// Whether any of the tasks ran when the fault came.
+pub(crate) fn meets_running(watchers: &[Watcher]) -> bool {
+    watchers.iter().any(Watcher::runs)
+}
+
+/// Sends one command to Redis, past the proxy.
+async fn redis(yard: &Yard, command: &[&str]) -> Result<()> {
+    let mut connection = yard.redis.clone();
+    let (name, arguments) = command.split_first().context("a command has a name")?;
+    let mut call = redis::cmd(name);
+    for argument in arguments {
+        call.arg(*argument);
+    }
+    call.query_async(&mut connection).await.with_context(|| format!("Redis: {}", command.join(" ")))
+}

@@ -1,0 +1,71 @@
+//! Submits a run's backfills and cancels those that are to be cancelled.
+
+use crate::clients::{Clients, chain};
+use crate::plan::{Order, Plan};
+use crate::violation::{Promise, Violation};
+use candlemill_cli::FetchRequest;
+use candlemill_shared::task::TaskState;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A request must be accepted within this, counted from its first try: longer than any fault lasts.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What became of an order.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    /// Which one of the plan.
+    pub(crate) index: usize,
+    /// The accepted task.
+    pub(crate) task: String,
+}
+
+/// What became of a cancellation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// It was not wanted.
+    No,
+    /// The task had ended before.
+    TooLate,
+    /// The task waited: it is cancelled.
+    AtOnce,
+    /// It was told to stop.
+    Told,
+}
+
+/// Submits order `index` until it is accepted. Every try carries the same key, so that one whose answer was lost counts.
+pub(crate) async fn place(clients: &Clients, plan: &Plan, index: usize) -> Result<Placed, Violation> {
+    let order = &plan.orders[index];
+    let refused = |why: String| Violation::new(Promise::Accepts, format!("order {index} of {}: {why}", order.symbol));
+    let request = request(order).map_err(|error| refused(format!("{error:#}")))?;
+    let key = format!("soak-{}-{}-{index}", plan.seed, plan.run);
+    let accepted = clients.persistently(index + plan.target, PATIENCE, |api| {
+        let (request, key) = (request.clone(), key.clone());
+        async move { api.fetch(&request, Some(&key)).await }
+    });
+    match accepted.await {
+        Ok(Ok(accepted)) => Ok(Placed { index, task: accepted.task_id }),
+        Ok(Err(refusal)) => Err(refused(chain(&refusal))),
+        Err(error) => Err(refused(format!("{error:#}"))),
+    }
+}
+
+fn request(order: &Order) -> anyhow::Result<FetchRequest> {
+    FetchRequest::new(order.symbol, "1m", &order.range.start.to_string(), Some(&order.range.end.to_string()))
+}
+
+/// Cancels `task` after `wait`.
+pub(crate) async fn cancel(clients: &Clients, task: &str, wait: Option<Duration>) -> Result<Cancelled, Violation> {
+    let Some(wait) = wait else { return Ok(Cancelled::No) };
+    sleep(wait).await;
+    let answer = clients.persistently(0, PATIENCE, |api| async move { api.cancel(task).await });
+    match answer.await {
+        Ok(Ok(view)) if view["state"] == TaskState::Cancelled.as_str() => Ok(Cancelled::AtOnce),
+        Ok(Ok(_)) => Ok(Cancelled::Told),
+        Ok(Err(refusal)) if refusal.code() == Some("task_ended") => Ok(Cancelled::TooLate),
+        Ok(Err(refusal)) => {
+            Err(Violation::new(Promise::Accepts, format!("cancelling task {task}: {}", chain(&refusal))))
+        }
+        Err(error) => Err(Violation::new(Promise::Accepts, format!("cancelling task {task}: {error:#}"))),
+    }
+}

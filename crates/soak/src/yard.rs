@@ -1,0 +1,108 @@
+//! One stack with all that is needed to disturb it and to look into it past the proxies.
+
+use crate::clients::Clients;
+use crate::plan::SYMBOLS;
+use crate::series::Settings;
+use anyhow::{Context as _, Result};
+use candlemill_devkit::{Service, Stack};
+use candlemill_shared::SystemClock;
+use candlemill_shared::env::Env;
+use candlemill_shared::task::TaskState;
+use candlemill_store::{Store, StoreConfig};
+use mongodb::Database;
+use redis::aio::ConnectionManager;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Delay of every answer of the exchange, ms: the tasks of a run last long enough to meet its fault.
+pub(crate) const LATENCY_MS: u64 = 40;
+
+/// A stack under test.
+#[derive(Debug)]
+pub(crate) struct Yard {
+    pub(crate) stack: Stack,
+    /// Data and logs.
+    pub(crate) folder: PathBuf,
+    pub(crate) enterprise: Clients,
+    pub(crate) pro: Clients,
+    /// Past the proxy.
+    pub(crate) redis: ConnectionManager,
+    /// Past the proxy.
+    pub(crate) database: Database,
+    /// Past the proxies.
+    pub(crate) store: Store,
+    /// Every accepted task and how it ended.
+    pub(crate) ended: BTreeMap<String, TaskState>,
+    /// Run that the stack was started for.
+    pub(crate) first_run: u64,
+    /// Runs so far.
+    pub(crate) runs: u64,
+}
+
+impl Yard {
+    pub(crate) async fn start(settings: &Settings, folder: PathBuf, first_run: u64) -> Result<Self> {
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let mut builder = Stack::builder()
+            .kept_in(&folder)
+            .through_proxies()
+            .workers(2)
+            .simulator_env("SIMULATOR_GENERATED", &SYMBOLS.join(","))
+            .simulator_env("SIMULATOR_LATENCY_MS", &LATENCY_MS.to_string())
+            .simulator_env("SIMULATOR_WEIGHT_LIMIT", "100000000")
+            .worker_env("WORKER_LEASE_SECONDS", &settings.lease.as_secs().to_string())
+            .worker_env("WORKER_CONCURRENCY", "3")
+            .worker_env("BACKFILL_PAGE_CONCURRENCY", "1")
+            .worker_env("BINANCE_CALL_TIMEOUT_SECONDS", "2");
+        for (name, value) in &settings.worker_env {
+            builder = builder.worker_env(name, value);
+        }
+        let mut stack = builder.start().await?;
+        stack.add_api().await?;
+        let redis = redis::Client::open(stack.redis_url()).context("reading Redis's address")?;
+        let redis = ConnectionManager::new(redis).await.context("connecting to Redis")?;
+        let mongo = mongodb::Client::with_uri_str(stack.mongo_uri()).await.context("connecting to MongoDB")?;
+        let database = mongo.database(stack.database());
+        let env = Env::of([
+            ("REDIS_URL", stack.redis_url()),
+            ("MONGODB_URI", stack.mongo_uri()),
+            ("MONGODB_DATABASE", stack.database()),
+        ]);
+        let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
+        let (enterprise, pro) =
+            (Clients::sign_in(&stack, "enterprise").await?, Clients::sign_in(&stack, "pro").await?);
+        Ok(Self {
+            stack,
+            folder,
+            enterprise,
+            pro,
+            redis,
+            database,
+            store,
+            ended: BTreeMap::new(),
+            first_run,
+            runs: 0,
+        })
+    }
+
+    /// The clients of one of the two users.
+    pub(crate) const fn clients(&self, user: &str) -> &Clients {
+        // Every order is of one of the two.
+        if matches!(user.as_bytes(), b"pro") { &self.pro } else { &self.enterprise }
+    }
+
+    /// Ids under which the workers that run now know themselves.
+    pub(crate) fn worker_ids(&mut self) -> Result<Vec<Option<String>>> {
+        self.stack.workers.iter_mut().map(worker_id).collect()
+    }
+}
+
+/// The id that a worker wrote into its log when it began to take tasks.
+fn worker_id(worker: &mut Service) -> Result<Option<String>> {
+    let log = worker.child().log()?;
+    let line = log.lines().find(|line| line.contains("takes tasks"));
+    Ok(line.and_then(|line| line.split_once("worker w-")).map(|(_, rest)| {
+        let id: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+        format!("w-{id}")
+    }))
+}
