@@ -3,6 +3,7 @@
 use crate::auth;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::tier::TierTable;
+use candlemill_shared::webhook::WebhookConfig;
 use std::net::SocketAddr;
 
 static API_ADDR: Variable = Variable {
@@ -31,6 +32,8 @@ pub struct ApiConfig {
     pub event_streams: usize,
     /// How callers are known.
     pub auth: auth::AuthConfig,
+    /// Where owners may have themselves told.
+    pub webhooks: WebhookConfig,
 }
 
 impl ApiConfig {
@@ -53,7 +56,13 @@ impl ApiConfig {
             }
         };
         let event_streams = env.number(&API_EVENT_STREAMS, 1, 100_000)?;
-        Ok(Self { addr, tiers, event_streams, auth: auth::AuthConfig::from_env(env)? })
+        Ok(Self {
+            addr,
+            tiers,
+            event_streams,
+            auth: auth::AuthConfig::from_env(env)?,
+            webhooks: WebhookConfig::from_env(env)?,
+        })
     }
 }
 

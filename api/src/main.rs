@@ -50,6 +50,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         submissions: Submissions::start(&store),
         auth: Arc::new(auth),
         tiers: Arc::new(config.tiers),
+        webhooks: config.webhooks,
         streams: Arc::new(Semaphore::new(config.event_streams)),
         stopping: stopping.clone(),
         metrics,

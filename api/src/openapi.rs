@@ -1,6 +1,6 @@
 //! The OpenAPI document, generated from the handlers, and its browsable page.
 
-use crate::{dead_letters, health, market_data, metrics, task};
+use crate::{dead_letters, health, market_data, metrics, task, webhooks};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -21,6 +21,7 @@ use utoipa::{Modify, OpenApi};
         dead_letters::replay::replay,
         dead_letters::replay_many::replay_many,
         dead_letters::discard::discard,
+        webhooks::secret::secret,
         health::healthz,
         health::readyz,
         metrics::metrics,

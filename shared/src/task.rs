@@ -4,6 +4,7 @@ use crate::coverage::Gap;
 use crate::job::{Envelope, Pool};
 use crate::range::TimeRange;
 use crate::tier::Tier;
+use crate::webhook::Webhook;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -305,6 +306,9 @@ pub struct TaskRecord {
     /// Replays and discard.
     #[serde(default, skip_serializing_if = "DeadLetter::is_empty")]
     pub dead_letter: DeadLetter,
+    /// Who is told of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
     /// Trace of the request that submitted it, 32 hex digits.
     pub trace_id: String,
 }

@@ -2,6 +2,7 @@
 
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::job::Pool;
+use candlemill_shared::webhook::WebhookConfig;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// Weight per minute for all workers; `None`: the exchange's own limit.
     pub weight_limit: Option<u32>,
+    /// How owners are told of the end of tasks.
+    pub webhooks: WebhookConfig,
 }
 
 impl WorkerConfig {
@@ -104,6 +107,7 @@ impl WorkerConfig {
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),
+            webhooks: WebhookConfig::from_env(env)?,
         })
     }
 }

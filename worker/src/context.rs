@@ -4,6 +4,7 @@ use crate::budget::SharedBudget;
 use crate::cancel::Running;
 use crate::jobs::Places;
 use crate::metrics::Metrics;
+use crate::webhooks::Outbox;
 use candlemill_exchanges::{BinanceClient, CallCounters};
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
@@ -24,6 +25,7 @@ pub(crate) struct Workshop {
     pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Running,
+    pub(crate) outbox: Outbox,
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
     pub(crate) places: Arc<Places>,

@@ -17,6 +17,7 @@ mod patience;
 mod retrying;
 mod runner;
 mod sweeper;
+mod webhooks;
 mod worker;
 
 pub use config::{VARIABLES, WorkerConfig};

@@ -11,6 +11,7 @@ use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
 use crate::runner::Runner;
 use crate::sweeper;
+use crate::webhooks;
 use candlemill_exchanges::{BinanceClient, BinanceConfig};
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
@@ -70,11 +71,13 @@ impl Worker {
         let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
         let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
         let draining = CancellationToken::new();
+        let (outbox, deliverer) = webhooks::deliverer(&config.webhooks, &store, &metrics)?;
         let shop = Workshop {
             store: store.clone(),
             exchanges: exchanges.clone(),
             metrics: Arc::clone(&metrics),
             running: Running::default(),
+            outbox,
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
             places: Arc::new(jobs::Places::new(config.page_concurrency)),
@@ -93,6 +96,7 @@ impl Worker {
         house.spawn(cancel::listen(store.clone(), shop.running.clone(), closed.clone()));
         if prepare(&store, &shutdown).await {
             house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
+            house.spawn(deliverer.run(closed.clone()));
             let keeper = MarketKeeper {
                 store: store.clone(),
                 exchanges,

@@ -6,6 +6,7 @@ use crate::error::{Problem, ProblemDocument};
 use crate::input::{Body, Time};
 use crate::state::Shared;
 use crate::trace::Trace;
+use crate::webhooks::{Wanted, WebhookRequest};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -40,6 +41,9 @@ pub struct FetchRequest {
     #[schema(value_type = Option<String>, example = "2020-01-05T00:00:00Z")]
     #[serde(default)]
     run_at: Option<serde_json::Value>,
+    /// Who is told of the task's end.
+    #[serde(default)]
+    webhook: Option<WebhookRequest>,
 }
 
 /// An accepted task.
@@ -80,7 +84,7 @@ const LONGEST_KEY: usize = 255;
         (status = 403, description = "`tier_limit`: which limit, and which tier lifts it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_requests`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -96,6 +100,7 @@ pub async fn fetch(
     let caller = admitted.caller;
     let now = state.clock.now_ms();
     let (job, run_at) = read(&request, now)?;
+    let webhook = Wanted::read(request.webhook.as_ref(), &state.webhooks)?;
     let idempotency = idempotency(&headers, &caller.user_id)?;
     let candles = job.interval.count(job.range_at(run_at.due().unwrap_or(now)));
     state.tiers.admit_fetch(caller.tier, job.interval, candles)?;
@@ -110,7 +115,7 @@ pub async fn fetch(
         pool: FetchHistory::POOL,
         priority: limits.priority,
         running_at_once: limits.running_at_once,
-        fingerprint: run_at.fingerprint(job.fingerprint(&caller.user_id)),
+        fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
         idempotency,
         state: TaskState::Queued,
@@ -125,6 +130,7 @@ pub async fn fetch(
         result: None,
         error: None,
         dead_letter: DeadLetter::default(),
+        webhook: webhook.webhook(),
         trace_id: trace.to_string(),
     };
     let submitted = state.submissions.submit(record, limits.jobs_at_once).await.map_err(|error| match error {

@@ -1,5 +1,6 @@
 //! How tasks and their progress look from outside.
 
+use crate::webhooks::WebhookView;
 use candlemill_shared::job::{Envelope, FetchHistory, Start};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::rfc3339;
@@ -105,6 +106,8 @@ pub struct TaskView {
     pub replayed_at: Option<String>,
     /// When and why its owner discarded it, dead; null when he did not.
     pub discarded: Option<DiscardedView>,
+    /// Who is told of its end, and how far that is; null when nobody is.
+    pub webhook: Option<WebhookView>,
     /// Trace of the request that submitted it.
     pub trace_id: String,
 }
@@ -130,6 +133,7 @@ impl From<TaskRecord> for TaskView {
             replays: record.dead_letter.replays,
             replayed_at: record.dead_letter.replayed_at.map(rfc3339),
             discarded: record.dead_letter.discarded.map(DiscardedView::from),
+            webhook: record.webhook.map(WebhookView::from),
             trace_id: record.trace_id,
         }
     }

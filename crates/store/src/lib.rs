@@ -26,6 +26,7 @@ mod submissions;
 mod task_keys;
 mod tasks;
 mod tokens;
+mod webhooks;
 
 pub use admission::{Admission, RateDecision};
 pub use budget::{BudgetAnswer, WeightLedger};
@@ -45,3 +46,4 @@ pub use store::{Health, Store};
 pub use submissions::{Submissions, SubmitError, Submitted};
 pub use tasks::{Checkpoint, Claim, Ending, TaskQuery, Tasks};
 pub use tokens::TokenCache;
+pub use webhooks::DueWebhook;

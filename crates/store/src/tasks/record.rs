@@ -60,6 +60,7 @@ mod tests {
             result: None,
             error: None,
             dead_letter: DeadLetter::default(),
+            webhook: None,
             trace_id: "0".repeat(32),
         }
     }

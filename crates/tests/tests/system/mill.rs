@@ -119,6 +119,7 @@ impl Mill {
             result: None,
             error: None,
             dead_letter: DeadLetter::default(),
+            webhook: None,
             trace_id: "0".repeat(32),
         }
     }
