@@ -8,3 +8,4 @@ mod dead_letters;
 mod outages;
 mod service;
 mod tokens;
+mod webhooks;

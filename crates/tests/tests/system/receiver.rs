@@ -1,9 +1,10 @@
 //! A receiver of webhooks on a real socket: answers by a script, remembers what it was told.
 
+use candlemill_shared::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -14,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One call as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
-    pub(crate) at: Instant,
+    /// UTC ms.
+    pub(crate) at: i64,
     pub(crate) path: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,
@@ -47,7 +49,8 @@ impl Told {
 /// Base64 with its padding, by hand.
 fn decode(text: &str) -> Vec<u8> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.trim_end_matches('=').bytes().map(|letter| LETTERS.iter().position(|one| *one == letter).unwrap());
+    let digits =
+        text.trim_end_matches('=').bytes().map(|letter| LETTERS.iter().position(|one| *one == letter).unwrap());
     let (mut bits, mut held, mut bytes) = (0_usize, 0_u32, Vec::new());
     for digit in digits {
         (bits, held) = ((bits << 6 | digit) & 0xfff, held + 6);
@@ -166,6 +169,6 @@ async fn read(socket: &mut TcpStream) -> Option<Told> {
                 return None;
             }
         }
-        return Some(Told { at: Instant::now(), path, headers, body: bytes[end + 4..].to_vec() });
+        return Some(Told { at: SystemClock.now_ms(), path, headers, body: bytes[end + 4..].to_vec() });
     }
 }
