@@ -131,8 +131,10 @@ impl Deliverer {
             return Ok(true);
         }
         let now = post.store.clock().now_ms();
-        let due = post.store.tasks().due_webhooks(now, &self.places.crowded(), free).await?;
-        let more = u32::try_from(due.len()).is_ok_and(|found| found == free);
+        let crowded = self.places.crowded();
+        let due = post.store.tasks().due_webhooks(now, &crowded, free).await?;
+        // Nobody knows of those who were not asked about.
+        let more = !crowded.is_empty() || u32::try_from(due.len()).is_ok_and(|found| found == free);
         Ok(due.into_iter().fold(more, |more, due| !self.begin(post, due, under_way) || more))
     }
 

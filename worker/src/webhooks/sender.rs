@@ -155,4 +155,24 @@ mod tests {
         check("-1", None);
         check("soon", None);
     }
+
+    #[tokio::test]
+    async fn a_public_name_with_a_private_address_is_not_called() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        let record: TaskRecord = serde_json::from_value(serde_json::json!({
+            "id": "01JC5Y7V9N8B3M2K1H0G9F8E7D", "owner": "u", "tier": "pro", "pool": "backfill", "priority": 5,
+            "job": {"kind": "probe", "version": 1, "payload": null}, "fingerprint": "f", "state": "succeeded",
+            "attempt": 1, "created_at": 1, "updated_at": 1, "trace_id": "0", "webhook": {"url": url},
+        }))
+        .unwrap();
+        let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse().unwrap();
+        let mut sender = Sender::new(secret, TargetPolicy { private: false, http: true }).unwrap();
+        // The name passes, as one would that its owner has lead here.
+        sender.targets.private = true;
+        let reply = sender.send(&record, record.webhook.as_ref().unwrap(), 0).await;
+        assert!(matches!(&reply, Reply::Forbidden(why) if why.contains("no public address")), "{reply:?}");
+        let connected = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+        assert!(connected.is_err(), "nobody connects: {connected:?}");
+    }
 }

@@ -103,7 +103,7 @@ async fn answers_decide() {
 async fn private_addresses_are_refused_when_they_are_called() {
     let (mill, receiver) = (Mill::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
     let _worker = mill.worker_with([SECRET, HTTP]).await;
-    // As if they had been accepted before the deployment became stricter; the last one's name is public in its text.
+    // As if they had been accepted before the deployment became stricter.
     for (number, url) in [receiver.url("/"), receiver.url_by_name("/")].into_iter().enumerate() {
         let id = submit(&mill, "u", i64::try_from(number).unwrap(), url.clone()).await;
         let after = webhook(&mill, id, |webhook| webhook.state != WebhookState::Pending).await;
