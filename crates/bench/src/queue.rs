@@ -103,6 +103,7 @@ fn probe(number: u64) -> Result<TaskRecord> {
         result: None,
         error: None,
         dead_letter: Default::default(),
+        webhook: None,
         trace_id: "0".repeat(32),
     })
 }

@@ -314,6 +314,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /api/task/{id}/events",
         "GET /api/task/{id}/progress",
         "GET /api/tasks",
+        "GET /api/webhooks/secret",
         "GET /healthz",
         "GET /metrics",
         "GET /readyz",
