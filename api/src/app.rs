@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
-use crate::{admin, bounds, caller, dead_letters, health, market_data, metrics, problems, task, trace};
+use crate::{admin, bounds, caller, dead_letters, health, market_data, metrics, problems, task, trace, webhooks};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -39,6 +39,7 @@ pub fn app(state: AppState) -> Router {
         .route("/api/dead-letters/replay", post(dead_letters::replay_many::replay_many))
         .route("/api/dead-letters/{id}/replay", post(dead_letters::replay::replay))
         .route("/api/dead-letters/{id}/discard", post(dead_letters::discard::discard))
+        .route("/api/webhooks/secret", get(webhooks::secret::secret))
         .route_layer(from_fn_with_state(Arc::clone(&state), caller::admit));
     let operators = Router::new()
         .route("/api/admin/queues", get(admin::queues::queues))

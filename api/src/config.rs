@@ -4,6 +4,7 @@ use crate::admin::operator::{ADMIN_TOKEN, AdminToken};
 use crate::auth;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::tier::TierTable;
+use candlemill_shared::webhook::WebhookConfig;
 use std::net::SocketAddr;
 
 static API_ADDR: Variable = Variable {
@@ -34,6 +35,8 @@ pub struct ApiConfig {
     pub admin: Option<AdminToken>,
     /// How callers are known.
     pub auth: auth::AuthConfig,
+    /// Where owners may have themselves told.
+    pub webhooks: WebhookConfig,
 }
 
 impl ApiConfig {
@@ -62,6 +65,7 @@ impl ApiConfig {
             event_streams,
             admin: AdminToken::from_env(env)?,
             auth: auth::AuthConfig::from_env(env)?,
+            webhooks: WebhookConfig::from_env(env)?,
         })
     }
 }

@@ -17,6 +17,7 @@ pub mod problems;
 pub mod state;
 pub mod task;
 pub mod trace;
+pub mod webhooks;
 
 pub use app::app;
 pub use config::{ApiConfig, VARIABLES};

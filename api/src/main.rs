@@ -51,6 +51,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         auth: Arc::new(auth),
         admin: config.admin,
         tiers: Arc::new(config.tiers),
+        webhooks: config.webhooks,
         streams: Arc::new(Semaphore::new(config.event_streams)),
         stopping: stopping.clone(),
         metrics,

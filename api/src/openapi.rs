@@ -1,6 +1,6 @@
 //! The OpenAPI document, generated from the handlers, and its browsable page.
 
-use crate::{admin, dead_letters, health, market_data, metrics, task};
+use crate::{admin, dead_letters, health, market_data, metrics, task, webhooks};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -26,6 +26,7 @@ use utoipa::{Modify, OpenApi};
         admin::pause::pause,
         admin::pause::resume,
         admin::drain::drain,
+        webhooks::secret::secret,
         health::healthz,
         health::readyz,
         metrics::metrics,

@@ -58,6 +58,17 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("unsupported_media_type", 415, "The body is not declared as application/json."),
     ("user_banned", 403, "The user may not use the service."),
     ("worker_not_found", 404, "No worker of this id lives. GET /api/admin/queues lists those that do."),
+    (
+        "webhook_refused",
+        422,
+        "The webhook's URL may not be called. The member errors says why: only public hosts by https, at most 2,048 bytes, \
+         without user name and fragment.",
+    ),
+    (
+        "webhooks_disabled",
+        422,
+        "This deployment sends no webhooks. Leave the field out, and watch the task's progress.",
+    ),
 ];
 
 /// What every problem code means.

@@ -5,6 +5,7 @@ use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use candlemill_shared::Clock;
 use candlemill_shared::tier::TierTable;
+use candlemill_shared::webhook::WebhookConfig;
 use candlemill_store::{Store, Submissions};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -26,6 +27,8 @@ pub struct AppState {
     pub admin: Option<AdminToken>,
     /// What tiers allow.
     pub tiers: Arc<TierTable>,
+    /// Where owners may have themselves told.
+    pub webhooks: WebhookConfig,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The time.

@@ -127,6 +127,7 @@ impl TaskRecord {
             dead_letter: DeadLetter::default(),
             parent: Some(self.id),
             children: None,
+            webhook: None,
             ..self.clone()
         })
     }

@@ -17,6 +17,7 @@ pub mod symbol;
 pub mod task;
 pub mod telemetry;
 pub mod tier;
+pub mod webhook;
 
 pub use candle::{Candle, CandleFault};
 pub use clock::{Clock, ManualClock, SystemClock};

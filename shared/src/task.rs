@@ -7,6 +7,7 @@ use crate::coverage::Gap;
 use crate::job::{Envelope, Pool};
 use crate::range::TimeRange;
 use crate::tier::Tier;
+use crate::webhook::Webhook;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -246,6 +247,9 @@ pub struct TaskRecord {
     /// The tasks that it consists of, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub children: Option<Children>,
+    /// Who is told of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
     /// Trace of the request that submitted it, 32 hex digits.
     pub trace_id: String,
 }

@@ -2,6 +2,7 @@
 
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::job::Pool;
+use candlemill_shared::webhook::WebhookConfig;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ pub struct WorkerConfig {
     /// Newest version of payloads that it pretends to know; `None`: all that it does. For tests of two versions side by
     /// side; no variable sets it.
     pub newest_payload: Option<u32>,
+    /// How owners are told of the end of tasks.
+    pub webhooks: WebhookConfig,
 }
 
 impl WorkerConfig {
@@ -117,6 +120,7 @@ impl WorkerConfig {
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),
             newest_payload: None,
+            webhooks: WebhookConfig::from_env(env)?,
         })
     }
 }

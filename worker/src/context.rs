@@ -5,6 +5,7 @@ use crate::cancel::Running;
 use crate::jobs::Places;
 use crate::metrics::Metrics;
 use crate::tender::Tender;
+use crate::webhooks::Outbox;
 use candlemill_exchanges::{BinanceClient, CallCounters};
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
@@ -25,6 +26,7 @@ pub(crate) struct Workshop {
     pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Running,
+    pub(crate) outbox: Outbox,
     pub(crate) worker: Arc<str>,
     pub(crate) page_concurrency: usize,
     /// Payloads of newer versions are left to other workers, as an older program would.

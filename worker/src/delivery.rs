@@ -101,6 +101,9 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
         return forget_if_ended(shop, record.pool, record.id, token).await;
     }
     log_end(shop, record, &ending, now);
+    if ending.state.is_end() {
+        shop.outbox.ended(record, now);
+    }
     let mut ended = record.clone();
     (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, now, ending.result, ending.error);
     show_end(shop, &ended).await;

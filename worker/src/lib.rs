@@ -20,6 +20,7 @@ mod retrying;
 mod runner;
 mod sweeper;
 mod tender;
+mod webhooks;
 mod worker;
 
 pub use config::{VARIABLES, WorkerConfig};

@@ -33,6 +33,9 @@ pub(crate) struct Metrics {
     pub(crate) budget_waits: Counter,
     pub(crate) exchange_closures: Counter,
     pub(crate) rescued: Counter,
+    pub(crate) webhook_attempts: Counter,
+    pub(crate) webhooks_delivered: Counter,
+    pub(crate) webhooks_failed: Counter,
 }
 
 impl Metrics {
@@ -62,6 +65,9 @@ impl Metrics {
             budget_waits: counter("budget_waits", "Times a call waited for the shared budget"),
             exchange_closures: counter("exchange_closures", "Times the exchange demanded a pause (429, 418, 403)"),
             rescued: counter("rescued", "Tasks taken from dead workers, or brought back by the sweeper"),
+            webhook_attempts: counter("webhook_attempts", "Tries to deliver a webhook"),
+            webhooks_delivered: counter("webhooks_delivered", "Webhooks that their receivers accepted"),
+            webhooks_failed: counter("webhooks_failed", "Webhooks that were given up"),
             attempts_ended: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.005, 3.0, 14)),
             running: Gauge::default(),

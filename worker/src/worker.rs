@@ -15,6 +15,7 @@ use crate::operators::Operators;
 use crate::runner::Runner;
 use crate::sweeper;
 use crate::tender::Tender;
+use crate::webhooks;
 use candlemill_exchanges::{BinanceClient, BinanceConfig};
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
@@ -77,11 +78,13 @@ impl Worker {
         let tender = Tender::default();
         let duty = Duty::default();
         let draining = duty.draining.clone();
+        let (outbox, deliverer) = webhooks::deliverer(&config.webhooks, &store, &metrics)?;
         let shop = Workshop {
             store: store.clone(),
             exchanges: exchanges.clone(),
             metrics: Arc::clone(&metrics),
             running: Running::default(),
+            outbox,
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
             newest_payload: config.newest_payload,
@@ -105,6 +108,7 @@ impl Worker {
         house.spawn(cancel::listen(store.clone(), shop.running.clone(), closed.clone()));
         if prepare(&store, &shutdown).await {
             house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
+            house.spawn(deliverer.run(closed.clone()));
             let keeper = MarketKeeper {
                 store: store.clone(),
                 exchanges,

@@ -9,6 +9,7 @@ use crate::error::{Problem, ProblemDocument};
 use crate::input::Body;
 use crate::state::{AppState, Shared};
 use crate::trace::Trace;
+use crate::webhooks::{self, WebhookRequest};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
@@ -52,6 +53,9 @@ pub struct BatchRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     run_at: Option<Value>,
+    /// Who is told of the end of the whole batch.
+    #[serde(default)]
+    webhook: Option<WebhookRequest>,
 }
 
 /// One fetch of a batch.
@@ -84,7 +88,7 @@ pub struct BatchItem {
         (status = 403, description = "`tier_limit`: which limit, and which tier lifts it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("bearer" = []))
@@ -101,6 +105,7 @@ pub async fn batch(
     let asked = request.symbols.as_ref().map_or(0, Vec::len) + request.fetches.as_ref().map_or(0, Vec::len);
     state.tiers.admit_batch(caller.tier, asked)?;
     let (job, run_at) = read(&request, now)?;
+    let webhook = webhooks::Wanted::read(request.webhook.as_ref(), &state.webhooks)?;
     let idempotency = idempotency(&headers, &caller.user_id)?;
     let runs = run_at.due().unwrap_or(now);
     for fetch in &job.fetches {
@@ -108,10 +113,11 @@ pub async fn batch(
     }
     refuse_unknown(&state, &job).await?;
     let submission = Submission {
-        fingerprint: run_at.fingerprint(job.fingerprint(&caller.user_id)),
+        fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
         run_at: run_at.due(),
         idempotency,
+        webhook: webhook.webhook(),
     };
     submission.submit(&state, &caller, trace, now).await
 }

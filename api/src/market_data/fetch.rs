@@ -8,6 +8,7 @@ use crate::error::{Problem, ProblemDocument};
 use crate::input::Body;
 use crate::state::Shared;
 use crate::trace::Trace;
+use crate::webhooks::{self, WebhookRequest};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
@@ -38,6 +39,9 @@ pub struct FetchRequest {
     #[schema(value_type = Option<String>, example = "2020-01-05T00:00:00Z")]
     #[serde(default)]
     run_at: Option<serde_json::Value>,
+    /// Who is told of the task's end.
+    #[serde(default)]
+    webhook: Option<WebhookRequest>,
 }
 
 /// Submits a backfill of one symbol and interval.
@@ -54,7 +58,7 @@ pub struct FetchRequest {
         (status = 403, description = "`tier_limit`: which limit, and which tier lifts it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_requests`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -70,6 +74,7 @@ pub async fn fetch(
     let caller = admitted.caller;
     let now = state.clock.now_ms();
     let (job, run_at) = read(&request, now)?;
+    let webhook = webhooks::Wanted::read(request.webhook.as_ref(), &state.webhooks)?;
     let idempotency = idempotency(&headers, &caller.user_id)?;
     wanted::admit(&state, caller.tier, &job, run_at.due().unwrap_or(now))?;
     if state.store.markets().lookup(job.exchange, &job.symbol).await? == MarketLookup::Unknown {
@@ -77,9 +82,10 @@ pub async fn fetch(
     }
     let submission = Submission {
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
-        fingerprint: run_at.fingerprint(job.fingerprint(&caller.user_id)),
+        fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
         run_at: run_at.due(),
         idempotency,
+        webhook: webhook.webhook(),
     };
     submission.submit(&state, &caller, trace, now).await
 }

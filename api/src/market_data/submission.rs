@@ -10,6 +10,7 @@ use candlemill_shared::job::{Envelope, FetchHistory, Job};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::telemetry::TraceId;
+use candlemill_shared::webhook::Webhook;
 use candlemill_store::SubmitError;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -45,6 +46,8 @@ pub(super) struct Submission {
     pub(super) run_at: Option<i64>,
     /// As [`idempotency`] reads it.
     pub(super) idempotency: Option<String>,
+    /// Who is told of the end.
+    pub(super) webhook: Option<Webhook>,
 }
 
 impl Submission {
@@ -81,6 +84,7 @@ impl Submission {
             dead_letter: DeadLetter::default(),
             parent: None,
             children: None,
+            webhook: self.webhook,
             trace_id: trace.to_string(),
         };
         let submitted = state.submissions.submit(record, limits.jobs_at_once).await.map_err(|error| match error {

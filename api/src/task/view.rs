@@ -1,5 +1,6 @@
 //! How tasks and their progress look from outside.
 
+use crate::webhooks::WebhookView;
 use candlemill_shared::children::{ChildCounts, Children};
 use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, Start};
 use candlemill_shared::progress::Progress;
@@ -112,6 +113,8 @@ pub struct TaskView {
     /// The tasks that it consists of; absent for others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub children: Option<ChildrenView>,
+    /// Who is told of its end, and how far that is; null when nobody is.
+    pub webhook: Option<WebhookView>,
     /// Trace of the request that submitted it.
     pub trace_id: String,
 }
@@ -139,6 +142,7 @@ impl From<TaskRecord> for TaskView {
             discarded: record.dead_letter.discarded.map(DiscardedView::from),
             parent: record.parent.map(|parent| parent.to_string()),
             children: record.children.as_ref().map(|children| ChildrenView::new(record.id, children)),
+            webhook: record.webhook.map(WebhookView::from),
             trace_id: record.trace_id,
         }
     }

@@ -9,3 +9,4 @@ mod operators;
 mod outages;
 mod service;
 mod tokens;
+mod webhooks;

@@ -6,6 +6,7 @@ use candlemill_api::metrics::Metrics;
 use candlemill_api::{AppState, app};
 use candlemill_shared::env::Env;
 use candlemill_shared::tier::TierTable;
+use candlemill_shared::webhook::WebhookConfig;
 use candlemill_shared::{Clock, ManualClock, SystemClock};
 use candlemill_simulator::{Control, Simulator, SimulatorConfig, TokenSpec};
 use candlemill_store::{Store, StoreConfig, Submissions};
@@ -94,6 +95,7 @@ impl Service {
             auth: Arc::new(auth),
             admin: AdminToken::from_env(&env).unwrap(),
             tiers: Arc::new(TierTable::default()),
+            webhooks: WebhookConfig::from_env(&env).unwrap(),
             metrics,
             clock: clock.clone(),
             streams: Arc::new(Semaphore::new(4)),

@@ -85,10 +85,14 @@ faults! {
     DoubleDelivery => "task delivered twice",
 }
 
-impl Fault {
-    /// Whether the exchange demands a pause.
-    #[must_use]
-    pub const fn demands_a_pause(self) -> bool {
-        matches!(self, Self::ExchangeThrottles | Self::ExchangeBans)
+impl std::str::FromStr for Fault {
+    type Err = String;
+
+    /// By its name in reports, as `worker_killed`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = |fault: &Self| serde_json::to_value(fault).ok().and_then(|name| name.as_str().map(str::to_owned));
+        let names = || Self::ALL.iter().filter_map(name).collect::<Vec<_>>().join(", ");
+        let found = Self::ALL.iter().copied().find(|fault| name(fault).is_some_and(|name| name == text));
+        found.ok_or_else(|| format!("{text:?} is no kind of fault; one of {}", names()))
     }
 }

@@ -26,8 +26,8 @@ mod reference;
 pub mod report;
 mod run;
 pub mod series;
-pub mod violation;
 mod verify;
+pub mod violation;
 mod watch;
 mod yard;
 

@@ -105,14 +105,8 @@ fn slot(run: u64) -> i64 {
 }
 
 fn orders(random: &mut StdRng, start: i64) -> Vec<Order> {
-    let order = |symbol, range, user, during| Order {
-        symbol,
-        range,
-        user,
-        during,
-        cancelled_after: None,
-        followed: false,
-    };
+    let order =
+        |symbol, range, user, during| Order { symbol, range, user, during, cancelled_after: None, followed: false };
     let first = stretch(random, start, 4..=8);
     let mut second = order(SYMBOLS[1], stretch(random, start, 3..=6), "pro", false);
     if random.random_bool(0.25) {

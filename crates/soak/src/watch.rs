@@ -117,7 +117,8 @@ async fn follow(
                 let view: ProgressView = match serde_json::from_str(&event.data) {
                     Ok(view) => view,
                     Err(error) => {
-                        watched.report(Promise::ProgressRises, format!("task {task}: an event is no progress: {error}"));
+                        watched
+                            .report(Promise::ProgressRises, format!("task {task}: an event is no progress: {error}"));
                         continue;
                     }
                 };
@@ -136,6 +137,14 @@ async fn follow(
 }
 
 impl Watched {
+    /// What was seen last, in words.
+    pub(crate) fn told(&self) -> String {
+        self.last.map_or_else(
+            || "never".to_owned(),
+            |(state, percent, attempt)| format!("{state}, {percent} %, attempt {attempt}"),
+        )
+    }
+
     fn report(&mut self, promise: Promise, detail: String) {
         if self.violations.len() < MOST {
             self.violations.push(Violation::new(promise, detail));
@@ -146,10 +155,14 @@ impl Watched {
     fn note(&mut self, task: &str, view: &ProgressView) -> bool {
         let now = (view.state, view.percent, view.attempt);
         if let Some(before) = self.last {
-            let told = |(state, percent, attempt): (TaskState, f64, u32)| format!("{state}, {percent} %, attempt {attempt}");
+            let told =
+                |(state, percent, attempt): (TaskState, f64, u32)| format!("{state}, {percent} %, attempt {attempt}");
             let back_to_queue = view.state == TaskState::Queued && before.0 != TaskState::Queued;
             if view.percent < before.1 || view.attempt < before.2 || back_to_queue {
-                self.report(Promise::ProgressRises, format!("task {task}: from {} back to {}", told(before), told(now)));
+                self.report(
+                    Promise::ProgressRises,
+                    format!("task {task}: from {} back to {}", told(before), told(now)),
+                );
             }
         }
         self.last = Some(now);

@@ -9,7 +9,6 @@ use candlemill_shared::SystemClock;
 use candlemill_shared::env::Env;
 use candlemill_shared::task::TaskState;
 use candlemill_store::{Store, StoreConfig};
-use mongodb::Database;
 use redis::aio::ConnectionManager;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,8 +27,6 @@ pub(crate) struct Yard {
     pub(crate) pro: Clients,
     /// Past the proxy.
     pub(crate) redis: ConnectionManager,
-    /// Past the proxy.
-    pub(crate) database: Database,
     /// Past the proxies.
     pub(crate) store: Store,
     /// Every accepted task and how it ended.
@@ -61,28 +58,14 @@ impl Yard {
         stack.add_api().await?;
         let redis = redis::Client::open(stack.redis_url()).context("reading Redis's address")?;
         let redis = ConnectionManager::new(redis).await.context("connecting to Redis")?;
-        let mongo = mongodb::Client::with_uri_str(stack.mongo_uri()).await.context("connecting to MongoDB")?;
-        let database = mongo.database(stack.database());
         let env = Env::of([
             ("REDIS_URL", stack.redis_url()),
             ("MONGODB_URI", stack.mongo_uri()),
             ("MONGODB_DATABASE", stack.database()),
         ]);
         let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
-        let (enterprise, pro) =
-            (Clients::sign_in(&stack, "enterprise").await?, Clients::sign_in(&stack, "pro").await?);
-        Ok(Self {
-            stack,
-            folder,
-            enterprise,
-            pro,
-            redis,
-            database,
-            store,
-            ended: BTreeMap::new(),
-            first_run,
-            runs: 0,
-        })
+        let (enterprise, pro) = (Clients::sign_in(&stack, "enterprise").await?, Clients::sign_in(&stack, "pro").await?);
+        Ok(Self { stack, folder, enterprise, pro, redis, database, store, ended: BTreeMap::new(), first_run, runs: 0 })
     }
 
     /// The clients of one of the two users.

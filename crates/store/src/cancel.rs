@@ -46,13 +46,13 @@ impl Store {
 
     /// Cancels a task, not its children.
     pub(crate) async fn cancel_one(&self, id: TaskId, owner: &str) -> Result<CancelOutcome, StoreError> {
-        match self.tasks().get(id).await? {
-            Some(record) if record.owner == owner => {}
+        let read = match self.tasks().get(id).await? {
+            Some(record) if record.owner == owner => record,
             _ => return Ok(CancelOutcome::NotFound),
-        }
+        };
         // A task may start or fall back between two looks; it does so only so often before one of them meets it.
         for _ in 0..5 {
-            if let Some(record) = self.tasks().cancel_waiting(id, self.clock().now_ms()).await? {
+            if let Some(record) = self.tasks().cancel_waiting(&read, self.clock().now_ms()).await? {
                 self.forget_waiting(&record).await;
                 return Ok(CancelOutcome::Cancelled(Box::new(record)));
             }

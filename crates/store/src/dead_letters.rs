@@ -10,6 +10,7 @@ use crate::store::Store;
 use crate::submissions::{BETWEEN_TRIES, SubmitError, TRIES, duplicates, existing};
 use crate::task_keys::TaskKeys;
 use crate::tasks::{Tasks, encode, from_document};
+use crate::webhooks;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{DeadLetter, Discarded, TaskId, TaskRecord, TaskState};
 use mongodb::bson::{Bson, Document, doc};
@@ -101,10 +102,11 @@ impl Tasks {
             replayed_after: read.attempt,
             discarded: None,
         };
-        let set = doc! {
+        let mut set = doc! {
             "state": TaskState::Queued.as_str(), "active": true, "cancel_requested": false, "updated_at": now_ms,
             "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
         };
+        set.extend(webhooks::waits_again(read)?);
         self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "", "children": "" } }).await
     }
 }

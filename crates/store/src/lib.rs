@@ -28,6 +28,7 @@ mod submissions;
 mod task_keys;
 mod tasks;
 mod tokens;
+mod webhooks;
 mod workers;
 
 pub use admission::{Admission, RateDecision};
@@ -49,4 +50,5 @@ pub use store::{Health, Store};
 pub use submissions::{Submissions, SubmitError, Submitted};
 pub use tasks::{Checkpoint, Claim, Ending, TaskQuery, Tasks};
 pub use tokens::TokenCache;
+pub use webhooks::DueWebhook;
 pub use workers::{PoolLoad, WorkerCard, WorkerState, Workers};

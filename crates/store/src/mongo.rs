@@ -44,6 +44,13 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
                 doc! { "owner": 1, "state": 1, "_id": -1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "state": "dead" }).build(),
             ),
+            // Messages about ended tasks that are to be delivered: only these have the field.
+            index(
+                doc! { "webhook.next_at": 1 },
+                IndexOptions::builder()
+                    .partial_filter_expression(doc! { "webhook.next_at": { "$exists": true } })
+                    .build(),
+            ),
             index(doc! { "expires_at": 1 }, expiry()),
         ])
         .await

@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::groups::{Groups, Met};
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
+use crate::webhooks;
 use candlemill_shared::retry;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Interval, Symbol};
@@ -273,6 +274,7 @@ impl Tasks {
         let mut update = doc! {};
         if ending.state.is_end() {
             set.insert("ended_at", now_ms);
+            set.extend(webhooks::due_at_end(record, now_ms)?);
             if ending.state != TaskState::Dead {
                 // What is dead stays until its owner has replayed or discarded it.
                 set.insert("expires_at", self.expiry(now_ms));
@@ -308,22 +310,27 @@ impl Tasks {
         }
     }
 
-    /// Cancels a task that no worker runs. The record as it is then; `None` when it runs or has ended.
+    /// Cancels the task that was read, if no worker runs it. The record as it is then; `None` when it runs or has ended.
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub(crate) async fn cancel_waiting(&self, id: TaskId, now_ms: i64) -> Result<Option<TaskRecord>, StoreError> {
+    pub(crate) async fn cancel_waiting(
+        &self,
+        read: &TaskRecord,
+        now_ms: i64,
+    ) -> Result<Option<TaskRecord>, StoreError> {
         let waiting = [TaskState::Queued.as_str(), TaskState::Retrying.as_str()].to_vec();
-        let update = doc! {
-            "$set": {
-                "state": TaskState::Cancelled.as_str(), "cancel_requested": true, "updated_at": now_ms, "ended_at": now_ms,
-                "run_at": Bson::Null, "expires_at": self.expiry(now_ms),
-            },
-            "$unset": { "active": "" },
+        let mut set = doc! {
+            "state": TaskState::Cancelled.as_str(), "cancel_requested": true, "updated_at": now_ms, "ended_at": now_ms,
+            "run_at": Bson::Null, "expires_at": self.expiry(now_ms),
         };
+        set.extend(webhooks::due_at_end(read, now_ms)?);
         let found = self
             .records
-            .find_one_and_update(doc! { "_id": id.to_string(), "state": { "$in": waiting } }, update)
+            .find_one_and_update(
+                doc! { "_id": read.id.to_string(), "state": { "$in": waiting } },
+                doc! { "$set": set, "$unset": { "active": "" } },
+            )
             .return_document(ReturnDocument::After)
             .await
             .map_err(StoreError::mongo("cancelling a task"))?;

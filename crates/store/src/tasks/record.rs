@@ -62,6 +62,7 @@ mod tests {
             dead_letter: DeadLetter::default(),
             parent: None,
             children: None,
+            webhook: None,
             trace_id: "0".repeat(32),
         }
     }

@@ -287,7 +287,7 @@ async fn running_work_stops_within_a_page_and_goes_on_where_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_lists_every_call_and_what_it_may_answer() {
-    let stack = Stack::builder().workers(0).start().await.unwrap();
+    let stack = Stack::builder().workers(0).api_env("ADMIN_TOKEN", &"a".repeat(32)).start().await.unwrap();
     let open = async |path: &str| reqwest::get(format!("{}{path}", stack.api_url())).await.unwrap();
     let document: Value = open("/api-docs/openapi.json").await.json().await.unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
@@ -307,6 +307,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
     calls.sort();
     let expected = [
         "DELETE /api/task/{id}",
+        "GET /api/admin/queues",
         "GET /api/dead-letters",
         "GET /api/market-data/coverage",
         "GET /api/market-data/klines",
@@ -314,13 +315,18 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /api/task/{id}/events",
         "GET /api/task/{id}/progress",
         "GET /api/tasks",
+        "GET /api/webhooks/secret",
         "GET /healthz",
         "GET /metrics",
         "GET /readyz",
+        "POST /api/admin/queues/{pool}/pause",
+        "POST /api/admin/queues/{pool}/resume",
+        "POST /api/admin/workers/{id}/drain",
         "POST /api/dead-letters/replay",
         "POST /api/dead-letters/{id}/discard",
         "POST /api/dead-letters/{id}/replay",
         "POST /api/market-data/fetch",
+        "POST /api/market-data/fetch/batch",
     ];
     assert_eq!(calls, expected);
     // Every reference leads somewhere.

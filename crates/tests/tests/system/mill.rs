@@ -141,6 +141,7 @@ impl Mill {
             dead_letter: DeadLetter::default(),
             parent: None,
             children: None,
+            webhook: None,
             trace_id: "0".repeat(32),
         }
     }

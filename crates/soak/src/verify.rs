@@ -1,0 +1,160 @@
+//! Compares, from outside, what is there after a run with what was promised.
+
+mod candles;
+mod servers;
+
+use crate::inject::Pause;
+use crate::orders;
+use crate::plan::Plan;
+use crate::reference::Reference;
+use crate::violation::{Promise, Violation};
+use crate::yard::Yard;
+use anyhow::Result;
+use candlemill_shared::task::{TaskRecord, TaskState};
+
+pub(crate) use servers::SWEEPER_LEASE;
+
+/// A task as it was followed.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    /// Which order of the plan.
+    pub(crate) index: usize,
+    pub(crate) task: String,
+    /// The end that watchers saw.
+    pub(crate) end: Option<TaskState>,
+    /// Whether its owner's wish to cancel it was accepted.
+    pub(crate) cancelled: bool,
+}
+
+/// Ended tasks of earlier runs that are looked at again.
+const LOOKED_AT_AGAIN: usize = 3;
+
+/// Looks at everything; what does not hold goes to `violations`.
+pub(crate) async fn verify(
+    yard: &mut Yard,
+    plan: &Plan,
+    reference: &Reference,
+    ended: &[Followed],
+    pause: &Pause,
+    since_ms: i64,
+    violations: &mut Vec<Violation>,
+) -> Result<()> {
+    servers::processes_live(yard, violations)?;
+    if ended.iter().any(|one| one.end.is_none()) {
+        // Everything else follows from that.
+        return Ok(());
+    }
+    let mut records = Vec::new();
+    for one in ended {
+        match end_stays(yard, plan, one, violations).await? {
+            Some(record) => records.push((one, record)),
+            None => violations.push(Violation::new(Promise::EndStays, format!("task {} is gone", one.task))),
+        }
+    }
+    for (one, record) in &records {
+        attempts(record, violations);
+        counts(plan, one, record, violations);
+    }
+    one_task(yard, plan, ended, violations).await;
+    candles::compare(yard, plan, reference, ended, violations).await?;
+    servers::nothing_is_left(yard, violations).await?;
+    servers::keys_end(yard, violations).await?;
+    servers::pause_was_kept(yard, pause, since_ms, violations).await?;
+    servers::one_leader(yard, plan, violations).await?;
+    earlier_ends(yard, violations).await?;
+    for one in ended {
+        if let Some(end) = one.end {
+            yard.ended.insert(one.task.clone(), end);
+        }
+    }
+    Ok(())
+}
+
+/// Every process and the record tell the end that was seen, and it is one that the task may have.
+async fn end_stays(
+    yard: &Yard,
+    plan: &Plan,
+    one: &Followed,
+    violations: &mut Vec<Violation>,
+) -> Result<Option<TaskRecord>> {
+    let Some(end) = one.end else { return Ok(None) };
+    let task = &one.task;
+    let allowed = end == TaskState::Succeeded || (end == TaskState::Cancelled && one.cancelled);
+    let record = yard.store.tasks().get(task.parse()?).await?;
+    if !allowed {
+        let error = record.as_ref().and_then(|record| record.error.clone());
+        violations.push(Violation::new(Promise::EndsRight, format!("task {task} ended as {end}: {error:?}")));
+    }
+    let clients = yard.clients(plan.orders[one.index].user);
+    for turn in 0..2 {
+        let (progress, view) = (clients.turn(turn).progress(task).await?, clients.turn(turn).task(task).await?);
+        if (progress.state, view.state) != (end, end) {
+            let told = format!(
+                "task {task} ended as {end}; API {turn} shows {} as progress, {} as task",
+                progress.state, view.state
+            );
+            violations.push(Violation::new(Promise::EndStays, told));
+        }
+    }
+    Ok(record)
+}
+
+/// Numbered without a hole, and only the last one without an error.
+fn attempts(record: &TaskRecord, violations: &mut Vec<Violation>) {
+    let numbers: Vec<u32> = record.attempts.iter().map(|attempt| attempt.number).collect();
+    let expected: Vec<u32> = (1..=record.attempt).collect();
+    let (failed, last) = match record.attempts.split_last() {
+        Some((last, before)) => (before.iter().all(|attempt| attempt.error.is_some()), last.error.is_none()),
+        None => (true, true),
+    };
+    let ended = record.state != TaskState::Succeeded || last;
+    if numbers != expected || !failed || !ended {
+        let told = format!("task {}: {} with attempts {:?}", record.id, record.state, record.attempts);
+        violations.push(Violation::new(Promise::Attempts, told));
+    }
+}
+
+/// A task that succeeded has counted every candle of its range once.
+fn counts(plan: &Plan, one: &Followed, record: &TaskRecord, violations: &mut Vec<Violation>) {
+    if record.state != TaskState::Succeeded {
+        return;
+    }
+    let asked = u64::try_from(plan.orders[one.index].range.length() / crate::plan::MINUTE).unwrap_or(0);
+    let result = record.result.clone().unwrap_or_default();
+    let counted = result.inserted + result.duplicate;
+    // What an earlier task of the same owner, or the other user's, had verified before is not fetched.
+    if counted > asked || result.gaps_total > 0 {
+        let told = format!(
+            "task {}: {} inserted and {} duplicate of {asked} candles, {} gaps",
+            record.id, result.inserted, result.duplicate, result.gaps_total
+        );
+        violations.push(Violation::new(Promise::Counts, told));
+    }
+}
+
+/// The same request with the same key is the same task, also after everything.
+async fn one_task(yard: &Yard, plan: &Plan, ended: &[Followed], violations: &mut Vec<Violation>) {
+    for one in ended {
+        let clients = yard.clients(plan.orders[one.index].user);
+        match orders::place(clients, plan, one.index).await {
+            Ok(again) if again.task == one.task => {}
+            Ok(again) => {
+                let told = format!("the key of task {} brought a second task, {}", one.task, again.task);
+                violations.push(Violation::new(Promise::OneTask, told));
+            }
+            Err(violation) => violations.push(violation),
+        }
+    }
+}
+
+/// Some of the tasks of earlier runs are still as they ended.
+async fn earlier_ends(yard: &Yard, violations: &mut Vec<Violation>) -> Result<()> {
+    for (task, end) in yard.ended.iter().rev().take(LOOKED_AT_AGAIN) {
+        let now = yard.store.tasks().get(task.parse()?).await?.map(|record| record.state);
+        if now != Some(*end) {
+            let told = format!("task {task} had ended as {end} and is {now:?} now");
+            violations.push(Violation::new(Promise::EndStays, told));
+        }
+    }
+    Ok(())
+}
