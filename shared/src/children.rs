@@ -11,7 +11,7 @@ use crate::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
 
 /// What a parent knows of its children.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Children {
     /// How many there are.
     pub total: u32,
@@ -20,9 +20,28 @@ pub struct Children {
     /// What each of them fetches, ascending, where the parent is one large fetch; open times, UTC ms.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<TimeRange>,
+    /// How far they were when that was last looked at; absent before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
     /// How they ended; absent until all of them have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<ChildCounts>,
+}
+
+/// How far children are together. No figure of it ever falls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shown {
+    /// Share done, 0 to 100, one decimal.
+    pub percent: f64,
+    /// Pages stored.
+    pub pages_done: u64,
+    /// Pages of those that are planned.
+    pub pages_total: u64,
+    /// Candles newly stored.
+    pub candles_stored: u64,
+    /// Candles that were stored before.
+    pub duplicates: u64,
 }
 
 /// How many children stand where.
@@ -177,7 +196,7 @@ mod tests {
         let mut parent = record();
         assert_eq!(parent.planned_children().unwrap(), []);
         let parts = vec![TimeRange::new(0, 60_000), TimeRange::new(120_000, 300_000)];
-        parent.children = Some(Children { total: 2, generation: 0, parts: parts.clone(), ended: None });
+        parent.children = Some(Children { total: 2, parts: parts.clone(), ..Children::default() });
         let children = parent.planned_children().unwrap();
         for ((child, range), candles) in children.iter().zip(parts).zip([1, 3]) {
             assert_eq!((child.job.range_at(0), child.job.symbol.as_str(), child.candles), (range, "BTCUSDT", candles));

@@ -1,5 +1,6 @@
 //! Live progress of a task, as Redis holds it and clients poll it.
 
+use crate::children::Shown;
 use crate::task::{TaskError, TaskId, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,7 @@ impl Progress {
     pub fn from_record(record: &TaskRecord) -> Self {
         let result = record.result.clone().unwrap_or_default();
         let done = record.state == TaskState::Succeeded;
-        Self {
+        let of_record = Self {
             task_id: record.id,
             owner: record.owner.clone(),
             state: record.state,
@@ -60,8 +61,43 @@ impl Progress {
             started_at: record.started_at,
             updated_at: record.updated_at,
             // A replayed task waits again: newer than the end of its last attempt.
-            sequence: Self::sequence_of(record.attempt + u32::from(record.waits_anew()), 0),
+            sequence: Self::sequence_of(
+                record.attempt + u32::from(record.waits_anew()),
+                if record.state.is_end() { Self::LAST_STEP } else { 0 },
+            ),
             error: record.error.clone(),
+        };
+        let shown = record.children.as_ref().filter(|_| record.awaits_children()).and_then(|children| children.shown);
+        match shown {
+            // The children's figures are not yet part of the record's own.
+            Some(Shown { percent, pages_done, pages_total, candles_stored, duplicates }) => {
+                Self { percent, pages_done, pages_total, candles_stored, duplicates, ..of_record }
+            }
+            None => of_record,
+        }
+    }
+
+    /// What `live`, which may be old, and the record say together: neither an end nor progress is taken back.
+    #[must_use]
+    pub fn newest_of(live: Self, record: &TaskRecord) -> Self {
+        let told = Self::from_record(record);
+        if told.state.is_end() || told.attempt > live.attempt || record.waits_anew() {
+            let percent = if record.state == TaskState::Succeeded { 100.0 } else { told.percent.max(live.percent) };
+            return Self {
+                percent,
+                pages_done: told.pages_done.max(live.pages_done),
+                pages_total: told.pages_total.max(live.pages_total),
+                sequence: told.sequence.max(live.sequence),
+                ..told
+            };
+        }
+        Self {
+            percent: told.percent.max(live.percent),
+            pages_done: told.pages_done.max(live.pages_done),
+            pages_total: told.pages_total.max(live.pages_total),
+            candles_stored: told.candles_stored.max(live.candles_stored),
+            duplicates: told.duplicates.max(live.duplicates),
+            ..live
         }
     }
 
@@ -89,6 +125,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::FetchResult;
 
     #[test]
     fn percent_is_honest_at_both_ends() {
@@ -97,6 +134,28 @@ mod tests {
         for (done, total, expected) in cases {
             assert!((Progress::percent_of(done, total) - expected).abs() < 1e-9, "{done}/{total}");
         }
+    }
+
+    #[test]
+    fn an_old_snapshot_takes_nothing_back() {
+        let mut record = crate::task::tests::record();
+        (record.state, record.attempt) = (TaskState::Running, 1);
+        let result = FetchResult { pages: 4, pages_total: 10, inserted: 4_000, ..FetchResult::default() };
+        record.result = Some(result);
+        let of = |percent: f64, pages_done: u64| Progress { percent, pages_done, ..Progress::from_record(&record) };
+        let check = |name: &str, live: Progress, record: &TaskRecord, expected: (TaskState, f64, u64)| {
+            let got = Progress::newest_of(live, record);
+            assert_eq!((got.state, got.percent, got.pages_done), expected, "{name}");
+        };
+        check("Redis went back", of(10.0, 1), &record, (TaskState::Running, 40.0, 4));
+        check("Redis is ahead", of(70.0, 7), &record, (TaskState::Running, 70.0, 7));
+        let stopped = TaskRecord { state: TaskState::Cancelled, ..record.clone() };
+        check("it has ended meanwhile", of(70.0, 7), &stopped, (TaskState::Cancelled, 70.0, 7));
+        let done = TaskRecord { state: TaskState::Succeeded, ..record.clone() };
+        let end = Progress::newest_of(of(70.0, 7), &done);
+        assert_eq!((end.percent, end.sequence), (100.0, Progress::sequence_of(1, Progress::LAST_STEP)));
+        let later = TaskRecord { attempt: 2, ..record.clone() };
+        check("a later attempt", of(70.0, 7), &later, (TaskState::Running, 70.0, 7));
     }
 
     #[test]

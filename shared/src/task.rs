@@ -261,6 +261,14 @@ impl TaskRecord {
         matches!(self.state, TaskState::Queued) && self.attempt > 0
     }
 
+    /// Whether all its children have ended, and no attempt has begun on it since.
+    #[must_use]
+    pub fn is_called_back(&self) -> bool {
+        let ended = self.children.as_ref().is_some_and(|children| children.ended.is_some());
+        let rests = self.attempts.last().is_some_and(|newest| newest.ended_at.is_some());
+        self.state == TaskState::Running && ended && rests
+    }
+
     /// Whether it waits, outside of the queue, for the end of its children.
     #[must_use]
     pub fn awaits_children(&self) -> bool {

@@ -25,7 +25,8 @@ pub(crate) async fn handle(shop: Workshop, pool: Pool, parcel: Parcel) {
     let hold = &parcel.hold;
     let span = tracing::info_span!("task", task.id = %hold.delivery.task, trace_id = %hold.delivery.trace);
     async {
-        if let Err(error) = attempt(&shop, pool, hold).await {
+        // Boxed: an attempt holds a whole record, and the handlers around it are copied.
+        if let Err(error) = Box::pin(attempt(&shop, pool, hold)).await {
             tracing::error!(%error, "the attempt could not be settled; it is taken up again when its lease has run out");
         }
     }

@@ -27,7 +27,7 @@ impl Tender {
         self.woken.notify_one();
     }
 
-    /// Looks after those that were noted, until `shutdown`. What fails is left to the next note, or to the sweeper.
+    /// Looks after those that were noted, until `shutdown`. What fails because a store is away is tried again.
     pub(crate) async fn run(self, store: Store, shutdown: CancellationToken) {
         loop {
             tokio::select! {
@@ -39,6 +39,9 @@ impl Tender {
             for parent in noted {
                 if let Err(error) = store.tend(parent).await {
                     tracing::warn!(task.id = %parent, %error, "its children could not be looked after");
+                    if error.is_unavailable() {
+                        self.note(parent);
+                    }
                 }
             }
             let pause = PAUSE.max(began.elapsed() * SHARE);

@@ -28,6 +28,9 @@ pub async fn progress(
     Ok(Json(newest(&state, &admitted.caller, id).await?.into()))
 }
 
+/// A task that runs shows itself more often than this.
+const SILENT_MS: i64 = 10_000;
+
 /// The newest snapshot of the caller's task.
 pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Result<Progress, Problem> {
     let live = match state.store.progress().read(id).await {
@@ -39,7 +42,11 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         }
     };
     let found = match live {
-        Some(progress) => Some(progress),
+        Some(live) if may_be_old(state, &live) => match state.store.tasks().look_up(id).await? {
+            Some(record) => Some(Progress::newest_of(live, &record)),
+            None => Some(live),
+        },
+        Some(live) => Some(live),
         None => {
             let record = state.store.tasks().look_up(id).await?;
             if record.as_ref().is_some_and(TaskRecord::awaits_children)
@@ -58,6 +65,13 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         }
     };
     found.filter(|progress| *progress.owner == *caller.user_id).ok_or_else(Problem::no_such_task)
+}
+
+/// Whether the record may know more: Redis has just been away, or nobody has said anything for long. An end that could not
+/// be shown at its time is found so.
+fn may_be_old(state: &AppState, live: &Progress) -> bool {
+    let silent = state.clock.now_ms() - live.updated_at > SILENT_MS;
+    !live.state.is_end() && (silent || state.store.progress().is_doubtful())
 }
 
 /// The record of a task that waits for its children knows less than they do.

@@ -40,6 +40,7 @@ pub(crate) async fn verify(
     violations: &mut Vec<Violation>,
 ) -> Result<()> {
     servers::processes_live(yard, violations)?;
+    yard.reconnect().await?;
     if ended.iter().any(|one| one.end.is_none()) {
         // Everything else follows from that.
         return Ok(());
@@ -99,12 +100,17 @@ async fn end_stays(
     Ok(record)
 }
 
-/// Numbered without a hole, and only the last one without an error.
+/// Numbered without a hole, and only the last one without an error; those of a parent that left the rest to its children
+/// have none either.
 fn attempts(record: &TaskRecord, violations: &mut Vec<Violation>) {
+    let parts = record.children.is_some();
     let numbers: Vec<u32> = record.attempts.iter().map(|attempt| attempt.number).collect();
     let expected: Vec<u32> = (1..=record.attempt).collect();
     let (failed, last) = match record.attempts.split_last() {
-        Some((last, before)) => (before.iter().all(|attempt| attempt.error.is_some()), last.error.is_none()),
+        Some((last, before)) => (
+            before.iter().all(|attempt| attempt.error.is_some() || (parts && attempt.ended_at.is_some())),
+            last.error.is_none(),
+        ),
         None => (true, true),
     };
     let ended = record.state != TaskState::Succeeded || last;

@@ -7,15 +7,22 @@ use anyhow::{Context as _, Result};
 use candlemill_devkit::{Service, Stack};
 use candlemill_shared::SystemClock;
 use candlemill_shared::env::Env;
+use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskState;
 use candlemill_store::{Store, StoreConfig};
 use redis::aio::ConnectionManager;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 /// Delay of every answer of the exchange, ms: the tasks of a run last long enough to meet its fault.
 pub(crate) const LATENCY_MS: u64 = 40;
+
+/// Longest wait for the servers after a fault, and the time between two looks.
+const RECONNECTED: Duration = Duration::from_secs(20);
+const RECONNECT: Duration = Duration::from_millis(50);
 
 /// A stack under test.
 #[derive(Debug)]
@@ -49,6 +56,8 @@ impl Yard {
             .simulator_env("SIMULATOR_WEIGHT_LIMIT", "100000000")
             .worker_env("WORKER_LEASE_SECONDS", &settings.lease.as_secs().to_string())
             .worker_env("WORKER_CONCURRENCY", "3")
+            // Longer ones are cut into parts: parents wait for children while faults happen.
+            .worker_env("BACKFILL_SPLIT_PAGES", "5")
             .worker_env("BACKFILL_PAGE_CONCURRENCY", "1")
             .worker_env("BINANCE_CALL_TIMEOUT_SECONDS", "2");
         for (name, value) in &settings.worker_env {
@@ -65,7 +74,26 @@ impl Yard {
         ]);
         let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
         let (enterprise, pro) = (Clients::sign_in(&stack, "enterprise").await?, Clients::sign_in(&stack, "pro").await?);
-        Ok(Self { stack, folder, enterprise, pro, redis, database, store, ended: BTreeMap::new(), first_run, runs: 0 })
+        Ok(Self { stack, folder, enterprise, pro, redis, store, ended: BTreeMap::new(), first_run, runs: 0 })
+    }
+
+    /// Waits until the checks' own connections work again: those past the proxies break with the servers, too.
+    pub(crate) async fn reconnect(&self) -> Result<()> {
+        let working = async {
+            loop {
+                let mut connection = self.redis.clone();
+                let ping = redis::cmd("PING").query_async::<()>(&mut connection).await;
+                let mut queues = true;
+                for pool in Pool::ALL {
+                    queues &= self.store.queue(pool).depth().await.is_ok();
+                }
+                if ping.is_ok() && queues && self.store.health().await.is_ready() {
+                    return;
+                }
+                sleep(RECONNECT).await;
+            }
+        };
+        timeout(RECONNECTED, working).await.context("the servers do not answer")
     }
 
     /// The clients of one of the two users.
@@ -83,7 +111,7 @@ impl Yard {
 /// The id that a worker wrote into its log when it began to take tasks.
 fn worker_id(worker: &mut Service) -> Result<Option<String>> {
     let log = worker.child().log()?;
-    let line = log.lines().find(|line| line.contains("takes tasks"));
+    let line = log.lines().rev().find(|line| line.contains("takes tasks"));
     Ok(line.and_then(|line| line.split_once("worker w-")).map(|(_, rest)| {
         let id: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
         format!("w-{id}")

@@ -5,6 +5,8 @@ use crate::keys;
 use crate::store::Store;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What a cancellation met.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +20,11 @@ pub enum CancelOutcome {
     /// The owner has no such task.
     NotFound,
 }
+
+/// Ended tasks whose end could not be shown, and that are tried again: how many, how often, and the wait before each try.
+const FORGOTTEN_LATER: usize = 1_024;
+const FORGET_TRIES: u32 = 60;
+const FORGET_AGAIN: Duration = Duration::from_millis(250);
 
 /// Flags outlive the longest task.
 const FLAG_TTL_MS: i64 = 86_400_000;
@@ -69,17 +76,36 @@ impl Store {
         Err(StoreError::Overloaded)
     }
 
-    /// Best effort: a worker that still receives the task finds it ended, and the sweeper takes its ticket.
+    /// Takes an ended task out of the queue and shows its end. While Redis is away this is tried again for some seconds;
+    /// after that a worker that receives the task finds it ended, and so does whoever asks for its progress.
     pub(crate) async fn forget_waiting(&self, record: &TaskRecord) {
-        if let Err(error) = self.queue(record.pool).remove(record).await {
-            tracing::warn!(task.id = %record.id, %error, "cancelled task stays in the queue until it is swept");
-        }
+        static PLACES: Semaphore = Semaphore::const_new(FORGOTTEN_LATER);
+        let Err(error) = self.try_to_forget(record).await else { return };
+        tracing::warn!(task.id = %record.id, %error, "the end of a cancelled task is not shown yet");
+        let Ok(place) = PLACES.try_acquire() else { return };
+        let (store, record) = (self.clone(), record.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            for _ in 0..FORGET_TRIES {
+                tokio::time::sleep(FORGET_AGAIN).await;
+                if store.try_to_forget(&record).await.is_ok() {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn try_to_forget(&self, record: &TaskRecord) -> Result<(), StoreError> {
         let mut last = Progress::from_record(record);
         // The attempt that it waited for will never be: newer than all that was shown.
         last.sequence = Progress::sequence_of(record.attempt + 1, Progress::LAST_STEP);
-        if let Err(error) = self.progress().write(&last).await {
-            tracing::warn!(task.id = %record.id, %error, "the end of a cancelled task was not shown");
+        if let Some(shown) = self.progress().read(record.id).await? {
+            // How far it was is no less true because it stopped there.
+            last.percent = last.percent.max(shown.percent);
+            last.pages_total = last.pages_total.max(shown.pages_total);
         }
+        self.progress().write(&last).await?;
+        self.queue(record.pool).remove(record).await
     }
 
     /// Best effort: the worker also sees the flag when it next writes progress, and the record at its checkpoint.

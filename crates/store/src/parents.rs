@@ -7,7 +7,7 @@
 use crate::error::StoreError;
 use crate::store::Store;
 use crate::tasks::{Ending, Tasks, encode, from_document, to_document};
-use candlemill_shared::children::{Child, ChildCounts, Children};
+use candlemill_shared::children::{Child, ChildCounts, Children, Shown};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use futures::{StreamExt, TryStreamExt};
@@ -21,9 +21,6 @@ use std::sync::Arc;
 const BATCH: usize = 500;
 /// Children that are cancelled at once.
 const CANCELLED_AT_ONCE: usize = 16;
-/// A parent that waits is written about at least so often, so that the sweeper looks only at those that nobody tends.
-const TOUCH_MS: i64 = 4_000;
-
 /// What is read of a child's record.
 #[derive(Debug, Deserialize)]
 struct Found {
@@ -104,8 +101,20 @@ impl Tasks {
         found.map(from_document).transpose()
     }
 
-    async fn touch(&self, record: &TaskRecord, now_ms: i64) -> Result<(), StoreError> {
-        self.change_running(record, doc! {}, doc! { "$set": { "updated_at": now_ms } }).await.map(drop)
+    /// Keeps how far the children are. Whoever writes an older view of them changes nothing.
+    async fn keep_shown(&self, record: &TaskRecord, shown: &Shown, now_ms: i64) -> Result<(), StoreError> {
+        let figure = |figure: u64| i64::try_from(figure).unwrap_or(i64::MAX);
+        let update = doc! {
+            "$max": {
+                "children.shown.percent": shown.percent,
+                "children.shown.pages_done": figure(shown.pages_done),
+                "children.shown.pages_total": figure(shown.pages_total),
+                "children.shown.candles_stored": figure(shown.candles_stored),
+                "children.shown.duplicates": figure(shown.duplicates),
+            },
+            "$set": { "updated_at": now_ms },
+        };
+        self.change_running(record, doc! { "children.total": { "$exists": true } }, update).await.map(drop)
     }
 
     async fn find_children(&self, children: &[Child]) -> Result<HashMap<TaskId, Found>, StoreError> {
@@ -182,7 +191,16 @@ impl Store {
     async fn tend_one(&self, id: TaskId) -> Result<Option<TaskId>, StoreError> {
         // Before the first look: of two who tend at once the one that knows less is the older one.
         let now = self.clock().now_ms();
-        let Some(record) = self.tasks().get(id).await?.filter(TaskRecord::awaits_children) else { return Ok(None) };
+        let Some(record) = self.tasks().get(id).await?.filter(|record| record.state == TaskState::Running) else {
+            return Ok(None);
+        };
+        if record.is_called_back() {
+            // All have ended, but whoever counted them did not get it into the queue.
+            self.queue(record.pool).enqueue(&[&record]).await?;
+        }
+        if !record.awaits_children() {
+            return Ok(None);
+        }
         let planned = planned(&record)?;
         let mut found = self.tasks().find_children(&planned).await?;
         if found.len() < planned.len() {
@@ -196,10 +214,13 @@ impl Store {
         if counts.ended() as usize == planned.len() {
             return self.all_ended(record, counts, &found, now).await;
         }
-        if now - record.updated_at > TOUCH_MS {
-            self.tasks().touch(&record, now).await?;
-        }
-        if let Err(error) = self.show_children(&record, &planned, &found, now).await {
+        let live = self.live(&found).await;
+        let sum = sum(&record, &planned, &found, &live, now);
+        // The record first: what it says, when Redis is away, is never less than what was shown.
+        let Progress { percent, pages_done, pages_total, candles_stored, duplicates, .. } = sum;
+        let shown = Shown { percent, pages_done, pages_total, candles_stored, duplicates };
+        self.tasks().keep_shown(&record, &shown, now).await?;
+        if let Err(error) = self.progress().write(&sum).await {
             tracing::warn!(task.id = %id, %error, "progress is not shown at the moment");
         }
         Ok(None)
@@ -276,63 +297,72 @@ impl Store {
         Ok(ended.parent)
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counts of candles and seconds lie far below 2^52"
-    )]
-    async fn show_children(
-        &self,
-        record: &TaskRecord,
-        planned: &[Child],
-        found: &HashMap<TaskId, Found>,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
+    /// The newest snapshots of those that run.
+    async fn live(&self, found: &HashMap<TaskId, Found>) -> HashMap<TaskId, Progress> {
         let under_way: Vec<TaskId> = found
             .iter()
             .filter(|(_, child)| matches!(child.state, TaskState::Running | TaskState::Retrying))
             .map(|(id, _)| *id)
             .collect();
-        let shown = self.progress().read_all(&under_way).await?;
-        let live: HashMap<TaskId, Progress> = shown.into_iter().flatten().map(|one| (one.task_id, one)).collect();
-        let result = record.result.clone().unwrap_or_default();
-        let (mut done, mut all) = (0.0, 0.0);
-        let mut sum = Progress::from_record(record);
-        (sum.candles_stored, sum.duplicates) = (result.inserted, result.duplicate);
-        (sum.pages_done, sum.pages_total) = (result.pages, result.pages);
-        for child in planned {
-            let told = found.get(&child.id);
-            let counts = told.and_then(|child| child.result).unwrap_or_default();
-            let live = live.get(&child.id);
-            let by_record = Progress::percent_of(counts.pages, counts.pages_total);
-            let percent = match told {
-                Some(child) if child.state.is_end() => 100.0,
-                _ => live.map_or(0.0, |live| live.percent).max(by_record),
-            };
-            done += percent / 100.0 * child.candles as f64;
-            all += child.candles as f64;
-            let live_of = |figure: fn(&Progress) -> u64| live.map_or(0, figure);
-            sum.pages_done += counts.pages.max(live_of(|live| live.pages_done));
-            sum.pages_total += counts.pages_total.max(live_of(|live| live.pages_total)).max(counts.pages);
-            sum.candles_stored += counts.inserted.max(live_of(|live| live.candles_stored));
-            sum.duplicates += counts.duplicate.max(live_of(|live| live.duplicates));
+        match self.progress().read_all(&under_way).await {
+            Ok(shown) => shown.into_iter().flatten().map(|one| (one.task_id, one)).collect(),
+            Err(error) => {
+                tracing::debug!(%error, "the children's progress is that of their records");
+                HashMap::new()
+            }
         }
-        let share = (done / all * 1_000.0).floor().clamp(0.0, 999.0);
-        let seconds = (now_ms - record.started_at.unwrap_or(now_ms)).max(0) as f64 / 1_000.0;
-        sum.percent = share / 10.0;
-        sum.rate = if seconds > 0.0 {
-            ((sum.candles_stored + sum.duplicates) as f64 / seconds * 10.0).round() / 10.0
-        } else {
-            0.0
-        };
-        sum.eta_seconds = (share > 0.0).then(|| (seconds * (1_000.0 - share) / share * 10.0).round() / 10.0);
-        sum.updated_at = now_ms;
-        // The share leads the sequence: whoever tends with an older view of the children shows nothing.
-        let step = ((share as u32) << SECONDS_BITS) | (seconds as u32).clamp(1, (1 << SECONDS_BITS) - 1);
-        sum.sequence = Progress::sequence_of(record.attempt, step);
-        self.progress().write(&sum).await.map(drop)
     }
+}
+
+/// The snapshot of a parent: the sum of what its children show, or their records say.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of candles and seconds lie far below 2^52"
+)]
+fn sum(
+    record: &TaskRecord,
+    planned: &[Child],
+    found: &HashMap<TaskId, Found>,
+    live: &HashMap<TaskId, Progress>,
+    now_ms: i64,
+) -> Progress {
+    let result = record.result.clone().unwrap_or_default();
+    let (mut done, mut all) = (0.0, 0.0);
+    let mut sum = Progress::from_record(record);
+    (sum.candles_stored, sum.duplicates) = (result.inserted, result.duplicate);
+    (sum.pages_done, sum.pages_total) = (result.pages, result.pages);
+    for child in planned {
+        let told = found.get(&child.id);
+        let counts = told.and_then(|child| child.result).unwrap_or_default();
+        let live = live.get(&child.id);
+        let by_record = Progress::percent_of(counts.pages, counts.pages_total);
+        let percent = match told {
+            Some(child) if child.state.is_end() => 100.0,
+            _ => live.map_or(0.0, |live| live.percent).max(by_record),
+        };
+        done += percent / 100.0 * child.candles as f64;
+        all += child.candles as f64;
+        let live_of = |figure: fn(&Progress) -> u64| live.map_or(0, figure);
+        sum.pages_done += counts.pages.max(live_of(|live| live.pages_done));
+        sum.pages_total += counts.pages_total.max(live_of(|live| live.pages_total)).max(counts.pages);
+        sum.candles_stored += counts.inserted.max(live_of(|live| live.candles_stored));
+        sum.duplicates += counts.duplicate.max(live_of(|live| live.duplicates));
+    }
+    // What was shown before stays, also where a child was replayed.
+    let shown = record.children.as_ref().and_then(|children| children.shown).unwrap_or_default();
+    let share = (done / all * 1_000.0).floor().max((shown.percent * 10.0).round()).clamp(0.0, 999.0);
+    let seconds = (now_ms - record.started_at.unwrap_or(now_ms)).max(0) as f64 / 1_000.0;
+    let tenths = |figure: f64| (figure * 10.0).round() / 10.0;
+    sum.percent = share / 10.0;
+    sum.rate = if seconds > 0.0 { tenths((sum.candles_stored + sum.duplicates) as f64 / seconds) } else { 0.0 };
+    sum.eta_seconds = (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share));
+    sum.updated_at = now_ms;
+    // The share leads the sequence: whoever tends with an older view of the children shows nothing.
+    let step = ((share as u32) << SECONDS_BITS) | (seconds as u32).clamp(1, (1 << SECONDS_BITS) - 1);
+    sum.sequence = Progress::sequence_of(record.attempt, step);
+    sum
 }
 
 /// Of a snapshot's step: 12 days of seconds below the share done.

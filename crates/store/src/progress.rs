@@ -9,6 +9,8 @@ use futures::{Stream, StreamExt};
 use redis::Script;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// Snapshots of ended tasks stay this long in Redis; the record in MongoDB answers afterwards.
 pub(crate) const ENDED_TTL_MS: i64 = 15 * 60_000;
@@ -30,7 +32,13 @@ pub struct ProgressBoard {
     connection: ConnectionManager,
     bus: Bus,
     write: Arc<Script>,
+    began: Instant,
+    /// Milliseconds after `began` at which Redis failed last, and one more; 0: never.
+    failed: Arc<AtomicU64>,
 }
+
+/// A Redis that was restarted may have lost its last second, and takes some time to answer everybody again.
+const DOUBTED_MS: u64 = 5_000;
 
 impl std::fmt::Debug for ProgressBoard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,7 +57,24 @@ pub struct ProgressWrite {
 
 impl ProgressBoard {
     pub(crate) fn new(connection: ConnectionManager, bus: Bus) -> Self {
-        Self { connection, bus, write: Arc::new(Script::new(include_str!("progress/write.lua"))) }
+        let write = Arc::new(Script::new(include_str!("progress/write.lua")));
+        Self { connection, bus, write, began: Instant::now(), failed: Arc::default() }
+    }
+
+    /// Whether Redis failed a moment ago: snapshots may be older than what was shown, and the record may know more.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        let failed = self.failed.load(Ordering::Relaxed);
+        failed > 0 && self.elapsed().saturating_sub(failed) < DOUBTED_MS
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn failed(&self, action: &'static str) -> impl FnOnce(redis::RedisError) -> StoreError {
+        self.failed.store(self.elapsed().saturating_add(1), Ordering::Relaxed);
+        StoreError::redis(action)
     }
 
     /// The newest snapshot.
@@ -63,7 +88,7 @@ impl ProgressBoard {
             .arg("json")
             .query_async(&mut connection)
             .await
-            .map_err(StoreError::redis("reading progress"))?;
+            .map_err(|error| self.failed("reading progress")(error))?;
         json.map(|json| decode(id, &json)).transpose()
     }
 
@@ -120,7 +145,7 @@ impl ProgressBoard {
             .arg(keys::progress_channel(id))
             .invoke_async(&mut connection)
             .await
-            .map_err(StoreError::redis("writing progress"))?;
+            .map_err(|error| self.failed("writing progress")(error))?;
         Ok(ProgressWrite { accepted: accepted == 1, cancel_requested: cancel == 1 })
     }
 

@@ -7,12 +7,13 @@ use crate::error::StoreError;
 use crate::store::Store;
 use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
 use crate::tasks::to_document;
+use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::Document;
 use mongodb::error::ErrorKind;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Submissions that may wait for their batch.
 const WAITING: usize = 4_096;
@@ -26,6 +27,11 @@ pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// A key without a record was left by a crash when it is older than this.
 const UNDER_WAY_MS: i64 = 10_000;
 const DUPLICATE_KEY: i32 = 11_000;
+/// Batches that were stored, but not put into the queue, and are tried again at once.
+const ENQUEUED_LATER: usize = 64;
+/// Tries, and the wait before each: together as long as the sweeper waits for a record to reach the queue.
+const ENQUEUE_TRIES: u32 = 32;
+const ENQUEUE_AGAIN: Duration = Duration::from_millis(250);
 
 /// An accepted task.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,12 +124,32 @@ async fn accept(store: &Store, batch: Vec<Waiting>) {
     }
     for (pool, records) in by_pool {
         if let Err(error) = store.queue(pool).enqueue(&records).await {
-            tracing::warn!(tasks = records.len(), %error, "accepted tasks wait for the sweeper to put them into the queue");
+            tracing::warn!(tasks = records.len(), %error, "accepted tasks are not in the queue yet");
+            enqueue_later(store, pool, records.into_iter().cloned().collect());
         }
     }
     for waiting in batch {
         drop(waiting.reply.send(Ok(Submitted { record: waiting.record, created: true })));
     }
+}
+
+/// Goes on trying for a while, so that accepted tasks start as soon as Redis is back. What is left is the sweeper's.
+fn enqueue_later(store: &Store, pool: Pool, records: Vec<TaskRecord>) {
+    static PLACES: Semaphore = Semaphore::const_new(ENQUEUED_LATER);
+    let Ok(place) = PLACES.try_acquire() else { return };
+    let store = store.clone();
+    tokio::spawn(async move {
+        let _place = place;
+        let records: Vec<&TaskRecord> = records.iter().collect();
+        for _ in 0..ENQUEUE_TRIES {
+            tokio::time::sleep(ENQUEUE_AGAIN).await;
+            // Those that were cancelled meanwhile are found ended by whoever claims them.
+            if store.queue(pool).enqueue(&records).await.is_ok() {
+                return;
+            }
+        }
+        tracing::warn!(tasks = records.len(), "accepted tasks wait for the sweeper to put them into the queue");
+    });
 }
 
 fn refuse_all(batch: Vec<Waiting>, error: StoreError) {

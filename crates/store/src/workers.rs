@@ -11,6 +11,8 @@ use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The list of workers stays so long after the last sign of life of any.
+const LIST_KEPT_SECONDS: i64 = 600;
 /// A request to drain is remembered this long: until the worker has read it, and for a look at it.
 const DRAIN_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -116,6 +118,9 @@ impl Workers {
             .pset_ex(keys::worker(&card.id), text, life)
             .ignore()
             .zadd(keys::WORKERS, &card.id, card.seen_at)
+            .ignore()
+            // The last one out leaves nothing behind.
+            .expire(keys::WORKERS, LIST_KEPT_SECONDS)
             .ignore()
             .exists(keys::worker_drain(&card.id))
             .query_async(&mut connection)

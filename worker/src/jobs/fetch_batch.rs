@@ -11,8 +11,7 @@ pub(super) fn run(record: &TaskRecord, job: &FetchBatch) -> Outcome {
     let planned = || Children {
         total: u32::try_from(job.fetches.len()).unwrap_or(u32::MAX),
         generation: record.dead_letter.replays,
-        parts: Vec::new(),
-        ended: None,
+        ..Children::default()
     };
     let children = record.children.clone().unwrap_or_else(planned);
     let Some(counts) = children.ended else { return Outcome::Parts(children, so_far) };

@@ -138,7 +138,7 @@ async fn cancelling_a_batch_stops_everything_in_it() {
     worker.stop().await;
     let mut record = batch(&mill, vec![hours(0, 1), hours(1, 2)]);
     (record.state, record.attempt) = (TaskState::Running, 1);
-    record.children = Some(Children { total: 2, generation: 0, parts: Vec::new(), ended: None });
+    record.children = Some(Children { total: 2, ..Children::default() });
     let id = mill.accept(record.clone()).await.record.id;
     mill.store.queue(record.pool).remove(&record).await.unwrap();
     mill.store.tend(id).await.unwrap();
@@ -154,7 +154,7 @@ async fn what_a_dead_worker_left_half_done_is_finished_by_others() {
     // Its worker died after it had written down the children, before it stored more than the first of them.
     let mut record = batch(&mill, (0..4).map(|part| hours(part * 18, part * 18 + 18)).collect());
     (record.state, record.attempt) = (TaskState::Running, 1);
-    record.children = Some(Children { total: 4, generation: 0, parts: Vec::new(), ended: None });
+    record.children = Some(Children { total: 4, ..Children::default() });
     record.updated_at = SystemClock.now_ms() - 60_000;
     let first = record.child_record(&record.planned_children().unwrap()[0], record.updated_at).unwrap();
     let id = mill.accept(record.clone()).await.record.id;

@@ -19,6 +19,6 @@ pub(super) fn of(record: &TaskRecord, plan: &Plan, interval: Interval, split_pag
         total: u32::try_from(parts.len()).unwrap_or(u32::MAX),
         generation: record.dead_letter.replays,
         parts,
-        ended: None,
+        ..Children::default()
     })
 }
