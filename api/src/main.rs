@@ -61,6 +61,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener =
         TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
     println!("listening on http://{}", listener.local_addr()?);
+    tokio::spawn(store.progress().clone().watch());
     tokio::spawn(prepare(store, stopping.clone()));
     stop_on_signal(stopping.clone())?;
     let listener = listener.tap_io(|socket| {

@@ -162,7 +162,8 @@ async fn show_end(shop: &Workshop, record: &TaskRecord) {
         keep_what_was_shown(shop, &mut last).await;
     }
     if let Err(error) = shop.store.progress().write(&last).await {
-        tracing::warn!(%error, "the end was not shown; it is read from the record");
+        tracing::warn!(%error, "the end is not shown yet");
+        shop.store.progress().write_later(last);
     }
 }
 

@@ -7,15 +7,19 @@ use candlemill_store::{Store, StoreError};
 use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Time between two looks.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 const DUTY: &str = "sweeper";
-const DUTY_TERM: Duration = Duration::from_secs(10);
+const DUTY_TERM: Duration = Duration::from_secs(5);
 /// A record that nothing was written about for so long is looked at.
-const UNCHANGED_MS: i64 = 8_000;
+const UNCHANGED_MS: i64 = 5_000;
+/// So is a parent that waits for its children: as long as they run it is written about several times a second.
+const UNTENDED_MS: i64 = 3_000;
+/// Longest time that one look spends on parents; those that are left come next.
+const TENDING: Duration = Duration::from_secs(1);
 /// Records that one look handles at most.
 const MOST: u32 = 1_000;
 
@@ -64,15 +68,26 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
         bring_back(store, metrics, &batch).await?;
     }
     *audited = until;
-    let silent = store.tasks().unchanged_since(until, MOST).await?;
-    let (waiting, silent): (Vec<TaskRecord>, Vec<TaskRecord>) =
+    let now = store.clock().now_ms();
+    let silent = store.tasks().unchanged_since(now - UNTENDED_MS, MOST).await?;
+    let (parents, others): (Vec<TaskRecord>, Vec<TaskRecord>) =
         silent.into_iter().partition(TaskRecord::awaits_children);
-    for parent in waiting {
+    tend(store, &parents).await;
+    let silent: Vec<TaskRecord> = others.into_iter().filter(|record| record.updated_at < until).collect();
+    bring_back(store, metrics, &silent).await
+}
+
+/// Sees after parents whose children have moved without anybody noting it: their worker died.
+async fn tend(store: &Store, parents: &[TaskRecord]) {
+    let began = Instant::now();
+    for parent in parents {
+        if began.elapsed() > TENDING {
+            return;
+        }
         if let Err(error) = store.tend(parent.id).await {
             tracing::warn!(task.id = %parent.id, %error, "nobody sees after the children at the moment");
         }
     }
-    bring_back(store, metrics, &silent).await
 }
 
 /// Puts records into the queue that are not in it.

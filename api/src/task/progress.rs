@@ -29,7 +29,7 @@ pub async fn progress(
 }
 
 /// A task that runs shows itself more often than this.
-const SILENT_MS: i64 = 10_000;
+const SILENT_MS: i64 = 2_000;
 
 /// The newest snapshot of the caller's task.
 pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Result<Progress, Problem> {
@@ -43,7 +43,7 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
     };
     let found = match live {
         Some(live) if may_be_old(state, &live) => match state.store.tasks().look_up(id).await? {
-            Some(record) => Some(Progress::newest_of(live, &record)),
+            Some(record) => Some(looked_up(state, live, &record).await),
             None => Some(live),
         },
         Some(live) => Some(live),
@@ -65,6 +65,15 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         }
     };
     found.filter(|progress| *progress.owner == *caller.user_id).ok_or_else(Problem::no_such_task)
+}
+
+/// What both say; kept, so that the record is not asked again at once.
+async fn looked_up(state: &AppState, live: Progress, record: &TaskRecord) -> Progress {
+    let newest = Progress { updated_at: state.clock.now_ms(), ..Progress::newest_of(live, record) };
+    if let Err(error) = state.store.progress().keep(&newest).await {
+        tracing::debug!(%error, "a snapshot was not kept");
+    }
+    newest
 }
 
 /// Whether the record may know more: Redis has just been away, or nobody has said anything for long. An end that could not

@@ -30,7 +30,7 @@ pub(crate) async fn run(
             && let Some((yard, violated)) = yard.take()
         {
             let folder = end(yard).await;
-            if !violated {
+            if !violated && !settings.keep {
                 forget(&folder);
             }
         }
@@ -52,7 +52,7 @@ pub(crate) async fn run(
     }
     if let Some((yard, violated)) = yard {
         let folder = end(yard).await;
-        if !violated {
+        if !violated && !settings.keep {
             forget(&folder);
         }
     }

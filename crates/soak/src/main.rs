@@ -33,6 +33,9 @@ struct Arguments {
     /// temporary files when absent.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Keeps data and logs of all runs, in `folder`.
+    #[arg(long, requires = "folder")]
+    keep: bool,
     /// File for the report of every run, one JSON object a line.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -54,6 +57,7 @@ async fn main() -> Result<ExitCode> {
         lease: Duration::from_secs(arguments.lease),
         faults,
         folder: folder.clone(),
+        keep: arguments.keep,
         worker_env: Vec::new(),
     };
     let mut report = arguments.report.as_ref().map(std::fs::File::create).transpose().context("creating the report")?;

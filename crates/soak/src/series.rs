@@ -28,8 +28,10 @@ pub struct Settings {
     pub lease: Duration,
     /// Only these kinds; all when empty.
     pub faults: Vec<Fault>,
-    /// Where data and logs go. Those of stacks without a violation are deleted.
+    /// Where data and logs go. Those of stacks without a violation are deleted, unless `keep`.
     pub folder: PathBuf,
+    /// Whether all data and logs stay.
+    pub keep: bool,
     /// Further variables of the workers.
     pub worker_env: Vec<(String, String)>,
 }

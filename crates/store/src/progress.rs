@@ -10,7 +10,8 @@ use redis::Script;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Snapshots of ended tasks stay this long in Redis; the record in MongoDB answers afterwards.
 pub(crate) const ENDED_TTL_MS: i64 = 15 * 60_000;
@@ -39,6 +40,12 @@ pub struct ProgressBoard {
 
 /// A Redis that was restarted may have lost its last second, and takes some time to answer everybody again.
 const DOUBTED_MS: u64 = 5_000;
+/// Time between two looks whether Redis is the one that it was.
+const WATCHED_EVERY: Duration = Duration::from_millis(250);
+/// Ends that are written later: how many, how often each is tried, and the wait before a try.
+const WRITTEN_LATER: usize = 1_024;
+const LATER_TRIES: u32 = 60;
+const LATER_AGAIN: Duration = Duration::from_millis(250);
 
 impl std::fmt::Debug for ProgressBoard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -73,8 +80,12 @@ impl ProgressBoard {
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(redis::RedisError) -> StoreError {
-        self.failed.store(self.elapsed().saturating_add(1), Ordering::Relaxed);
+        self.note_failure();
         StoreError::redis(action)
+    }
+
+    fn note_failure(&self) {
+        self.failed.store(self.elapsed().saturating_add(1), Ordering::Relaxed);
     }
 
     /// The newest snapshot.
@@ -120,6 +131,42 @@ impl ProgressBoard {
     pub async fn write(&self, snapshot: &Progress) -> Result<ProgressWrite, StoreError> {
         let ttl = if snapshot.state.is_end() { ENDED_TTL_MS } else { LIVE_TTL_MS };
         self.put(snapshot, ttl).await
+    }
+
+    /// Writes an end that could not be written at its time: tried again for some seconds. Best effort; whoever asks for the
+    /// task later finds its end in the record.
+    pub fn write_later(&self, end: Progress) {
+        static PLACES: Semaphore = Semaphore::const_new(WRITTEN_LATER);
+        let Ok(place) = PLACES.try_acquire() else { return };
+        let board = self.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            for _ in 0..LATER_TRIES {
+                tokio::time::sleep(LATER_AGAIN).await;
+                if board.write(&end).await.is_ok() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Notices, for ever, when Redis fails or was restarted: see [`Self::is_doubtful`].
+    pub async fn watch(self) {
+        let mut known = String::new();
+        loop {
+            let mut connection = self.connection.clone();
+            let told = redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await;
+            match told.as_ref().map(|told| told.lines().find(|line| line.starts_with("run_id:")).unwrap_or_default()) {
+                Ok(run) if run == known => {}
+                Ok(run) if known.is_empty() => run.clone_into(&mut known),
+                Ok(run) => {
+                    self.note_failure();
+                    run.clone_into(&mut known);
+                }
+                Err(_) => self.note_failure(),
+            }
+            tokio::time::sleep(WATCHED_EVERY).await;
+        }
     }
 
     /// Keeps what was read from a record for those who ask next. A newer snapshot stays.
