@@ -1,7 +1,5 @@
 //! The short form of the fault suite: every kind of fault once.
 
-#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
-
 use candlemill_soak::{Fault, Settings, run_series};
 use std::collections::BTreeSet;
 use std::time::Duration;
