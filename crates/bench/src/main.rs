@@ -4,6 +4,9 @@
 
 mod backfill;
 mod budget;
+mod bulk;
+mod cancel;
+mod crowd;
 mod figures;
 mod http;
 mod jobs;
@@ -69,6 +72,24 @@ enum Flow {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
         tasks: u64,
     },
+    /// Very many waiting tasks of one user: lists, operators' looks, and another user's start behind them.
+    Crowd {
+        /// Number of waiting tasks.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
+        tasks: u64,
+    },
+    /// Batches of 1,000 fetches through the API.
+    Bulk {
+        /// Number of fetches.
+        #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
+        fetches: u64,
+    },
+    /// From DELETE to stopped work.
+    Cancel {
+        /// Number of backfills.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=2_000))]
+        tasks: u32,
+    },
     /// Two workers on one budget: which share of the allowed weight they use, and whether the exchange ever says 429.
     Budget {
         /// Whole minutes to measure, 1 to 10.
@@ -98,6 +119,9 @@ async fn main() -> Result<()> {
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
         Flow::Queue { tasks } => queue::measure(tasks).await,
         Flow::Retention { tasks } => retention::measure(tasks).await,
+        Flow::Crowd { tasks } => crowd::measure(tasks).await,
+        Flow::Bulk { fetches } => bulk::measure(fetches).await,
+        Flow::Cancel { tasks } => cancel::measure(tasks).await,
         Flow::Budget { minutes, limit } => budget::measure(minutes, limit).await,
         Flow::Kill { kills, seed } => kill::measure(kills, seed).await,
     }

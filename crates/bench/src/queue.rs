@@ -137,7 +137,7 @@ async fn single(store: &Store, submissions: &Submissions, number: u64) -> Result
     }
 }
 
-async fn used_memory(url: &str) -> Result<u64> {
+pub(crate) async fn used_memory(url: &str) -> Result<u64> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let told: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await?;
     let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
