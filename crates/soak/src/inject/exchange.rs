@@ -20,9 +20,9 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan) -> Result<Pause> {
     match plan.fault {
         Fault::ClockJumps => {
             let by = (plan.dice % (2 * JUMP_MS)).cast_signed() - JUMP_MS.cast_signed();
+            // A ban of an earlier run, which is over by the clock before the jump, would be in force again, for minutes.
+            yard.stack.simulator.post("/_simulator/reset-weights", &json!({})).await?;
             yard.stack.simulator.post("/_simulator/advance", &json!({ "ms": by })).await?;
-            // A ban of an earlier run that ended by the clock before the jump would be in force again, for minutes.
-            yard.stack.simulator.post("/_simulator/ban", &json!({ "seconds": 0 })).await?;
             return Ok(Pause::default());
         }
         Fault::ExchangeWrong => {
