@@ -48,6 +48,8 @@ pub async fn admit(State(state): State<Shared>, mut request: Request, next: Next
         Err(error) => {
             // A failing counter never fails a request; what needs Redis fails for itself.
             state.metrics.redis_bypasses.inc();
+            // The first to notice a restart: what Redis has of progress may be older than what was shown.
+            state.store.progress().doubt();
             tracing::debug!(%error, "a request was not counted");
             None
         }

@@ -170,8 +170,8 @@ async fn show_end(shop: &Workshop, record: &TaskRecord) {
 /// How far a task was is no less true because it stopped there.
 async fn keep_what_was_shown(shop: &Workshop, last: &mut Progress) {
     if let Ok(Some(shown)) = shop.store.progress().read(last.task_id).await {
-        last.percent = shown.percent;
-        last.pages_total = shown.pages_total;
+        last.percent = last.percent.max(shown.percent);
+        last.pages_total = last.pages_total.max(shown.pages_total);
         last.pages_done = last.pages_done.max(shown.pages_done);
     }
 }

@@ -33,7 +33,8 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
     database
         .collection::<Document>(collections::TASKS)
         .create_indexes([
-            index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
+            // Owner and id in one text.
+            index(doc! { "listed": 1 }, IndexOptions::default()),
             // What the sweeper looks through: tasks in flight by state, longest unchanged first.
             index(
                 doc! { "state": 1, "updated_at": 1 },
@@ -55,10 +56,30 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
         ])
         .await
         .map_err(StoreError::mongo("creating the indexes of tasks"))?;
+    list_older_records(database).await.map_err(StoreError::mongo("listing tasks of earlier versions"))?;
     database
         .collection::<Document>(collections::TASK_KEYS)
         .create_index(index(doc! { "expires_at": 1 }, expiry()))
         .await
         .map_err(StoreError::mongo("creating the index of task keys"))?;
+    Ok(())
+}
+
+/// Gives records of versions that had no `listed` theirs, once.
+async fn list_older_records(database: &Database) -> Result<(), mongodb::error::Error> {
+    let (steps, step) = (database.collection::<Document>(collections::STEPS), doc! { "_id": "tasks.listed" });
+    if steps.find_one(step.clone()).await?.is_some() {
+        return Ok(());
+    }
+    let records = database.collection::<Document>(collections::TASKS);
+    let older = doc! { "listed": { "$exists": false } };
+    let mut cursor = records.find(older).projection(doc! { "owner": 1 }).await?;
+    while cursor.advance().await? {
+        let record = cursor.deserialize_current()?;
+        let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
+        let listed = doc! { "$set": { "listed": format!("{owner}|{id}") } };
+        records.update_one(doc! { "_id": id }, listed).await?;
+    }
+    steps.update_one(step, doc! { "$set": { "done": true } }).upsert(true).await?;
     Ok(())
 }

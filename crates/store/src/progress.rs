@@ -80,11 +80,12 @@ impl ProgressBoard {
     }
 
     fn failed(&self, action: &'static str) -> impl FnOnce(redis::RedisError) -> StoreError {
-        self.note_failure();
+        self.doubt();
         StoreError::redis(action)
     }
 
-    fn note_failure(&self) {
+    /// To be told of a Redis that failed elsewhere: see [`Self::is_doubtful`].
+    pub fn doubt(&self) {
         self.failed.store(self.elapsed().saturating_add(1), Ordering::Relaxed);
     }
 
@@ -160,10 +161,10 @@ impl ProgressBoard {
                 Ok(run) if run == known => {}
                 Ok(run) if known.is_empty() => run.clone_into(&mut known),
                 Ok(run) => {
-                    self.note_failure();
+                    self.doubt();
                     run.clone_into(&mut known);
                 }
-                Err(_) => self.note_failure(),
+                Err(_) => self.doubt(),
             }
             tokio::time::sleep(WATCHED_EVERY).await;
         }

@@ -1,5 +1,6 @@
 //! Task records: the durable truth about every task.
 
+mod list;
 mod record;
 
 use crate::error::StoreError;
@@ -12,11 +13,12 @@ use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecor
 use candlemill_shared::{Interval, Symbol};
 use futures::{Stream, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use mongodb::options::ReturnDocument;
+use mongodb::options::{Hint, ReturnDocument};
 use mongodb::{Collection, Database};
 use serde::Serialize;
 use ulid::Ulid;
 
+pub(crate) use list::listed;
 pub(crate) use record::{from_document, to_document};
 
 /// The records.
@@ -111,30 +113,6 @@ impl Tasks {
         found.map(from_document).transpose()
     }
 
-    /// One owner's tasks, newest first.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn list(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>, StoreError> {
-        let mut filter = doc! { "owner": &query.owner };
-        if let Some(state) = query.state {
-            filter.insert("state", state.as_str());
-        }
-        if let Some(kind) = &query.kind {
-            filter.insert("job.kind", kind);
-        }
-        if let Some(symbol) = &query.symbol {
-            filter.insert("job.payload.symbol", symbol.as_str());
-        }
-        if let Some(interval) = query.interval {
-            filter.insert("job.payload.interval", interval.as_str());
-        }
-        if let Some(before) = query.before {
-            filter.insert("_id", doc! { "$lt": before.to_string() });
-        }
-        self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
-    }
-
     /// Tasks that began to wait for their first attempt after `after_ms` and not later than `until_ms`.
     ///
     /// # Errors
@@ -171,7 +149,10 @@ impl Tasks {
     /// When MongoDB fails.
     pub async fn in_flight_of(&self, owner: &str) -> Result<Vec<TaskId>, StoreError> {
         // Children stand in their parent's place.
-        let filter = doc! { "owner": owner, "active": { "$exists": true }, "parent": { "$exists": false } };
+        let states = [TaskState::Queued, TaskState::Running, TaskState::Retrying].map(TaskState::as_str).to_vec();
+        let filter = doc! {
+            "owner": owner, "active": { "$exists": true }, "state": { "$in": states }, "parent": { "$exists": false },
+        };
         Ok(self.collect(filter, doc! { "_id": -1 }, 200_000).await?.iter().map(|record| record.id).collect())
     }
 
@@ -181,8 +162,22 @@ impl Tasks {
         sort: Document,
         limit: i64,
     ) -> Result<Vec<TaskRecord>, StoreError> {
+        self.collect_by(filter, sort, limit, None).await
+    }
+
+    async fn collect_by(
+        &self,
+        filter: Document,
+        sort: Document,
+        limit: i64,
+        hint: Option<Hint>,
+    ) -> Result<Vec<TaskRecord>, StoreError> {
         let reading = "reading tasks";
-        let cursor = self.records.find(filter).sort(sort).limit(limit).await.map_err(StoreError::mongo(reading))?;
+        let mut find = self.records.find(filter).sort(sort).limit(limit);
+        if let Some(hint) = hint {
+            find = find.hint(hint);
+        }
+        let cursor = find.await.map_err(StoreError::mongo(reading))?;
         cursor
             .map_err(StoreError::mongo_in(reading))
             .and_then(|d| std::future::ready(from_document(d)))
