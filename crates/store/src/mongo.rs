@@ -33,7 +33,8 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
     database
         .collection::<Document>(collections::TASKS)
         .create_indexes([
-            // Owner and id in one text.
+            index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
+            // Owner and id in one text: lists of one owner's tasks.
             index(doc! { "listed": 1 }, IndexOptions::default()),
             // What the sweeper looks through: tasks in flight by state, longest unchanged first.
             index(
