@@ -13,7 +13,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 const SERVICES: [&str; 6] = ["shared", "api", "worker", "crates/store", "crates/exchanges", "crates/simulator"];
 
 /// Every room, the rooms that it may import, and the outside crates that it may not.
-const IMPORTS: [(&str, &[&str], &[&str]); 10] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 11] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
     ("crates/store", &["shared"], &["axum", "reqwest", "polars"]),
     ("crates/exchanges", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars"]),
@@ -23,6 +23,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 10] = [
     ("crates/cli", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
     ("crates/devkit", &["shared", "cli"], &["mongodb", "redis", "apalis", "axum", "polars"]),
     ("crates/bench", &["shared", "store", "devkit", "cli"], &["polars"]),
+    ("crates/soak", &["shared", "store", "devkit", "cli", "simulator"], &["polars"]),
     ("crates/tests", &[], &[]),
 ];
 
