@@ -53,7 +53,9 @@ impl Tasks {
             let mut filter = doc! { "listed": { "$gte": key(&query.owner, &start), "$lt": key(&query.owner, &end) } };
             filter.extend(wanted(query));
             let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
-            found.extend(self.collect(filter, doc! { "listed": -1 }, left).await?);
+            // Of several indexes a server may take the one of states, and read all that wait.
+            let hint = Hint::Keys(doc! { "listed": 1 });
+            found.extend(self.collect_by(filter, doc! { "listed": -1 }, left, Some(hint)).await?);
             if found.len() >= limit || is_last {
                 return Ok(found);
             }
