@@ -4,7 +4,7 @@ use crate::plan::SLOTS;
 use crate::reference::Reference;
 use crate::report::RunReport;
 use crate::run;
-use crate::series::Plans;
+use crate::series::{Plans, Settings};
 use crate::yard::Yard;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 /// Runs of one stack: then it begins anew with empty servers.
 const RUNS_PER_STACK: u64 = 60;
+/// Tries to start a stack before the series breaks off.
+const STARTS: u32 = 3;
 
 /// Takes plans until there are no more.
 pub(crate) async fn run(
@@ -37,9 +39,7 @@ pub(crate) async fn run(
         let (yard, violated) = match &mut yard {
             Some(yard) => yard,
             empty => {
-                let folder = settings.folder.join(format!("stack-{number}-{stacks}"));
-                stacks += 1;
-                let started = Yard::start(settings, folder, plan.run).await.context("starting a stack")?;
+                let started = start(settings, number, &mut stacks, plan.run).await.context("starting a stack")?;
                 empty.insert((started, false))
             }
         };
@@ -57,6 +57,20 @@ pub(crate) async fn run(
         }
     }
     Ok(())
+}
+
+/// Starts the lane's next stack. Another process may take a port between the look and the start: then others are tried, in a
+/// new folder.
+async fn start(settings: &Settings, number: usize, stacks: &mut u32, run: u64) -> Result<Yard> {
+    let mut tries = 0;
+    loop {
+        let folder = settings.folder.join(format!("stack-{number}-{stacks}"));
+        (*stacks, tries) = (*stacks + 1, tries + 1);
+        match Yard::start(settings, folder, run).await {
+            Err(_) if tries < STARTS => {}
+            started => return started,
+        }
+    }
 }
 
 /// Stops the stack; a program that has ended by itself was reported already.
