@@ -73,7 +73,11 @@ impl Progress {
             Some(Shown { percent, pages_done, pages_total, candles_stored, duplicates }) => {
                 Self { percent, pages_done, pages_total, candles_stored, duplicates, ..of_record }
             }
-            None => of_record,
+            // How far a parent was is no less true because it has ended.
+            None => {
+                let kept = record.children.as_ref().and_then(|children| children.shown).unwrap_or_default();
+                Self { percent: of_record.percent.max(kept.percent), ..of_record }
+            }
         }
     }
 
