@@ -3,8 +3,9 @@
 //! Verified ranges are documents of their own, and the ledger is their union: writers only add or extend, so two tasks
 //! on one series need no lock, and a crash in the middle of a tidy-up leaves overlaps, never a hole.
 
+mod segments;
+
 use crate::error::StoreError;
-use crate::groups::{Groups, Met};
 use crate::keys::{collections, ranged_id, series_id};
 use crate::series::Series;
 use candlemill_shared::coverage::{Gap, GapReason, join_gaps};
@@ -13,6 +14,7 @@ use candlemill_shared::{Candle, TimeRange};
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Collection, Database};
+use segments::Segments;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -21,7 +23,7 @@ use tokio::sync::Mutex;
 #[derive(Debug, Clone)]
 pub struct Coverage {
     verified: Collection<Document>,
-    segments: Groups,
+    segments: Segments,
     gaps: Collection<Document>,
     corrections: Collection<Document>,
     /// Held by whoever joins segments: two at a time would do the same work.
@@ -68,7 +70,7 @@ impl Coverage {
     pub(crate) fn new(database: &Database) -> Self {
         Self {
             verified: database.collection(collections::COVERAGE),
-            segments: Groups::start(database, collections::COVERAGE),
+            segments: Segments::start(database),
             gaps: database.collection(collections::GAPS),
             corrections: database.collection(collections::CORRECTIONS),
             tidying: Arc::default(),
@@ -136,14 +138,7 @@ impl Coverage {
     }
 
     async fn extend(&self, series: &Series, range: TimeRange) -> Result<(), StoreError> {
-        let statement = doc! {
-            "q": { "_id": ranged_id(series, range.start) },
-            "u": { "$max": { "end": range.end }, "$setOnInsert": { "start": range.start } },
-            "upsert": true,
-        };
-        // Two writers may add the same document at once; the second finds it there.
-        while self.segments.update(statement.clone()).await? == Met::Duplicate {}
-        Ok(())
+        self.segments.extend(ranged_id(series, range.start), range).await
     }
 
     async fn write_gaps(&self, documents: Vec<Document>) -> Result<(), StoreError> {

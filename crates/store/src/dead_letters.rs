@@ -4,10 +4,10 @@
 //! the request, then the record, then the queue. What a crash leaves behind heals itself: a place is recounted, a key is
 //! taken over after 10 s, a record that did not reach the queue is put there by the sweeper.
 
-use crate::error::StoreError;
+use crate::error::{StoreError, duplicates};
 use crate::keys;
 use crate::store::Store;
-use crate::submissions::{BETWEEN_TRIES, SubmitError, TRIES, duplicates, existing};
+use crate::submissions::{BETWEEN_TRIES, SubmitError, TRIES, existing};
 use crate::task_keys::TaskKeys;
 use crate::tasks::{Tasks, encode, from_document};
 use crate::webhooks;
@@ -169,7 +169,12 @@ impl Store {
         let wanted = TaskRecord { created_at: now_ms, idempotency: None, ..read.clone() };
         let key = TaskKeys::of_replay(read, now_ms);
         for _ in 0..TRIES {
-            if duplicates(self.tasks().keys.collection().insert_many([&key]).ordered(false).await)?.is_empty() {
+            if duplicates(
+                self.tasks().keys.collection().insert_many([&key]).ordered(false).await,
+                "taking the key of a replayed task",
+            )?
+            .is_empty()
+            {
                 return Ok(None);
             }
             match existing(self, &wanted).await {

@@ -1,5 +1,6 @@
 //! What can go wrong in a store, and what it means for the caller.
 
+use mongodb::results::InsertManyResult;
 use redis::RedisError;
 
 /// A failed call to MongoDB or Redis.
@@ -62,11 +63,11 @@ impl StoreError {
             Self::Redis { source, .. } => is_passing(source),
             Self::Mongo { source, .. } => match source.kind.as_ref() {
                 Mongo::Io(_) | Mongo::ConnectionPoolCleared { .. } | Mongo::ServerSelection { .. } => true,
-                // Not primary, shutting down, interrupted, exceeded its time: the server says "not now".
+                // Not primary, shutting down, interrupted, in conflict, exceeded its time: the server says "not now".
                 Mongo::Command(error) => {
                     matches!(
                         error.code,
-                        6 | 7 | 50 | 89 | 91 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436
+                        6 | 7 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436
                     )
                 }
                 Mongo::InsertMany(error) => error.write_errors.is_none(),
@@ -84,6 +85,25 @@ impl StoreError {
             Self::Redis { .. } => "redis",
             Self::Mongo { .. } | Self::Corrupt { .. } | Self::Overloaded => "mongodb",
         }
+    }
+}
+
+/// The positions of documents that an unordered insertion found there already.
+pub(crate) fn duplicates(
+    outcome: Result<InsertManyResult, mongodb::error::Error>,
+    action: &'static str,
+) -> Result<Vec<usize>, StoreError> {
+    const DUPLICATE_KEY: i32 = 11_000;
+    let Err(error) = outcome else { return Ok(Vec::new()) };
+    let found = match error.kind.as_ref() {
+        mongodb::error::ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => {
+            failure.write_errors.as_deref().filter(|failed| failed.iter().all(|e| e.code == DUPLICATE_KEY))
+        }
+        _ => None,
+    };
+    match found {
+        Some(failed) => Ok(failed.iter().map(|e| e.index).collect()),
+        None => Err(StoreError::mongo(action)(error)),
     }
 }
 

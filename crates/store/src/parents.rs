@@ -242,7 +242,7 @@ impl Store {
             let documents: Result<Vec<Document>, StoreError> = records.iter().map(to_document).collect();
             let stored = self.tasks().records.insert_many(&documents?).ordered(false).await;
             // Those that somebody else stored at the same moment are there.
-            crate::submissions::duplicates(stored)?;
+            crate::error::duplicates(stored, "storing the parts of a task")?;
             self.queue(parent.pool).enqueue(&records.iter().collect::<Vec<_>>()).await?;
         }
         Ok(())

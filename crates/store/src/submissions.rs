@@ -3,14 +3,13 @@
 //! Order: places of the owners in Redis (nothing is written when Redis is away), then the records in MongoDB, then the
 //! queue. A record that does not reach the queue is put there by the sweeper.
 
-use crate::error::StoreError;
+use crate::error::{StoreError, duplicates};
 use crate::store::Store;
 use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
 use crate::tasks::to_document;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::Document;
-use mongodb::error::ErrorKind;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -26,7 +25,7 @@ pub(crate) const TRIES: usize = 50;
 pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// A key without a record was left by a crash when it is older than this.
 const UNDER_WAY_MS: i64 = 10_000;
-const DUPLICATE_KEY: i32 = 11_000;
+const TAKING: &str = "taking the keys of tasks";
 /// Batches that were stored, but not put into the queue, and are tried again at once.
 const ENQUEUED_LATER: usize = 64;
 /// Tries, and the wait before each: together as long as the sweeper waits for a record to reach the queue.
@@ -218,7 +217,7 @@ async fn insert(store: &Store, batch: Vec<Waiting>) -> Vec<Waiting> {
         .enumerate()
         .flat_map(|(index, waiting)| TaskKeys::documents(&waiting.record).into_iter().map(move |key| (key, index)))
         .unzip();
-    let taken = match duplicates(store.tasks().keys.collection().insert_many(&keys).ordered(false).await) {
+    let taken = match duplicates(store.tasks().keys.collection().insert_many(&keys).ordered(false).await, TAKING) {
         Ok(taken) => taken,
         Err(error) => return give_up(store, batch, error).await,
     };
@@ -264,23 +263,6 @@ async fn give_up(store: &Store, batch: Vec<Waiting>, error: StoreError) -> Vec<W
     Vec::new()
 }
 
-/// The positions of documents that were there already.
-pub(crate) fn duplicates(
-    outcome: Result<mongodb::results::InsertManyResult, mongodb::error::Error>,
-) -> Result<Vec<usize>, StoreError> {
-    let Err(error) = outcome else { return Ok(Vec::new()) };
-    let found = match error.kind.as_ref() {
-        ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => {
-            failure.write_errors.as_deref().filter(|failed| failed.iter().all(|e| e.code == DUPLICATE_KEY))
-        }
-        _ => None,
-    };
-    match found {
-        Some(failed) => Ok(failed.iter().map(|e| e.index).collect()),
-        None => Err(StoreError::mongo("taking the keys of tasks")(error)),
-    }
-}
-
 async fn release(store: &Store, batch: &[Waiting]) {
     let places: Vec<_> = batch.iter().map(|w| (w.record.owner.clone(), w.record.id)).collect();
     if let Err(error) = store.admission().release(&places).await {
@@ -298,7 +280,7 @@ async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Submitted, Subm
             return Ok(Submitted { record: found, created: false });
         }
         let wanted = TaskKeys::documents(record);
-        if !duplicates(keys.collection().insert_many(&wanted).ordered(false).await)?.is_empty() {
+        if !duplicates(keys.collection().insert_many(&wanted).ordered(false).await, TAKING)?.is_empty() {
             // Somebody was quicker, and its record is about to be there.
             keys.give_all_back(record).await?;
             tokio::time::sleep(BETWEEN_TRIES).await;

@@ -8,7 +8,6 @@ use crate::error::StoreError;
 use crate::keys::collections;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::{DateTime, Document, doc};
-use mongodb::error::Error;
 use mongodb::{Collection, Database};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -19,7 +18,7 @@ pub(crate) const IDEMPOTENCY_MS: i64 = 86_400_000;
 #[derive(Debug, Clone)]
 pub(crate) struct TaskKeys {
     keys: Collection<Document>,
-    later: mpsc::Sender<Document>,
+    later: mpsc::Sender<(String, TaskId)>,
 }
 
 /// Keys that may wait to be given back, and how many go in one command.
@@ -28,29 +27,18 @@ const GROUP: usize = 256;
 /// A group gathers this long.
 const GATHERING: Duration = Duration::from_millis(10);
 
-async fn give_back_in_groups(database: Database, mut waiting: mpsc::Receiver<Document>) {
+async fn give_back_in_groups(keys: Collection<Document>, mut waiting: mpsc::Receiver<(String, TaskId)>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
-        if let Err(error) = delete(&database, &std::mem::take(&mut group)).await {
+        let (ids, holders): (Vec<String>, Vec<String>) =
+            group.drain(..).map(|(key, task)| (key, task.to_string())).unzip();
+        // One statement, one journal write. All of these tasks have ended, so each of them may lose any of the keys.
+        let held = doc! { "_id": { "$in": ids }, "task": { "$in": holders } };
+        if let Err(error) = keys.delete_many(held).await {
             tracing::debug!(%error, "ended tasks still hold their keys");
         }
         tokio::time::sleep(GATHERING).await;
     }
-}
-
-/// In a transaction, for one journal write; where there are none, each deletion stands for itself.
-async fn delete(database: &Database, deletions: &[Document]) -> Result<(), Error> {
-    let command = doc! { "delete": collections::TASK_KEYS, "ordered": false, "deletes": deletions };
-    let together = async {
-        let mut session = database.client().start_session().await?;
-        session.start_transaction().await?;
-        database.run_command(command.clone()).session(&mut session).await?;
-        session.commit_transaction().await
-    };
-    if together.await.is_err() {
-        database.run_command(command).await?;
-    }
-    Ok(())
 }
 
 /// Who holds a key.
@@ -76,8 +64,9 @@ pub(crate) fn idempotency(hash: &str) -> String {
 impl TaskKeys {
     pub(crate) fn new(database: &Database) -> Self {
         let (later, waiting) = mpsc::channel(GIVEN_BACK_LATER);
-        tokio::spawn(give_back_in_groups(database.clone(), waiting));
-        Self { keys: database.collection(collections::TASK_KEYS), later }
+        let keys: Collection<Document> = database.collection(collections::TASK_KEYS);
+        tokio::spawn(give_back_in_groups(keys.clone(), waiting));
+        Self { keys, later }
     }
 
     pub(crate) const fn collection(&self) -> &Collection<Document> {
@@ -127,7 +116,7 @@ impl TaskKeys {
     /// Gives `key` back soon, together with others, if `task` holds it. Best effort: a key of an ended task is taken over by
     /// whoever wants it.
     pub(crate) fn give_back_later(&self, key: String, task: TaskId) {
-        drop(self.later.try_send(doc! { "q": { "_id": key, "task": task.to_string() }, "limit": 1 }));
+        drop(self.later.try_send((key, task)));
     }
 
     /// Gives back whatever `record` holds.

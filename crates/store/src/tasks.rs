@@ -4,7 +4,7 @@ mod list;
 mod record;
 
 use crate::error::StoreError;
-use crate::groups::{Groups, Met};
+use crate::groups::{Change, Groups};
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
 use crate::webhooks;
@@ -16,7 +16,6 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::{Hint, ReturnDocument};
 use mongodb::{Collection, Database};
 use serde::Serialize;
-use ulid::Ulid;
 
 pub(crate) use list::listed;
 pub(crate) use record::{from_document, to_document};
@@ -199,27 +198,18 @@ impl Tasks {
             }
             let read = record.clone();
             start_attempt(&mut record, worker, now_ms);
-            // A mark of this very claim: the same worker may be handed the same task twice.
-            let mark = Ulid::generate().to_string();
-            let statement = doc! {
-                "q": {
-                    "_id": id.to_string(), "attempt": i64::from(read.attempt), "active": true,
-                    "cancel_requested": read.cancel_requested,
+            let start = Change {
+                id: id.to_string(),
+                guard: doc! {
+                    "attempt": i64::from(read.attempt), "active": true, "cancel_requested": read.cancel_requested,
                 },
-                "u": { "$set": {
+                set: doc! {
                     "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": now_ms,
                     "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
-                    "claim": &mark,
-                } },
+                },
+                unset: Vec::new(),
             };
-            let won = match self.groups.update(statement).await? {
-                Met::Matched => true,
-                Met::Perhaps | Met::Duplicate => {
-                    let now = self.groups.read(id.to_string()).await?;
-                    now.is_some_and(|now| now.get_str("claim").is_ok_and(|claim| claim == mark))
-                }
-            };
-            if won {
+            if self.groups.change(start).await? {
                 return Ok(Claim::Started(Box::new(record)));
             }
         }
@@ -236,10 +226,10 @@ impl Tasks {
         result: &FetchResult,
         now_ms: i64,
     ) -> Result<Checkpoint, StoreError> {
-        let mut running = fenced(id, attempt);
-        running.insert("cancel_requested", false);
+        let mut guard = fence(attempt);
+        guard.insert("cancel_requested", false);
         let set = doc! { "result": encode(result)?, "updated_at": now_ms };
-        if self.groups.update(doc! { "q": running, "u": { "$set": set } }).await? == Met::Matched {
+        if self.groups.change(Change { id: id.to_string(), guard, set, unset: Vec::new() }).await? {
             return Ok(Checkpoint::Kept);
         }
         let now = self.look_up(id).await?.filter(|now| now.attempt == attempt && now.state == TaskState::Running);
@@ -266,7 +256,7 @@ impl Tasks {
         if let Some(result) = &ending.result {
             set.insert("result", encode(result)?);
         }
-        let mut update = doc! {};
+        let mut unset = Vec::new();
         if ending.state.is_end() {
             set.insert("ended_at", now_ms);
             set.extend(webhooks::due_at_end(record, now_ms)?);
@@ -274,17 +264,12 @@ impl Tasks {
                 // What is dead stays until its owner has replayed or discarded it.
                 set.insert("expires_at", self.expiry(now_ms));
             }
-            update.insert("$unset", doc! { "active": "" });
+            unset.push("active");
         }
-        update.insert("$set", set);
-        let fenced = fenced(record.id, record.attempt);
-        let ended = match self.groups.update(doc! { "q": fenced, "u": update }).await? {
-            Met::Matched => true,
+        let change = Change { id: record.id.to_string(), guard: fence(record.attempt), set, unset };
+        let ended = self.groups.change(change).await?
             // Also when an earlier try was carried out, but its answer was lost.
-            Met::Perhaps | Met::Duplicate => {
-                self.get(record.id).await?.is_some_and(|now| now.attempt == record.attempt && now.state == ending.state)
-            }
-        };
+            || self.get(record.id).await?.is_some_and(|now| now.attempt == record.attempt && now.state == ending.state);
         if ended && ending.state.is_end() && record.parent.is_none() {
             // Nobody waits for it, and a key that stays heals itself.
             self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
@@ -351,8 +336,8 @@ impl Tasks {
 }
 
 /// Only the newest attempt, and only while it runs.
-fn fenced(id: TaskId, attempt: u32) -> Document {
-    doc! { "_id": id.to_string(), "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
+fn fence(attempt: u32) -> Document {
+    doc! { "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
 }
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bson, StoreError> {

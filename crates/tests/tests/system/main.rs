@@ -18,6 +18,7 @@ mod operators;
 mod programs;
 mod queue;
 mod receiver;
+mod records;
 mod retention;
 mod tasks;
 mod versions;

@@ -56,16 +56,15 @@ impl Mill {
     pub(crate) async fn start(simulator: SimulatorConfig) -> Self {
         let (redis, mongo) = (Redis::throwaway().await.unwrap(), MongoServer::throwaway().await.unwrap());
         let database = unique_name("candlemill_test");
-        let env = Env::of([
-            ("REDIS_URL", redis.url().as_str()),
-            ("MONGODB_URI", mongo.uri().as_str()),
-            ("MONGODB_DATABASE", database.as_str()),
-        ]);
-        let config = StoreConfig::from_env(&env).unwrap();
-        let store = Store::connect(&config, Arc::new(SystemClock)).await.unwrap();
+        let store = connect(&redis, &mongo, &database).await;
         store.prepare().await.unwrap();
         let simulator = Simulator::start(simulator).await.unwrap();
         Self { submissions: Submissions::start(&store), store, simulator, redis, mongo, database }
+    }
+
+    /// The stores as another process has them.
+    pub(crate) async fn another_store(&self) -> Store {
+        connect(&self.redis, &self.mongo, &self.database).await
     }
 
     pub(crate) async fn worker(&self) -> RunningWorker {
@@ -183,6 +182,15 @@ impl Mill {
         let all = TimeRange::new(0, 9_000_000_000_000);
         self.store.candles().scan(&series(symbol, interval), all, None).await.unwrap().try_collect().await.unwrap()
     }
+}
+
+async fn connect(redis: &Redis, mongo: &MongoServer, database: &str) -> Store {
+    let env = Env::of([
+        ("REDIS_URL", redis.url().as_str()),
+        ("MONGODB_URI", mongo.uri().as_str()),
+        ("MONGODB_DATABASE", database),
+    ]);
+    Store::connect(&StoreConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap()
 }
 
 /// A simulator over the recorded candles.

@@ -1,0 +1,97 @@
+//! What records promise when many change at once: each change reaches its task alone, and an attempt has one holder.
+
+use crate::mill::{Mill, fetch};
+use candlemill_shared::task::{FetchResult, TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock};
+use candlemill_simulator::SimulatorConfig;
+use candlemill_store::{Checkpoint, Claim, Ending, Store};
+use futures::future::join_all;
+use std::collections::HashMap;
+
+const HOUR: i64 = 3_600_000;
+/// More than one group of statements holds.
+const MANY: i64 = 600;
+
+async fn waiting(mill: &Mill) -> Vec<TaskRecord> {
+    let submitted = (0..MANY).map(|number| async move {
+        let job = fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
+        mill.submit("u", &job).await.record
+    });
+    join_all(submitted).await
+}
+
+async fn started(store: &Store, record: &TaskRecord, worker: &str) -> TaskRecord {
+    match store.tasks().claim(record.id, worker, SystemClock.now_ms()).await.unwrap() {
+        Claim::Started(record) => *record,
+        Claim::Stale => panic!("{} has not ended", record.id),
+    }
+}
+
+fn found(candles: u64) -> FetchResult {
+    FetchResult { inserted: candles, ..FetchResult::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_ends_at_once_reach_each_task_its_own() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let records = waiting(&mill).await;
+    let tasks = mill.store.tasks();
+    let running = join_all(records.iter().map(|record| started(&mill.store, record, "w"))).await;
+    // Every third is asked to stop, every fifth is lost to another attempt.
+    for (number, record) in running.iter().enumerate() {
+        if number % 3 == 0 {
+            mill.store.cancel(record.id, "u").await.unwrap();
+        }
+    }
+    let overtaken = running.iter().enumerate().filter(|(number, _)| number % 5 == 0);
+    join_all(overtaken.map(|(_, record)| started(&mill.store, record, "other"))).await;
+
+    let results: Vec<FetchResult> = (0..running.len()).map(|number| found(number as u64)).collect();
+    let checkpoints = running.iter().zip(&results);
+    let kept =
+        join_all(checkpoints.map(|(record, result)| tasks.checkpoint(record.id, 1, result, SystemClock.now_ms())));
+    for (number, kept) in kept.await.into_iter().enumerate() {
+        let expected = match number {
+            _ if number % 5 == 0 => Checkpoint::Overtaken,
+            _ if number % 3 == 0 => Checkpoint::CancelRequested,
+            _ => Checkpoint::Kept,
+        };
+        assert_eq!(kept.unwrap(), expected, "{number}");
+    }
+    let endings: Vec<Ending> = results
+        .into_iter()
+        .enumerate()
+        .map(|(number, result)| {
+            let state = if number % 2 == 0 { TaskState::Succeeded } else { TaskState::Failed };
+            Ending { state, result: Some(result), error: None, run_at: None }
+        })
+        .collect();
+    let ended = running.iter().zip(&endings).map(|(record, ending)| tasks.end(record, ending, SystemClock.now_ms()));
+    for (number, ended) in join_all(ended).await.into_iter().enumerate() {
+        assert_eq!(ended.unwrap(), number % 5 != 0, "{number}");
+    }
+    for (number, (record, ending)) in running.iter().zip(endings).enumerate() {
+        let now = tasks.get(record.id).await.unwrap().unwrap();
+        let expected = if number % 5 == 0 { (TaskState::Running, None, 2) } else { (ending.state, ending.result, 1) };
+        assert_eq!((now.state, now.result, now.attempt), expected, "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_has_one_holder_however_many_reach_for_it() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let records = waiting(&mill).await;
+    let other = mill.another_store().await;
+    // Twice by one process, once by another.
+    let claims = records.iter().flat_map(|record| {
+        [(&mill.store, "a"), (&mill.store, "b"), (&other, "c")].map(|(store, worker)| started(store, record, worker))
+    });
+    let mut numbers: HashMap<_, Vec<u32>> = HashMap::new();
+    for claimed in join_all(claims).await {
+        numbers.entry(claimed.id).or_default().push(claimed.attempt);
+    }
+    for (id, mut numbers) in numbers {
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3], "{id}");
+    }
+}
