@@ -3,6 +3,7 @@
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::keys::collections;
+use crate::tasks;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern};
 use mongodb::{Client, Database, IndexModel};
@@ -36,6 +37,11 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
             index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
             // Owner and id in one text: lists of one owner's tasks.
             index(doc! { "listed": 1 }, IndexOptions::default()),
+            // Some of them, by which those lists are passed through.
+            index(
+                doc! { "milestone": 1 },
+                IndexOptions::builder().partial_filter_expression(doc! { "milestone": { "$exists": true } }).build(),
+            ),
             // What the sweeper looks through: tasks in flight by state, longest unchanged first.
             index(
                 doc! { "state": 1, "updated_at": 1 },
@@ -66,20 +72,26 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
     Ok(())
 }
 
-/// Gives records of versions that had no `listed` theirs, once.
+/// Gives records of versions that had no lists theirs, once.
 async fn list_older_records(database: &Database) -> Result<(), mongodb::error::Error> {
-    let (steps, step) = (database.collection::<Document>(collections::STEPS), doc! { "_id": "tasks.listed" });
+    let (steps, step) = (database.collection::<Document>(collections::STEPS), doc! { "_id": "tasks.milestones" });
     if steps.find_one(step.clone()).await?.is_some() {
         return Ok(());
     }
     let records = database.collection::<Document>(collections::TASKS);
-    let older = doc! { "listed": { "$exists": false } };
-    let mut cursor = records.find(older).projection(doc! { "owner": 1 }).await?;
+    let older = [
+        doc! { "listed": { "$exists": false } },
+        doc! { "_id": { "$regex": "0$" }, "milestone": { "$exists": false } },
+    ];
+    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(doc! { "owner": 1 }).await?;
     while cursor.advance().await? {
         let record = cursor.deserialize_current()?;
         let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
-        let listed = doc! { "$set": { "listed": format!("{owner}|{id}") } };
-        records.update_one(doc! { "_id": id }, listed).await?;
+        let mut lists = doc! { "listed": tasks::listed(owner, id) };
+        if let Some(milestone) = tasks::milestone(owner, id) {
+            lists.insert("milestone", milestone);
+        }
+        records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
     }
     steps.update_one(step, doc! { "$set": { "done": true } }).upsert(true).await?;
     Ok(())

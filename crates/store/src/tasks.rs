@@ -17,7 +17,7 @@ use mongodb::options::{Hint, ReturnDocument};
 use mongodb::{Collection, Database};
 use serde::Serialize;
 
-pub(crate) use list::listed;
+pub(crate) use list::{listed, milestone};
 pub(crate) use record::{from_document, to_document};
 
 /// The records.

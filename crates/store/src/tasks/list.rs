@@ -1,31 +1,41 @@
-//! Lists of one owner's tasks, window by window: a question costs what its answer holds, not how many tasks there are.
+//! Lists of one owner's tasks, stretch by stretch: a question costs what its answer holds, not how many tasks there are.
 //!
 //! A server may read every match of a range before it gives the first one (`secantusd-rs` does), and use only one field of
-//! an index for a range. So each record has `listed`: its owner, then its id, whose text order is the order of submission.
-//! Windows of that go back in time and grow while they hold too few.
+//! an index for a range. So each record has `listed`: its owner, then its id, whose text order is the order of submission;
+//! and ranges of that are read which hold about as many tasks as are wanted. How long such a range is tell *milestones*:
+//! by chance one in 32 tasks is one, one in 32 of those is one of the second level, and so on, as in a skip list (Pugh 1990).
+//! They are found by an index of their own.
 
 use super::{TaskQuery, Tasks};
 use crate::error::StoreError;
-use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{TaskRecord, TaskState};
+use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 
-/// Length of the first window, ms.
-const FIRST_MS: i64 = 50;
-/// Windows get longer by this factor; a year is reached with the fifteenth.
-const GROWTH: i64 = 4;
-/// Windows after which the rest is read as one.
-const WINDOWS: u32 = 15;
+/// Stretches get longer by this factor while they hold too few that fit.
+const GROWTH: usize = 4;
+/// Levels of milestones, the highest first, and of how many tasks one is on each: the alphabet of ids has 32 digits.
+const LEVELS: [(usize, usize); 3] = [(3, 32_768), (2, 1_024), (1, 32)];
+/// Milestones of a level that are looked for at least: chance puts some close together.
+const SPARE: usize = 3;
 /// After every text that a ULID may be.
 const AFTER_ALL: &str = "~";
 
-/// What `record` is listed under.
-pub(crate) fn listed(record: &TaskRecord) -> String {
-    key(&record.owner, &record.id.to_string())
+/// What a record is listed under.
+pub(crate) fn listed(owner: &str, id: &str) -> String {
+    format!("{owner}|{id}")
 }
 
-fn key(owner: &str, from: &str) -> String {
-    format!("{owner}|{from}")
+/// What a record is found under as a milestone, if it is one. Its level follows from the last digits of its id, which are
+/// random.
+pub(crate) fn milestone(owner: &str, id: &str) -> Option<String> {
+    let level = id.bytes().rev().take(LEVELS.len()).take_while(|digit| *digit == b'0').count();
+    (level > 0).then(|| of_level(level, &listed(owner, id)))
+}
+
+fn of_level(level: usize, listed: &str) -> String {
+    format!("{level}|{listed}")
 }
 
 impl Tasks {
@@ -39,29 +49,54 @@ impl Tasks {
             return self.list_under_way(query).await;
         }
         let mut found: Vec<TaskRecord> = Vec::new();
-        let mut end = query.before.map_or_else(|| AFTER_ALL.to_owned(), |before| before.to_string());
-        let mut newest = query.before.map_or(i64::MAX, TaskId::created_at_ms);
-        if query.before.is_none() {
-            // Ids of the future come from clocks that are off.
-            newest = newest.min(self.latest_ms().saturating_add(FIRST_MS));
-        }
-        let (mut length, mut windows) = (FIRST_MS, 0);
+        let end = query.before.map_or_else(|| AFTER_ALL.to_owned(), |before| before.to_string());
+        let (first, mut end, mut tasks) = (listed(&query.owner, ""), listed(&query.owner, &end), limit);
         loop {
-            let begin = newest.saturating_sub(length);
-            let is_last = windows >= WINDOWS || begin <= 0;
-            let start = if is_last { String::new() } else { TaskId::first_of(begin).to_string() };
-            let mut filter = doc! { "listed": { "$gte": key(&query.owner, &start), "$lt": key(&query.owner, &end) } };
+            let start = self.stretch(&first, &end, tasks).await?;
+            let mut filter = doc! { "listed": { "$gte": &start, "$lt": &end }, "owner": &query.owner };
             filter.extend(wanted(query));
             let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
             // Of several indexes a server may take the one of states, and read all that wait.
             let hint = Hint::Keys(doc! { "listed": 1 });
             found.extend(self.collect_by(filter, doc! { "listed": -1 }, left, Some(hint)).await?);
-            if found.len() >= limit || is_last {
+            if found.len() >= limit || start == first {
                 return Ok(found);
             }
-            (end, newest) = (start, begin);
-            (length, windows) = (length.saturating_mul(GROWTH), windows + 1);
+            (end, tasks) = (start, tasks.saturating_mul(GROWTH));
         }
+    }
+
+    /// Where a stretch begins that ends at `end` and holds about `tasks` tasks, `first` at the earliest.
+    async fn stretch(&self, first: &str, end: &str, tasks: usize) -> Result<String, StoreError> {
+        let mut start = first.to_owned();
+        // Those of higher levels in the stretch count on each lower one.
+        let mut passed: Vec<String> = Vec::new();
+        for (level, distance) in LEVELS {
+            let found = self.milestones(level, &start, end).await?;
+            passed.retain(|one| *one >= start);
+            passed.extend(found);
+            passed.sort_unstable_by(|one, other| other.cmp(one));
+            if let Some(far) = passed.get(tasks / distance + SPARE) {
+                start.clone_from(far);
+            }
+        }
+        Ok(start)
+    }
+
+    /// What milestones of a level are listed under, between two of these.
+    async fn milestones(&self, level: usize, start: &str, end: &str) -> Result<Vec<String>, StoreError> {
+        let reading = "reading milestones of the list of tasks";
+        let between = doc! { "milestone": { "$gte": of_level(level, start), "$lt": of_level(level, end) } };
+        let found = self.records.find(between).projection(doc! { "_id": 0, "listed": 1 });
+        let cursor = found.hint(Hint::Keys(doc! { "milestone": 1 })).await.map_err(StoreError::mongo(reading))?;
+        cursor
+            .map_err(StoreError::mongo_in(reading))
+            .and_then(|one| {
+                let listed = one.get_str("listed").map(str::to_owned);
+                std::future::ready(listed.map_err(|error| StoreError::corrupt("a milestone", error)))
+            })
+            .try_collect()
+            .await
     }
 
     /// Those that run, or wait for another attempt: few beside all others, so the index of tasks in flight leads to them.
@@ -73,10 +108,6 @@ impl Tasks {
         }
         let hint = Hint::Keys(doc! { "state": 1, "updated_at": 1 });
         self.collect_by(filter, doc! { "_id": -1 }, i64::from(query.limit), Some(hint)).await
-    }
-
-    fn latest_ms(&self) -> i64 {
-        candlemill_shared::Clock::now_ms(&candlemill_shared::SystemClock)
     }
 }
 
@@ -96,4 +127,21 @@ fn wanted(query: &TaskQuery) -> Document {
         filter.insert("job.payload.interval", interval.as_str());
     }
     filter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_digits_of_an_id_tell_whether_it_is_a_milestone() {
+        for (id, expected) in [
+            ("01J0000000000000000000000Z", None),
+            ("01J000000000000000000000Z0", Some("1|u|01J000000000000000000000Z0")),
+            ("01J00000000000000000000Z00", Some("2|u|01J00000000000000000000Z00")),
+            ("01J00000000000000000000000", Some("3|u|01J00000000000000000000000")),
+        ] {
+            assert_eq!(milestone("u", id).as_deref(), expected);
+        }
+    }
 }

@@ -1,17 +1,23 @@
 //! A task record as a MongoDB document.
 
+use super::list;
 use crate::error::StoreError;
 use candlemill_shared::task::TaskRecord;
 use mongodb::bson::{self, Document};
 
-/// The document: the record's own fields, its id as `_id`, what it is `listed` under, and `active` while it is in flight.
+/// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
+/// list, and `active` while it is in flight.
 pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     let mut document = bson::serialize_to_document(record)
         .map_err(|error| StoreError::corrupt(format!("task {}", record.id), error))?;
     document.remove("id");
     let mut with_id = bson::doc! { "_id": record.id.to_string() };
     with_id.extend(document);
-    with_id.insert("listed", super::listed(record));
+    let id = record.id.to_string();
+    with_id.insert("listed", list::listed(&record.owner, &id));
+    if let Some(milestone) = list::milestone(&record.owner, &id) {
+        with_id.insert("milestone", milestone);
+    }
     if !record.state.is_end() {
         with_id.insert("active", true);
     }

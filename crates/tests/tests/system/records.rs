@@ -1,10 +1,10 @@
 //! What records promise when many change at once: each change reaches its task alone, and an attempt has one holder.
 
 use crate::mill::{Mill, fetch};
-use candlemill_shared::task::{FetchResult, TaskRecord, TaskState};
+use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
-use candlemill_store::{Checkpoint, Claim, Ending, Store};
+use candlemill_store::{Checkpoint, Claim, Ending, Store, TaskQuery};
 use futures::future::join_all;
 use std::collections::HashMap;
 
@@ -94,4 +94,43 @@ async fn an_attempt_has_one_holder_however_many_reach_for_it() {
         numbers.sort_unstable();
         assert_eq!(numbers, [1, 2, 3], "{id}");
     }
+}
+
+/// All pages of one owner's list.
+async fn listed(store: &Store, owner: &str, state: Option<TaskState>) -> Vec<TaskId> {
+    let mut query =
+        TaskQuery { owner: owner.to_owned(), state, kind: None, symbol: None, interval: None, before: None, limit: 70 };
+    let mut all = Vec::new();
+    loop {
+        let page = store.tasks().list(&query).await.unwrap();
+        all.extend(page.iter().map(|record| record.id));
+        if page.len() < 70 {
+            return all;
+        }
+        query.before = all.last().copied();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_hold_every_task_once_newest_first() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let records = waiting(&mill).await;
+    let mut ids: Vec<TaskId> = records.iter().map(|record| record.id).collect();
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    // Of the last 32 digits of 600 ids some are zeros.
+    assert!(ids.iter().any(|id| id.to_string().ends_with('0')), "no milestones");
+    // Another owner whose name begins alike, and whose tasks lie between these.
+    let job = fetch("ETHUSDT", Interval::Minute1, 0, HOUR);
+    let foreign = mill.submit("u|0", &job).await.record.id;
+    for number in [3, 300, 599] {
+        mill.store.cancel(records[number].id, "u").await.unwrap();
+    }
+    assert_eq!(listed(&mill.store, "u", None).await, ids);
+    assert_eq!(listed(&mill.store, "u|0", None).await, [foreign]);
+    assert_eq!(listed(&mill.store, "nobody", None).await, []);
+    let mut cancelled = [3, 300, 599].map(|number: usize| records[number].id);
+    cancelled.sort_unstable_by(|one, other| other.cmp(one));
+    assert_eq!(listed(&mill.store, "u", Some(TaskState::Cancelled)).await, cancelled);
+    assert_eq!(listed(&mill.store, "u", Some(TaskState::Queued)).await.len(), ids.len() - 3);
+    assert_eq!(listed(&mill.store, "u", Some(TaskState::Running)).await, []);
 }
