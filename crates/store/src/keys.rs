@@ -117,9 +117,9 @@ pub(crate) fn lease(duty: &str) -> String {
 pub(crate) struct PoolKeys {
     /// 1 hash of task id to entry, 2 sorted set of owners by turn, 3 sorted set of delayed tasks by UTC ms, 4 sorted set of
     /// leases by their end in Redis's own ms, 5 hash of task id to the token of who holds it, 6 hash of owner to tasks
-    /// held, 7 the current turn, 8 counter that makes tokens unique, 9 mark of a paused queue, 10 time of the last tick,
-    /// 11 mark of a grace time for leases.
-    pub(crate) all: [String; 11],
+    /// held, 7 the current turn, 8 mark of a paused queue, 9 time of the last tick,
+    /// 10 mark of a grace time for leases.
+    pub(crate) all: [String; 10],
     /// Put before an owner: sorted set of his waiting tasks by rank.
     pub(crate) waiting: String,
     /// Channel that tells workers of waiting tasks.
@@ -131,9 +131,7 @@ pub(crate) struct PoolKeys {
 impl PoolKeys {
     pub(crate) fn of(pool: Pool) -> Self {
         let key = |part: &str| format!("cm:{{{}}}:{part}", pool.as_str());
-        let parts = [
-            "tasks", "owners", "delayed", "leases", "holders", "running", "turn", "serial", "paused", "ticked", "grace",
-        ];
+        let parts = ["tasks", "owners", "delayed", "leases", "holders", "running", "turn", "paused", "ticked", "grace"];
         Self { all: parts.map(key), waiting: key("waiting:"), wake: key("wake"), epoch: key("epoch") }
     }
 
@@ -150,6 +148,6 @@ impl PoolKeys {
     }
 
     pub(crate) fn paused(&self) -> &str {
-        &self.all[8]
+        &self.all[7]
     }
 }

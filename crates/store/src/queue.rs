@@ -24,6 +24,7 @@ use redis::aio::ConnectionManager;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use ulid::Ulid;
 
 /// Tasks that one script call handles at most: Redis serves nobody else meanwhile.
 const BATCH: usize = 500;
@@ -146,7 +147,8 @@ impl Queue {
         let claimed: Vec<(String, String, String)> = call
             .arg(most.min(BATCH))
             .arg(milliseconds(lease))
-            .arg(worker)
+            // Of this call alone: a Redis that has forgotten everything must not give an old token out again.
+            .arg(format!("{worker}:{}", Ulid::generate()))
             .invoke_async(&mut connection)
             .await
             .map_err(StoreError::redis("claiming tasks"))?;

@@ -1,6 +1,6 @@
--- Hands out tasks, the owner with the earliest turn first, his tasks by rank. ARGV: 3 most tasks, 4 lease in ms, 5 worker.
+-- Hands out tasks, the owner with the earliest turn first, his tasks by rank. ARGV: 3 most tasks, 4 lease in ms, 5 name of this claim.
 -- Returns three a task: id, entry, token.
-if string.sub(redis.call('GET', KEYS[9]) or '', -1) == '1' then return {} end
+if string.sub(redis.call('GET', KEYS[8]) or '', -1) == '1' then return {} end
 local most, lease, now = tonumber(ARGV[3]), tonumber(ARGV[4]), now_ms()
 local out, turn = {}, nil
 while #out < most * 3 do
@@ -12,7 +12,7 @@ while #out < most * 3 do
     if entry then
         turn = tonumber(first[2])
         local task = popped[1]
-        local token = ARGV[5] .. ':' .. redis.call('INCR', KEYS[8])
+        local token = ARGV[5] .. ':' .. #out / 3
         local running = hold(task, entry, token, now, lease)
         out[#out + 1] = task
         out[#out + 1] = entry.text

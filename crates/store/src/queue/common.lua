@@ -1,5 +1,5 @@
 -- Shared head of the queue's scripts.
--- KEYS: 1 tasks, 2 owners, 3 delayed, 4 leases, 5 holders, 6 running, 7 turn, 8 serial, 9 paused, 10 ticked, 11 grace.
+-- KEYS: 1 tasks, 2 owners, 3 delayed, 4 leases, 5 holders, 6 running, 7 turn, 8 paused, 9 ticked, 10 grace.
 -- ARGV: 1 prefix of the owners' waiting sets, 2 wake channel.
 -- An entry of `tasks` is 'rank|weight|most|trace|owner'; the owner goes last, because only it may hold any character.
 local function entry_of(task)

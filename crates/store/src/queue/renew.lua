@@ -12,8 +12,11 @@ for i = 4, #ARGV, 3 do
         local is_new = redis.call('HSETNX', KEYS[1], task, ARGV[i + 2]) == 1
         local entry = entry_of(task)
         if is_new or redis.call('ZREM', waiting(entry.owner), task) == 1 then
-            leave_if_empty(entry.owner)
-            hold(task, entry, token, now, lease)
+            if hold(task, entry, token, now, lease) >= entry.most then
+                redis.call('ZREM', KEYS[2], entry.owner)
+            else
+                leave_if_empty(entry.owner)
+            end
         else
             lost[#lost + 1] = task
         end

@@ -2,9 +2,9 @@
 -- Returns the number of due ones and of those taken from the dead.
 local now, lease, ready = now_ms(), tonumber(ARGV[4]), 0
 -- Nobody ticked for as long as a lease: Redis was away, or all workers were. The living get time to come forward first.
-local ticked = tonumber(redis.call('GET', KEYS[10]))
-if ticked and now - ticked > lease then redis.call('SET', KEYS[11], '1', 'PX', math.ceil(lease / 2)) end
-redis.call('SET', KEYS[10], now)
+local ticked = tonumber(redis.call('GET', KEYS[9]))
+if ticked and now - ticked > lease then redis.call('SET', KEYS[10], '1', 'PX', math.ceil(lease / 2)) end
+redis.call('SET', KEYS[9], now)
 
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[3], 'LIMIT', 0, ARGV[5])
 for _, task in ipairs(due) do
@@ -17,7 +17,7 @@ for _, task in ipairs(due) do
 end
 
 local dead = {}
-if redis.call('EXISTS', KEYS[11]) == 0 then
+if redis.call('EXISTS', KEYS[10]) == 0 then
     dead = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, ARGV[5])
     for _, task in ipairs(dead) do
         local entry = entry_of(task)

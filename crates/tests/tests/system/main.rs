@@ -17,6 +17,7 @@ mod mill;
 mod operators;
 mod programs;
 mod queue;
+mod queue_model;
 mod receiver;
 mod records;
 mod retention;
