@@ -13,11 +13,16 @@ use candlemill_devkit::FaultProxy;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// What is known of a demanded pause, ms on the machine's clock.
+/// A pause that the exchange demands, in ms on the machine's clock. It begins with the first refused call.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Pause {
-    /// Until when nobody may call; the beginning is the first refused call.
-    pub(crate) until_ms: Option<i64>,
+pub(crate) enum Pause {
+    /// None was demanded.
+    #[default]
+    None,
+    /// Until this time.
+    Until(i64),
+    /// So long from its beginning.
+    Lasts(i64),
 }
 
 /// Does what `plan` says to the stack; returns when the fault is over and every process runs again.

@@ -44,7 +44,7 @@ pub(crate) async fn run(
             }
         };
         yard.runs += 1;
-        let report = run::run(yard, &plan, &reference, settings.lease).await;
+        let report = run::run(yard, &plan, &reference, settings).await;
         *violated |= !report.violations.is_empty();
         if reports.send(report).await.is_err() {
             break;

@@ -26,6 +26,9 @@ struct Arguments {
     /// Lease of the workers' tasks, in seconds, 1 to 60.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     lease: u64,
+    /// The last task of a run ends within this after the end of the fault, in seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=90))]
+    recovery: u64,
     /// Only these kinds of faults, as `worker_killed,redis_killed`.
     #[arg(long, value_delimiter = ',')]
     faults: Vec<String>,
@@ -55,6 +58,7 @@ async fn main() -> Result<ExitCode> {
         runs: arguments.runs,
         stacks: usize::from(arguments.stacks),
         lease: Duration::from_secs(arguments.lease),
+        recovery: Duration::from_secs(arguments.recovery),
         faults,
         folder: folder.clone(),
         keep: arguments.keep,

@@ -5,6 +5,7 @@ use crate::orders::{self, Cancelled, Placed};
 use crate::plan::Plan;
 use crate::reference::Reference;
 use crate::report::RunReport;
+use crate::series::Settings;
 use crate::verify::{self, Followed};
 use crate::violation::{Promise, Violation};
 use crate::watch::Watcher;
@@ -22,7 +23,7 @@ const CONVERGES: Duration = Duration::from_secs(90);
 const DURING: Duration = Duration::from_millis(60);
 
 /// Carries out `plan` and says what came of it.
-pub(crate) async fn run(yard: &mut Yard, plan: &Plan, reference: &Reference, lease: Duration) -> RunReport {
+pub(crate) async fn run(yard: &mut Yard, plan: &Plan, reference: &Reference, settings: &Settings) -> RunReport {
     let began = Instant::now();
     let mut report = RunReport {
         seed: plan.seed,
@@ -34,12 +35,14 @@ pub(crate) async fn run(yard: &mut Yard, plan: &Plan, reference: &Reference, lea
         took_ms: 0,
         violations: Vec::new(),
     };
-    disturb(yard, plan, reference, lease, &mut report).await;
+    disturb(yard, plan, reference, settings, &mut report).await;
+    recovers(settings.recovery, &mut report);
     report.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     report
 }
 
-async fn disturb(yard: &mut Yard, plan: &Plan, reference: &Reference, lease: Duration, report: &mut RunReport) {
+async fn disturb(yard: &mut Yard, plan: &Plan, reference: &Reference, settings: &Settings, report: &mut RunReport) {
+    let lease = settings.lease;
     let give_up = CancellationToken::new();
     let since_ms = SystemClock.now_ms();
     let mut placed = place(yard, plan, false, report).await;
@@ -92,6 +95,15 @@ async fn disturb(yard: &mut Yard, plan: &Plan, reference: &Reference, lease: Dur
     if let Err(error) = verify::verify(yard, plan, reference, &ended, &pause, since_ms, &mut report.violations).await {
         let told = format!("the end could not be compared: {error:#}");
         report.violations.push(Violation::new(Promise::RunWorks, told));
+    }
+}
+
+/// What ends late is late, whatever the reason.
+fn recovers(within: Duration, report: &mut RunReport) {
+    let took = report.recovery_ms.map(Duration::from_millis);
+    if let Some(took) = took.filter(|took| *took > within) {
+        let told = format!("the last task ended {took:?} after the fault, more than {within:?}");
+        report.violations.push(Violation::new(Promise::Recovers, told));
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Settings {
     pub stacks: usize,
     /// Lease of the workers' tasks.
     pub lease: Duration,
+    /// The last task of a run ends within this after the end of the fault.
+    pub recovery: Duration,
     /// Only these kinds; all when empty.
     pub faults: Vec<Fault>,
     /// Where data and logs go. Those of stacks without a violation are deleted, unless `keep`.

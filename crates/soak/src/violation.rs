@@ -11,6 +11,8 @@ pub enum Promise {
     Accepts,
     /// An accepted task ends within the bound.
     Ends,
+    /// It ends soon after the fault.
+    Recovers,
     /// It ends as it must: succeeded, or cancelled where its owner wanted that.
     EndsRight,
     /// Progress, task and record tell the same end, and it stays.

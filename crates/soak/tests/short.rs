@@ -13,6 +13,8 @@ async fn no_promise_is_broken_by_any_kind_of_fault() {
         runs: Fault::ALL.len() as u64,
         stacks: 4,
         lease: Duration::from_secs(3),
+        // Of a machine that runs other tests beside this one.
+        recovery: Duration::from_secs(30),
         faults: Vec::new(),
         folder: folder.path().to_owned(),
         keep: false,

@@ -55,8 +55,7 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan) -> Result<Pause> {
     let left = u64::try_from(until_ms - SystemClock.now_ms()).unwrap_or(0);
     sleep(Duration::from_millis(left)).await;
     clear(yard).await?;
-    let until_ms = (plan.fault == Fault::ExchangeBans).then_some(until_ms);
-    Ok(Pause { until_ms })
+    Ok(if plan.fault == Fault::ExchangeBans { Pause::Until(until_ms) } else { Pause::Lasts(wait) })
 }
 
 async fn clear(yard: &Yard) -> Result<()> {

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const UNDER_WAY_MS: i64 = 700;
 const CANDLES: &str = "/api/v3/klines";
 /// Parts of a pool's keys that stay: counters and marks, one of each.
-const STAYING: [&str; 5] = ["turn", "serial", "paused", "ticked", "epoch"];
+const STAYING: [&str; 4] = ["turn", "paused", "ticked", "epoch"];
 
 /// No program has ended or panicked.
 pub(super) fn processes_live(yard: &mut Yard, violations: &mut Vec<Violation>) -> Result<()> {
@@ -112,13 +112,20 @@ pub(super) async fn pause_was_kept(
     since_ms: i64,
     violations: &mut Vec<Violation>,
 ) -> Result<()> {
-    let Some(until) = pause.until_ms else { return Ok(()) };
+    if matches!(pause, Pause::None) {
+        return Ok(());
+    }
     let calls = yard.stack.simulator.get("/_simulator/calls?path=/api/").await?;
     let calls: Vec<&Value> = calls.as_array().map(|all| all.iter().collect()).unwrap_or_default();
     let at = |call: &Value| call["at_ms"].as_i64().unwrap_or(0);
     let recent = || calls.iter().filter(|call| at(call) >= since_ms);
     let refused = recent().filter(|call| call["status"] == 418 || call["status"] == 429).map(|call| at(call)).min();
     let Some(refused) = refused else { return Ok(()) };
+    let until = match pause {
+        Pause::None => return Ok(()),
+        Pause::Until(until) => *until,
+        Pause::Lasts(long) => refused + long,
+    };
     let early: Vec<i64> =
         recent().map(|call| at(call)).filter(|at| *at > refused + UNDER_WAY_MS && *at < until).collect();
     if !early.is_empty() {
