@@ -46,6 +46,16 @@ pub struct FetchRequest {
     /// First open time that is no longer wanted; absent: now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Moment>,
+    /// Who is told of the end; absent: nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+}
+
+/// Where a signed POST goes when a task has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Webhook {
+    /// An `https` URL of a public host, unless the API allows others.
+    pub url: String,
 }
 
 impl FetchRequest {
@@ -59,6 +69,7 @@ impl FetchRequest {
             interval: interval.parse()?,
             start: Moment::from(start),
             end: end.map(Moment::from),
+            webhook: None,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::say;
 use anyhow::Result;
-use candlemill_cli::wire::{FetchRequest, Moment};
+use candlemill_cli::wire::{FetchRequest, Moment, Webhook};
 use candlemill_cli::{Api, Bar, report};
 use candlemill_shared::task::TaskState;
 use candlemill_shared::{Interval, Symbol};
@@ -25,6 +25,9 @@ pub(crate) struct Fetch {
     /// Makes a repeated submission the same task.
     #[arg(long)]
     idempotency_key: Option<String>,
+    /// URL that is told of the end by a signed POST.
+    #[arg(long)]
+    webhook: Option<String>,
     /// Follows the task with a progress bar until its end.
     #[arg(long, short)]
     follow: bool,
@@ -38,6 +41,7 @@ impl Fetch {
             interval: self.interval,
             start: Moment::from(self.start.as_str()),
             end: self.end.as_deref().map(Moment::from),
+            webhook: self.webhook.map(|url| Webhook { url }),
         };
         let accepted = api.fetch(&request, self.idempotency_key.as_deref()).await?;
         say(&accepted.task_id)?;

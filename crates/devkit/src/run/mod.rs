@@ -24,6 +24,8 @@ static BINANCE_REST_URL: Variable = Variable {
     default: "https://data-api.binance.vision",
     help: "the exchange's market-data host, for --live",
 };
+/// Of webhooks of a run on this machine, whose API listens to this machine alone.
+const WEBHOOK_SECRET: &str = "whsec_Y2FuZGxlbWlsbCBkZW1vLCBubyByZWFsIHNlY3JldCE=";
 /// Longest wait for the exchange's first answer.
 const REACH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -81,6 +83,11 @@ impl Run {
         let env = Env::from_process();
         let mut builder = Stack::builder().kept_in(folder);
         builder = builder.database(if self.live { "candlemill_live" } else { "candlemill_demo" });
+        let webhooks =
+            [("WEBHOOK_SECRET", WEBHOOK_SECRET), ("WEBHOOK_ALLOW_HTTP", "true"), ("WEBHOOK_ALLOW_PRIVATE", "true")];
+        for (name, value) in webhooks {
+            builder = builder.api_env(name, value).worker_env(name, value);
+        }
         if self.live {
             reach_exchange(&env).await?;
             builder = builder.real_exchange();
