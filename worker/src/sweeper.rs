@@ -4,7 +4,7 @@ use crate::metrics::Metrics;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskRecord;
 use candlemill_store::{Store, StoreError};
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,8 +52,8 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
     }
 }
 
-/// Looks at every waiting record once, some seconds after it was stored, and again only when Redis has lost the queue; at
-/// those that run or wait for another attempt whenever nothing was written about them for a while. `audited` is the time
+/// Looks at every record in flight when it takes office, and when Redis has lost the queue; at every waiting one once, some
+/// seconds after it was stored; at those that run or wait for another attempt whenever nothing was written about them for a while. `audited` is the time
 /// (UTC ms) up to which waiting records have been looked at.
 async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<(), StoreError> {
     for pool in Pool::ALL {
@@ -62,10 +62,12 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
         }
     }
     let until = store.clock().now_ms() - UNCHANGED_MS;
-    let waiting = store.tasks().queued_between(*audited, until).await?;
-    let mut batches = std::pin::pin!(waiting.try_chunks(BATCH));
-    while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
-        bring_back(store, metrics, &batch).await?;
+    if *audited == 0 {
+        let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
+        let all = store.tasks().in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
+        bring_all_back(store, metrics, all).await?;
+    } else {
+        bring_all_back(store, metrics, store.tasks().queued_between(*audited, until).await?).await?;
     }
     *audited = until;
     let now = store.clock().now_ms();
@@ -88,6 +90,18 @@ async fn tend(store: &Store, parents: &[TaskRecord]) {
             tracing::warn!(task.id = %parent.id, %error, "nobody sees after the children at the moment");
         }
     }
+}
+
+async fn bring_all_back(
+    store: &Store,
+    metrics: &Metrics,
+    records: impl Stream<Item = Result<TaskRecord, StoreError>> + Send,
+) -> Result<(), StoreError> {
+    let mut batches = std::pin::pin!(records.try_chunks(BATCH));
+    while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
+        bring_back(store, metrics, &batch).await?;
+    }
+    Ok(())
 }
 
 /// Puts records into the queue that are not in it.

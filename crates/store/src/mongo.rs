@@ -42,10 +42,10 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
                 doc! { "milestone": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "milestone": { "$exists": true } }).build(),
             ),
-            // What the sweeper looks through: tasks in flight by state, longest unchanged first.
+            // What the sweeper looks through: tasks in flight, longest unchanged first.
             index(
-                doc! { "state": 1, "updated_at": 1 },
-                IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
+                doc! { tasks::FLIGHT: 1 },
+                IndexOptions::builder().partial_filter_expression(doc! { tasks::FLIGHT: { "$exists": true } }).build(),
             ),
             // Dead letters: few among many tasks.
             index(
@@ -74,16 +74,20 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
 
 /// Gives records of versions that had no lists theirs, once.
 async fn list_older_records(database: &Database) -> Result<(), mongodb::error::Error> {
-    let (steps, step) = (database.collection::<Document>(collections::STEPS), doc! { "_id": "tasks.milestones" });
+    let (steps, step) = (database.collection::<Document>(collections::STEPS), doc! { "_id": "tasks.lists" });
     if steps.find_one(step.clone()).await?.is_some() {
         return Ok(());
     }
     let records = database.collection::<Document>(collections::TASKS);
+    // What the index of these was for has another one now.
+    drop(records.drop_index("state_1_updated_at_1").await);
     let older = [
         doc! { "listed": { "$exists": false } },
         doc! { "_id": { "$regex": "0$" }, "milestone": { "$exists": false } },
+        doc! { "active": { "$exists": true }, tasks::FLIGHT: { "$exists": false } },
     ];
-    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(doc! { "owner": 1 }).await?;
+    let fields = doc! { "owner": 1, "state": 1, "updated_at": 1 };
+    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(fields).await?;
     while cursor.advance().await? {
         let record = cursor.deserialize_current()?;
         let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
@@ -92,6 +96,13 @@ async fn list_older_records(database: &Database) -> Result<(), mongodb::error::E
             lists.insert("milestone", milestone);
         }
         records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
+        let (state, updated_at) =
+            (record.get_str("state").unwrap_or_default(), record.get_i64("updated_at").unwrap_or(0));
+        if let Some(flight) = state.parse().ok().and_then(|state| tasks::flight(state, updated_at)) {
+            // Unless it has moved on since: whoever moved it knows the field, or is of an earlier version still.
+            let unmoved = doc! { "_id": id, "state": state, "updated_at": updated_at };
+            records.update_one(unmoved, doc! { "$set": { tasks::FLIGHT: flight } }).await?;
+        }
     }
     steps.update_one(step, doc! { "$set": { "done": true } }).upsert(true).await?;
     Ok(())

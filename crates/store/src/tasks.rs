@@ -13,12 +13,12 @@ use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecor
 use candlemill_shared::{Interval, Symbol};
 use futures::{Stream, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use mongodb::options::{Hint, ReturnDocument};
+use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::Serialize;
 
 pub(crate) use list::{listed, milestone};
-pub(crate) use record::{from_document, to_document};
+pub(crate) use record::{FLIGHT, flight, from_document, to_document};
 
 /// The records.
 #[derive(Debug, Clone)]
@@ -121,11 +121,25 @@ impl Tasks {
         after_ms: i64,
         until_ms: i64,
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
-        let reading = "reading waiting tasks";
-        let filter = doc! {
-            "active": { "$exists": true }, "state": TaskState::Queued.as_str(),
-            "updated_at": { "$gt": after_ms, "$lte": until_ms },
-        };
+        let at = |ms: i64| flight(TaskState::Queued, ms);
+        self.stream(doc! { FLIGHT: { "$gt": at(after_ms), "$lte": at(until_ms) } }).await
+    }
+
+    /// All tasks in flight, those of earlier versions too.
+    ///
+    /// # Errors
+    /// When MongoDB fails, at the start or in mid-stream.
+    pub async fn in_flight(
+        &self,
+    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
+        self.stream(doc! { "active": { "$exists": true } }).await
+    }
+
+    async fn stream(
+        &self,
+        filter: Document,
+    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
+        let reading = "reading tasks in flight";
         let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
         Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
     }
@@ -136,10 +150,9 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
-        let states = [TaskState::Running.as_str(), TaskState::Retrying.as_str()].to_vec();
-        let filter =
-            doc! { "active": { "$exists": true }, "state": { "$in": states }, "updated_at": { "$lt": before_ms } };
-        self.collect(filter, doc! { "updated_at": 1 }, i64::from(limit)).await
+        let at = |ms: i64| flight(TaskState::Running, ms);
+        self.collect(doc! { FLIGHT: { "$gte": at(0), "$lt": at(before_ms) } }, doc! { FLIGHT: 1 }, i64::from(limit))
+            .await
     }
 
     /// Ids of one owner's tasks in flight.
@@ -147,12 +160,17 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn in_flight_of(&self, owner: &str) -> Result<Vec<TaskId>, StoreError> {
+        let reading = "counting an owner's tasks in flight";
         // Children stand in their parent's place.
-        let states = [TaskState::Queued, TaskState::Running, TaskState::Retrying].map(TaskState::as_str).to_vec();
-        let filter = doc! {
-            "owner": owner, "active": { "$exists": true }, "state": { "$in": states }, "parent": { "$exists": false },
-        };
-        Ok(self.collect(filter, doc! { "_id": -1 }, 200_000).await?.iter().map(|record| record.id).collect())
+        let filter = doc! { "owner": owner, "active": { "$exists": true }, "parent": { "$exists": false } };
+        let ids = self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
+        ids.map_err(StoreError::mongo_in(reading))
+            .and_then(|found| {
+                let id = found.get_str("_id").ok().and_then(|id| id.parse::<TaskId>().ok());
+                std::future::ready(id.ok_or_else(|| StoreError::corrupt("a task's id", found)))
+            })
+            .try_collect()
+            .await
     }
 
     pub(crate) async fn collect(
@@ -161,22 +179,8 @@ impl Tasks {
         sort: Document,
         limit: i64,
     ) -> Result<Vec<TaskRecord>, StoreError> {
-        self.collect_by(filter, sort, limit, None).await
-    }
-
-    async fn collect_by(
-        &self,
-        filter: Document,
-        sort: Document,
-        limit: i64,
-        hint: Option<Hint>,
-    ) -> Result<Vec<TaskRecord>, StoreError> {
         let reading = "reading tasks";
-        let mut find = self.records.find(filter).sort(sort).limit(limit);
-        if let Some(hint) = hint {
-            find = find.hint(hint);
-        }
-        let cursor = find.await.map_err(StoreError::mongo(reading))?;
+        let cursor = self.records.find(filter).sort(sort).limit(limit).await.map_err(StoreError::mongo(reading))?;
         cursor
             .map_err(StoreError::mongo_in(reading))
             .and_then(|d| std::future::ready(from_document(d)))
@@ -206,6 +210,7 @@ impl Tasks {
                 set: doc! {
                     "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": now_ms,
                     "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
+                    FLIGHT: flight(record.state, now_ms),
                 },
                 unset: Vec::new(),
             };
@@ -228,7 +233,8 @@ impl Tasks {
     ) -> Result<Checkpoint, StoreError> {
         let mut guard = fence(attempt);
         guard.insert("cancel_requested", false);
-        let set = doc! { "result": encode(result)?, "updated_at": now_ms };
+        let flight = flight(TaskState::Running, now_ms);
+        let set = doc! { "result": encode(result)?, "updated_at": now_ms, FLIGHT: flight };
         if self.groups.change(Change { id: id.to_string(), guard, set, unset: Vec::new() }).await? {
             return Ok(Checkpoint::Kept);
         }
@@ -264,7 +270,9 @@ impl Tasks {
                 // What is dead stays until its owner has replayed or discarded it.
                 set.insert("expires_at", self.expiry(now_ms));
             }
-            unset.push("active");
+            unset.extend(["active", FLIGHT]);
+        } else {
+            set.insert(FLIGHT, flight(ending.state, now_ms));
         }
         let change = Change { id: record.id.to_string(), guard: fence(record.attempt), set, unset };
         let ended = self.groups.change(change).await?
@@ -309,7 +317,7 @@ impl Tasks {
             .records
             .find_one_and_update(
                 doc! { "_id": read.id.to_string(), "state": { "$in": waiting } },
-                doc! { "$set": set, "$unset": { "active": "" } },
+                doc! { "$set": set, "$unset": { "active": "", FLIGHT: "" } },
             )
             .return_document(ReturnDocument::After)
             .await

@@ -4,14 +4,13 @@
 //! an index for a range. So each record has `listed`: its owner, then its id, whose text order is the order of submission;
 //! and ranges of that are read which hold about as many tasks as are wanted. How long such a range is tell *milestones*:
 //! by chance one in 32 tasks is one, one in 32 of those is one of the second level, and so on, as in a skip list (Pugh 1990).
-//! They are found by an index of their own.
+//! They are found by an index of their own. No index is named in a question: with a hint `secantusd-rs` reads everything.
 
-use super::{TaskQuery, Tasks};
+use super::{FLIGHT, TaskQuery, Tasks, flight};
 use crate::error::StoreError;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use mongodb::options::Hint;
 
 /// Stretches get longer by this factor while they hold too few that fit.
 const GROWTH: usize = 4;
@@ -19,6 +18,8 @@ const GROWTH: usize = 4;
 const LEVELS: [(usize, usize); 3] = [(3, 32_768), (2, 1_024), (1, 32)];
 /// Milestones of a level that are looked for at least: chance puts some close together.
 const SPARE: usize = 3;
+/// After all times.
+const MAX_MS: i64 = 9_999_999_999_999;
 /// After every text that a ULID may be.
 const AFTER_ALL: &str = "~";
 
@@ -56,9 +57,7 @@ impl Tasks {
             let mut filter = doc! { "listed": { "$gte": &start, "$lt": &end }, "owner": &query.owner };
             filter.extend(wanted(query));
             let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
-            // Of several indexes a server may take the one of states, and read all that wait.
-            let hint = Hint::Keys(doc! { "listed": 1 });
-            found.extend(self.collect_by(filter, doc! { "listed": -1 }, left, Some(hint)).await?);
+            found.extend(self.collect(filter, doc! { "listed": -1 }, left).await?);
             if found.len() >= limit || start == first {
                 return Ok(found);
             }
@@ -88,7 +87,7 @@ impl Tasks {
         let reading = "reading milestones of the list of tasks";
         let between = doc! { "milestone": { "$gte": of_level(level, start), "$lt": of_level(level, end) } };
         let found = self.records.find(between).projection(doc! { "_id": 0, "listed": 1 });
-        let cursor = found.hint(Hint::Keys(doc! { "milestone": 1 })).await.map_err(StoreError::mongo(reading))?;
+        let cursor = found.await.map_err(StoreError::mongo(reading))?;
         cursor
             .map_err(StoreError::mongo_in(reading))
             .and_then(|one| {
@@ -99,15 +98,15 @@ impl Tasks {
             .await
     }
 
-    /// Those that run, or wait for another attempt: few beside all others, so the index of tasks in flight leads to them.
+    /// Those that run, or wait for another attempt: the index of tasks in flight leads to them.
     async fn list_under_way(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>, StoreError> {
-        let mut filter = doc! { "owner": &query.owner, "active": { "$exists": true } };
+        let at = |ms: i64| flight(TaskState::Running, ms);
+        let mut filter = doc! { FLIGHT: { "$gte": at(0), "$lte": at(MAX_MS) }, "owner": &query.owner };
         filter.extend(wanted(query));
         if let Some(before) = query.before {
             filter.insert("_id", doc! { "$lt": before.to_string() });
         }
-        let hint = Hint::Keys(doc! { "state": 1, "updated_at": 1 });
-        self.collect_by(filter, doc! { "_id": -1 }, i64::from(query.limit), Some(hint)).await
+        self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
     }
 }
 

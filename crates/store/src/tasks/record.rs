@@ -2,11 +2,11 @@
 
 use super::list;
 use crate::error::StoreError;
-use candlemill_shared::task::TaskRecord;
+use candlemill_shared::task::{TaskRecord, TaskState};
 use mongodb::bson::{self, Document};
 
 /// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
-/// list, and `active` while it is in flight.
+/// list, and `active` and [`FLIGHT`] while it is in flight.
 pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     let mut document = bson::serialize_to_document(record)
         .map_err(|error| StoreError::corrupt(format!("task {}", record.id), error))?;
@@ -21,7 +21,24 @@ pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     if !record.state.is_end() {
         with_id.insert("active", true);
     }
+    if let Some(flight) = flight(record.state, record.updated_at) {
+        with_id.insert(FLIGHT, flight);
+    }
     Ok(with_id)
+}
+
+/// Field of tasks in flight: whether they wait for their first attempt, and since when nothing was written about them. One
+/// text, because a server may use but one field of an index for a range.
+pub(crate) const FLIGHT: &str = "flight";
+
+/// [`FLIGHT`] of a task that was last written about at `updated_at` (UTC ms); `None` for one that has ended.
+pub(crate) fn flight(state: TaskState, updated_at: i64) -> Option<String> {
+    let begun = match state {
+        TaskState::Queued => "queued",
+        TaskState::Running | TaskState::Retrying => "begun",
+        _ => return None,
+    };
+    Some(format!("{begun}|{:013}", updated_at.max(0)))
 }
 
 /// The record of a document. Fields that this version does not know are passed over.
@@ -36,7 +53,7 @@ pub(crate) fn from_document(mut document: Document) -> Result<TaskRecord, StoreE
 mod tests {
     use super::*;
     use candlemill_shared::job::{Envelope, Pool};
-    use candlemill_shared::task::{DeadLetter, TaskId, TaskState};
+    use candlemill_shared::task::{DeadLetter, TaskId};
     use candlemill_shared::tier::Tier;
     use mongodb::bson::doc;
 
