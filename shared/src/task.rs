@@ -33,12 +33,6 @@ impl TaskId {
         Self(Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), Ulid::generate().random()))
     }
 
-    /// The smallest id of the instant `ms`.
-    #[must_use]
-    pub fn first_of(ms: i64) -> Self {
-        Self(Ulid::from_parts(u64::try_from(ms).unwrap_or(0), 0))
-    }
-
     /// The id of child number `index` of `parent`. Whoever stores the children once more, after a crash, gives them the ids
     /// that they have; `generation` tells the children of a replay from those before it.
     #[must_use]

@@ -18,6 +18,9 @@ const DUTY_TERM: Duration = Duration::from_secs(5);
 const UNCHANGED_MS: i64 = 5_000;
 /// So is a parent that waits for its children: as long as they run it is written about several times a second.
 const UNTENDED_MS: i64 = 3_000;
+/// All tasks in flight are looked at this often, whatever happens: programs of earlier versions store records that are not
+/// found by the time at which they were queued.
+const COMPLETE: Duration = Duration::from_secs(3_600);
 /// Longest time that one look spends on parents; those that are left come next.
 const TENDING: Duration = Duration::from_secs(1);
 /// Records that one look handles at most.
@@ -31,7 +34,7 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // A new leader looks at everything once: nobody knows how far the one before had come.
-    let mut audited = 0;
+    let (mut audited, mut complete) = (0, Instant::now());
     loop {
         tokio::select! {
             _ = looks.tick() => {}
@@ -39,6 +42,9 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
         }
         match store.lease().take(DUTY, &worker, DUTY_TERM).await {
             Ok(true) => {
+                if audited == 0 || complete.elapsed() > COMPLETE {
+                    (audited, complete) = (0, Instant::now());
+                }
                 if let Err(error) = sweep(&store, &metrics, &mut audited).await {
                     tracing::warn!(%error, "sweeping broke off");
                 }

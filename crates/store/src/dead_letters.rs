@@ -9,7 +9,7 @@ use crate::keys;
 use crate::store::Store;
 use crate::submissions::{BETWEEN_TRIES, SubmitError, TRIES, existing};
 use crate::task_keys::TaskKeys;
-use crate::tasks::{FLIGHT, Tasks, encode, flight, from_document};
+use crate::tasks::{QUEUED_AT, Tasks, encode, from_document};
 use crate::webhooks;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{DeadLetter, Discarded, TaskId, TaskRecord, TaskState};
@@ -104,7 +104,7 @@ impl Tasks {
         };
         let mut set = doc! {
             "state": TaskState::Queued.as_str(), "active": true, "cancel_requested": false, "updated_at": now_ms,
-            FLIGHT: flight(TaskState::Queued, now_ms), "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
+            QUEUED_AT: now_ms, "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
         };
         set.extend(webhooks::waits_again(read)?);
         self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "", "children": "" } }).await

@@ -1,5 +1,6 @@
 //! What can go wrong in a store, and what it means for the caller.
 
+use mongodb::error::WriteFailure;
 use mongodb::results::InsertManyResult;
 use redis::RedisError;
 
@@ -63,14 +64,15 @@ impl StoreError {
             Self::Redis { source, .. } => is_passing(source),
             Self::Mongo { source, .. } => match source.kind.as_ref() {
                 Mongo::Io(_) | Mongo::ConnectionPoolCleared { .. } | Mongo::ServerSelection { .. } => true,
-                // Not primary, shutting down, interrupted, in conflict, exceeded its time: the server says "not now".
-                Mongo::Command(error) => {
-                    matches!(
-                        error.code,
-                        6 | 7 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436
-                    )
-                }
-                Mongo::InsertMany(error) => error.write_errors.is_none(),
+                Mongo::Write(WriteFailure::WriteError(error)) => is_not_now(error.code),
+                Mongo::Write(WriteFailure::WriteConcernError(error)) => is_not_now(error.code),
+                Mongo::Command(error) => is_not_now(error.code),
+                Mongo::InsertMany(error) => match (&error.write_errors, &error.write_concern_error) {
+                    (None, _) => true,
+                    // Documents that were there already say nothing about why the others are not safe.
+                    (Some(failed), Some(_)) => failed.iter().all(|one| one.code == DUPLICATE_KEY),
+                    (Some(_), None) => false,
+                },
                 _ => false,
             },
             Self::Overloaded => true,
@@ -88,12 +90,18 @@ impl StoreError {
     }
 }
 
+pub(crate) const DUPLICATE_KEY: i32 = 11_000;
+
+/// Not primary, shutting down, interrupted, in conflict, exceeded its time: the server says "not now".
+const fn is_not_now(code: i32) -> bool {
+    matches!(code, 6 | 7 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
+}
+
 /// The positions of documents that an unordered insertion found there already.
 pub(crate) fn duplicates(
     outcome: Result<InsertManyResult, mongodb::error::Error>,
     action: &'static str,
 ) -> Result<Vec<usize>, StoreError> {
-    const DUPLICATE_KEY: i32 = 11_000;
     let Err(error) = outcome else { return Ok(Vec::new()) };
     let found = match error.kind.as_ref() {
         mongodb::error::ErrorKind::InsertMany(failure) if failure.write_concern_error.is_none() => {

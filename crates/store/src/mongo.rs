@@ -4,6 +4,7 @@ use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::keys::collections;
 use crate::tasks;
+use candlemill_shared::task::TaskState;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern};
 use mongodb::{Client, Database, IndexModel};
@@ -42,11 +43,13 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
                 doc! { "milestone": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "milestone": { "$exists": true } }).build(),
             ),
-            // What the sweeper looks through: tasks in flight, longest unchanged first.
+            // What the sweeper looks through: tasks in flight by state, longest unchanged first.
             index(
-                doc! { tasks::FLIGHT: 1 },
-                IndexOptions::builder().partial_filter_expression(doc! { tasks::FLIGHT: { "$exists": true } }).build(),
+                doc! { "state": 1, "updated_at": 1 },
+                IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
             ),
+            // And those that have come into the queue of late.
+            index(doc! { tasks::QUEUED_AT: 1 }, IndexOptions::builder().sparse(true).build()),
             // Dead letters: few among many tasks.
             index(
                 doc! { "owner": 1, "state": 1, "_id": -1 },
@@ -79,15 +82,14 @@ async fn list_older_records(database: &Database) -> Result<(), mongodb::error::E
         return Ok(());
     }
     let records = database.collection::<Document>(collections::TASKS);
-    // What the index of these was for has another one now.
-    drop(records.drop_index("state_1_updated_at_1").await);
     let older = [
         doc! { "listed": { "$exists": false } },
         doc! { "_id": { "$regex": "0$" }, "milestone": { "$exists": false } },
-        doc! { "active": { "$exists": true }, tasks::FLIGHT: { "$exists": false } },
+        doc! { "active": { "$exists": true }, tasks::QUEUED_AT: { "$exists": false } },
     ];
     let fields = doc! { "owner": 1, "state": 1, "updated_at": 1 };
-    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(fields).await?;
+    // In small batches: the server gives up a cursor that nobody has asked for minutes.
+    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(fields).batch_size(500).await?;
     while cursor.advance().await? {
         let record = cursor.deserialize_current()?;
         let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
@@ -95,14 +97,10 @@ async fn list_older_records(database: &Database) -> Result<(), mongodb::error::E
         if let Some(milestone) = tasks::milestone(owner, id) {
             lists.insert("milestone", milestone);
         }
-        records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
-        let (state, updated_at) =
-            (record.get_str("state").unwrap_or_default(), record.get_i64("updated_at").unwrap_or(0));
-        if let Some(flight) = state.parse().ok().and_then(|state| tasks::flight(state, updated_at)) {
-            // Unless it has moved on since: whoever moved it knows the field, or is of an earlier version still.
-            let unmoved = doc! { "_id": id, "state": state, "updated_at": updated_at };
-            records.update_one(unmoved, doc! { "$set": { tasks::FLIGHT: flight } }).await?;
+        if record.get_str("state").is_ok_and(|state| state == TaskState::Queued.as_str()) {
+            lists.insert(tasks::QUEUED_AT, record.get_i64("updated_at").unwrap_or(0));
         }
+        records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
     }
     steps.update_one(step, doc! { "$set": { "done": true } }).upsert(true).await?;
     Ok(())

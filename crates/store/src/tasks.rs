@@ -18,7 +18,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 
 pub(crate) use list::{listed, milestone};
-pub(crate) use record::{FLIGHT, flight, from_document, to_document};
+pub(crate) use record::{QUEUED_AT, from_document, to_document};
 
 /// The records.
 #[derive(Debug, Clone)]
@@ -121,8 +121,9 @@ impl Tasks {
         after_ms: i64,
         until_ms: i64,
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
-        let at = |ms: i64| flight(TaskState::Queued, ms);
-        self.stream(doc! { FLIGHT: { "$gt": at(after_ms), "$lte": at(until_ms) } }).await
+        let mut filter = under_way(&[TaskState::Queued]);
+        filter.insert(QUEUED_AT, doc! { "$gt": after_ms, "$lte": until_ms });
+        self.stream(filter).await
     }
 
     /// All tasks in flight, those of earlier versions too.
@@ -132,7 +133,7 @@ impl Tasks {
     pub async fn in_flight(
         &self,
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
-        self.stream(doc! { "active": { "$exists": true } }).await
+        self.stream(under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying])).await
     }
 
     async fn stream(
@@ -150,9 +151,10 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
-        let at = |ms: i64| flight(TaskState::Running, ms);
-        self.collect(doc! { FLIGHT: { "$gte": at(0), "$lt": at(before_ms) } }, doc! { FLIGHT: 1 }, i64::from(limit))
-            .await
+        let mut filter = under_way(&[TaskState::Running, TaskState::Retrying]);
+        // As an expression: with a range of the index's second field `secantusd-rs` reads the whole collection.
+        filter.insert("$expr", doc! { "$lt": ["$updated_at", before_ms] });
+        self.collect(filter, doc! { "updated_at": 1 }, i64::from(limit)).await
     }
 
     /// Ids of one owner's tasks in flight.
@@ -162,7 +164,8 @@ impl Tasks {
     pub async fn in_flight_of(&self, owner: &str) -> Result<Vec<TaskId>, StoreError> {
         let reading = "counting an owner's tasks in flight";
         // Children stand in their parent's place.
-        let filter = doc! { "owner": owner, "active": { "$exists": true }, "parent": { "$exists": false } };
+        let mut filter = under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying]);
+        filter.extend(doc! { "owner": owner, "parent": { "$exists": false } });
         let ids = self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
         ids.map_err(StoreError::mongo_in(reading))
             .and_then(|found| {
@@ -210,7 +213,6 @@ impl Tasks {
                 set: doc! {
                     "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": now_ms,
                     "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
-                    FLIGHT: flight(record.state, now_ms),
                 },
                 unset: Vec::new(),
             };
@@ -233,8 +235,7 @@ impl Tasks {
     ) -> Result<Checkpoint, StoreError> {
         let mut guard = fence(attempt);
         guard.insert("cancel_requested", false);
-        let flight = flight(TaskState::Running, now_ms);
-        let set = doc! { "result": encode(result)?, "updated_at": now_ms, FLIGHT: flight };
+        let set = doc! { "result": encode(result)?, "updated_at": now_ms };
         if self.groups.change(Change { id: id.to_string(), guard, set, unset: Vec::new() }).await? {
             return Ok(Checkpoint::Kept);
         }
@@ -270,9 +271,7 @@ impl Tasks {
                 // What is dead stays until its owner has replayed or discarded it.
                 set.insert("expires_at", self.expiry(now_ms));
             }
-            unset.extend(["active", FLIGHT]);
-        } else {
-            set.insert(FLIGHT, flight(ending.state, now_ms));
+            unset.push("active");
         }
         let change = Change { id: record.id.to_string(), guard: fence(record.attempt), set, unset };
         let ended = self.groups.change(change).await?
@@ -317,7 +316,7 @@ impl Tasks {
             .records
             .find_one_and_update(
                 doc! { "_id": read.id.to_string(), "state": { "$in": waiting } },
-                doc! { "$set": set, "$unset": { "active": "", FLIGHT: "" } },
+                doc! { "$set": set, "$unset": { "active": "" } },
             )
             .return_document(ReturnDocument::After)
             .await
@@ -341,6 +340,12 @@ impl Tasks {
             .map_err(StoreError::mongo("asking a task to stop"))?;
         found.map(from_document).transpose()
     }
+}
+
+/// Tasks in flight in one of `states`.
+fn under_way(states: &[TaskState]) -> Document {
+    let states: Vec<&str> = states.iter().copied().map(TaskState::as_str).collect();
+    doc! { "active": { "$exists": true }, "state": { "$in": states } }
 }
 
 /// Only the newest attempt, and only while it runs.

@@ -1,7 +1,7 @@
 //! Verified ranges, written in groups.
 
 use super::TimeRange;
-use crate::error::{StoreError, duplicates};
+use crate::error::{DUPLICATE_KEY, StoreError, duplicates};
 use crate::groups::{self, Reply, refuse};
 use crate::keys::collections;
 use futures::future::try_join_all;
@@ -12,7 +12,6 @@ use std::collections::HashMap;
 use tokio::sync::mpsc;
 
 const RECORDING: &str = "recording verified ranges";
-const DUPLICATE_KEY: i32 = 11_000;
 
 /// The way in for verified ranges.
 #[derive(Clone)]

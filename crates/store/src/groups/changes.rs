@@ -17,7 +17,7 @@ use ulid::Ulid;
 const SAME: usize = 8;
 /// Rows of one table: each document that it changes is looked up in it row by row.
 const ROWS: usize = 64;
-/// Field that tells which command wrote a document last.
+/// Field that tells which group changed a document last.
 const MARK: &str = "mark";
 const ACTION: &str = "writing records";
 

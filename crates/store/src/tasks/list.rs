@@ -6,7 +6,7 @@
 //! by chance one in 32 tasks is one, one in 32 of those is one of the second level, and so on, as in a skip list (Pugh 1990).
 //! They are found by an index of their own. No index is named in a question: with a hint `secantusd-rs` reads everything.
 
-use super::{FLIGHT, TaskQuery, Tasks, flight};
+use super::{TaskQuery, Tasks};
 use crate::error::StoreError;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use futures::TryStreamExt;
@@ -18,8 +18,6 @@ const GROWTH: usize = 4;
 const LEVELS: [(usize, usize); 3] = [(3, 32_768), (2, 1_024), (1, 32)];
 /// Milestones of a level that are looked for at least: chance puts some close together.
 const SPARE: usize = 3;
-/// After all times.
-const MAX_MS: i64 = 9_999_999_999_999;
 /// After every text that a ULID may be.
 const AFTER_ALL: &str = "~";
 
@@ -100,12 +98,13 @@ impl Tasks {
 
     /// Those that run, or wait for another attempt: the index of tasks in flight leads to them.
     async fn list_under_way(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>, StoreError> {
-        let at = |ms: i64| flight(TaskState::Running, ms);
-        let mut filter = doc! { FLIGHT: { "$gte": at(0), "$lte": at(MAX_MS) }, "owner": &query.owner };
+        let before = query.before.map_or_else(|| AFTER_ALL.to_owned(), |before| before.to_string());
+        // As expressions, so that no server takes the index of all tasks of the owner.
+        let his = doc! { "$and": [
+            { "$eq": ["$owner", { "$literal": &query.owner }] }, { "$lt": ["$_id", { "$literal": before }] },
+        ] };
+        let mut filter = doc! { "active": { "$exists": true }, "$expr": his };
         filter.extend(wanted(query));
-        if let Some(before) = query.before {
-            filter.insert("_id", doc! { "$lt": before.to_string() });
-        }
         self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
     }
 }

@@ -6,7 +6,7 @@ use candlemill_shared::task::{TaskRecord, TaskState};
 use mongodb::bson::{self, Document};
 
 /// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
-/// list, and `active` and [`FLIGHT`] while it is in flight.
+/// list, [`QUEUED_AT`], and `active` while it is in flight.
 pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     let mut document = bson::serialize_to_document(record)
         .map_err(|error| StoreError::corrupt(format!("task {}", record.id), error))?;
@@ -21,25 +21,14 @@ pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     if !record.state.is_end() {
         with_id.insert("active", true);
     }
-    if let Some(flight) = flight(record.state, record.updated_at) {
-        with_id.insert(FLIGHT, flight);
+    if record.state == TaskState::Queued {
+        with_id.insert(QUEUED_AT, record.updated_at);
     }
     Ok(with_id)
 }
 
-/// Field of tasks in flight: whether they wait for their first attempt, and since when nothing was written about them. One
-/// text, because a server may use but one field of an index for a range.
-pub(crate) const FLIGHT: &str = "flight";
-
-/// [`FLIGHT`] of a task that was last written about at `updated_at` (UTC ms); `None` for one that has ended.
-pub(crate) fn flight(state: TaskState, updated_at: i64) -> Option<String> {
-    let begun = match state {
-        TaskState::Queued => "queued",
-        TaskState::Running | TaskState::Retrying => "begun",
-        _ => return None,
-    };
-    Some(format!("{begun}|{:013}", updated_at.max(0)))
-}
+/// Field: when the task began to wait for its first attempt, or for that after a replay; UTC ms. It stays.
+pub(crate) const QUEUED_AT: &str = "queued_at";
 
 /// The record of a document. Fields that this version does not know are passed over.
 pub(crate) fn from_document(mut document: Document) -> Result<TaskRecord, StoreError> {
