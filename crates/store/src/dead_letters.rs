@@ -9,7 +9,7 @@ use crate::keys;
 use crate::store::Store;
 use crate::submissions::{BETWEEN_TRIES, SubmitError, TRIES, existing};
 use crate::task_keys::TaskKeys;
-use crate::tasks::{QUEUED_AT, Tasks, encode, from_document};
+use crate::tasks::{BEGUN_AT, QUEUED_AT, Tasks, encode, from_document};
 use crate::webhooks;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{DeadLetter, Discarded, TaskId, TaskRecord, TaskState};
@@ -107,7 +107,8 @@ impl Tasks {
             QUEUED_AT: now_ms, "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
         };
         set.extend(webhooks::waits_again(read)?);
-        self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "", "children": "" } }).await
+        self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "", "children": "", BEGUN_AT: "" } })
+            .await
     }
 }
 

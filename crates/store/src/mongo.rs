@@ -4,7 +4,6 @@ use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::keys::collections;
 use crate::tasks;
-use candlemill_shared::task::TaskState;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern};
 use mongodb::{Client, Database, IndexModel};
@@ -43,13 +42,19 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
                 doc! { "milestone": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "milestone": { "$exists": true } }).build(),
             ),
-            // What the sweeper looks through: tasks in flight by state, longest unchanged first.
+            // All tasks in flight, by state.
             index(
                 doc! { "state": 1, "updated_at": 1 },
                 IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
             ),
-            // And those that have come into the queue of late.
+            // What the sweeper looks through: those that came into the queue of late, and those that began, longest silent first.
             index(doc! { tasks::QUEUED_AT: 1 }, IndexOptions::builder().sparse(true).build()),
+            index(
+                doc! { tasks::BEGUN_AT: 1 },
+                IndexOptions::builder()
+                    .partial_filter_expression(doc! { tasks::BEGUN_AT: { "$exists": true } })
+                    .build(),
+            ),
             // Dead letters: few among many tasks.
             index(
                 doc! { "owner": 1, "state": 1, "_id": -1 },
@@ -85,20 +90,16 @@ async fn list_older_records(database: &Database) -> Result<(), mongodb::error::E
     let older = [
         doc! { "listed": { "$exists": false } },
         doc! { "_id": { "$regex": "0$" }, "milestone": { "$exists": false } },
-        doc! { "active": { "$exists": true }, tasks::QUEUED_AT: { "$exists": false } },
     ];
-    let fields = doc! { "owner": 1, "state": 1, "updated_at": 1 };
     // In small batches: the server gives up a cursor that nobody has asked for minutes.
-    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(fields).batch_size(500).await?;
+    let mut cursor =
+        records.find(doc! { "$or": older.to_vec() }).projection(doc! { "owner": 1 }).batch_size(500).await?;
     while cursor.advance().await? {
         let record = cursor.deserialize_current()?;
         let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
         let mut lists = doc! { "listed": tasks::listed(owner, id) };
         if let Some(milestone) = tasks::milestone(owner, id) {
             lists.insert("milestone", milestone);
-        }
-        if record.get_str("state").is_ok_and(|state| state == TaskState::Queued.as_str()) {
-            lists.insert(tasks::QUEUED_AT, record.get_i64("updated_at").unwrap_or(0));
         }
         records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
     }

@@ -6,7 +6,7 @@
 
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tasks::{Ending, Tasks, encode, from_document, to_document};
+use crate::tasks::{BEGUN_AT, Ending, Tasks, encode, from_document, to_document};
 use candlemill_shared::children::{Child, ChildCounts, Children, Shown};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
@@ -66,6 +66,7 @@ impl Tasks {
         }
         let set = doc! {
             "children": encode(children)?, "result": encode(so_far)?, "attempts": encode(&attempts)?, "updated_at": now_ms,
+            BEGUN_AT: now_ms,
         };
         self.change_running(record, doc! {}, doc! { "$set": set }).await
     }
@@ -78,7 +79,9 @@ impl Tasks {
         result: &FetchResult,
         now_ms: i64,
     ) -> Result<Option<TaskRecord>, StoreError> {
-        let set = doc! { "children.ended": encode(&counts)?, "result": encode(result)?, "updated_at": now_ms };
+        let set = doc! {
+            "children.ended": encode(&counts)?, "result": encode(result)?, "updated_at": now_ms, BEGUN_AT: now_ms,
+        };
         self.change_running(record, doc! { "children.ended": { "$exists": false } }, doc! { "$set": set }).await
     }
 
@@ -112,7 +115,7 @@ impl Tasks {
                 "children.shown.candles_stored": figure(shown.candles_stored),
                 "children.shown.duplicates": figure(shown.duplicates),
             },
-            "$set": { "updated_at": now_ms },
+            "$set": { "updated_at": now_ms, BEGUN_AT: now_ms },
         };
         self.change_running(record, doc! { "children.total": { "$exists": true } }, update).await.map(drop)
     }

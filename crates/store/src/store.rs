@@ -126,7 +126,8 @@ impl Store {
     /// # Errors
     /// When MongoDB fails.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        mongo::ensure_indexes(&self.parts.database).await
+        mongo::ensure_indexes(&self.parts.database).await?;
+        self.parts.tasks.adopt().await
     }
 
     /// Asks both servers for a sign of life, at most two seconds long.

@@ -18,7 +18,7 @@ use mongodb::{Collection, Database};
 use serde::Serialize;
 
 pub(crate) use list::{listed, milestone};
-pub(crate) use record::{QUEUED_AT, from_document, to_document};
+pub(crate) use record::{BEGUN_AT, QUEUED_AT, from_document, to_document};
 
 /// The records.
 #[derive(Debug, Clone)]
@@ -136,6 +136,21 @@ impl Tasks {
         self.stream(under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying])).await
     }
 
+    /// Gives tasks in flight, which programs of earlier versions have written, what they are found by. Harmless at any time.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn adopt(&self) -> Result<(), StoreError> {
+        let begun = [TaskState::Running, TaskState::Retrying];
+        for (states, field) in [([TaskState::Queued].as_slice(), QUEUED_AT), (begun.as_slice(), BEGUN_AT)] {
+            let mut older = under_way(states);
+            older.insert(field, doc! { "$exists": false });
+            let adopted = self.records.update_many(older, vec![doc! { "$set": { field: "$updated_at" } }]).await;
+            adopted.map_err(StoreError::mongo("adopting tasks of earlier versions"))?;
+        }
+        Ok(())
+    }
+
     async fn stream(
         &self,
         filter: Document,
@@ -152,9 +167,8 @@ impl Tasks {
     /// When MongoDB fails.
     pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
         let mut filter = under_way(&[TaskState::Running, TaskState::Retrying]);
-        // As an expression: with a range of the index's second field `secantusd-rs` reads the whole collection.
-        filter.insert("$expr", doc! { "$lt": ["$updated_at", before_ms] });
-        self.collect(filter, doc! { "updated_at": 1 }, i64::from(limit)).await
+        filter.insert(BEGUN_AT, doc! { "$gte": 0, "$lt": before_ms });
+        self.collect(filter, doc! { BEGUN_AT: 1 }, i64::from(limit)).await
     }
 
     /// Ids of one owner's tasks in flight.
@@ -213,6 +227,7 @@ impl Tasks {
                 set: doc! {
                     "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": now_ms,
                     "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
+                    BEGUN_AT: now_ms,
                 },
                 unset: Vec::new(),
             };
@@ -235,7 +250,7 @@ impl Tasks {
     ) -> Result<Checkpoint, StoreError> {
         let mut guard = fence(attempt);
         guard.insert("cancel_requested", false);
-        let set = doc! { "result": encode(result)?, "updated_at": now_ms };
+        let set = doc! { "result": encode(result)?, "updated_at": now_ms, BEGUN_AT: now_ms };
         if self.groups.change(Change { id: id.to_string(), guard, set, unset: Vec::new() }).await? {
             return Ok(Checkpoint::Kept);
         }
@@ -271,7 +286,9 @@ impl Tasks {
                 // What is dead stays until its owner has replayed or discarded it.
                 set.insert("expires_at", self.expiry(now_ms));
             }
-            unset.push("active");
+            unset.extend(["active", BEGUN_AT]);
+        } else {
+            set.insert(BEGUN_AT, now_ms);
         }
         let change = Change { id: record.id.to_string(), guard: fence(record.attempt), set, unset };
         let ended = self.groups.change(change).await?
@@ -316,7 +333,7 @@ impl Tasks {
             .records
             .find_one_and_update(
                 doc! { "_id": read.id.to_string(), "state": { "$in": waiting } },
-                doc! { "$set": set, "$unset": { "active": "" } },
+                doc! { "$set": set, "$unset": { "active": "", BEGUN_AT: "" } },
             )
             .return_document(ReturnDocument::After)
             .await

@@ -6,7 +6,7 @@
 //! by chance one in 32 tasks is one, one in 32 of those is one of the second level, and so on, as in a skip list (Pugh 1990).
 //! They are found by an index of their own. No index is named in a question: with a hint `secantusd-rs` reads everything.
 
-use super::{TaskQuery, Tasks};
+use super::{BEGUN_AT, TaskQuery, Tasks};
 use crate::error::StoreError;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use futures::TryStreamExt;
@@ -96,14 +96,11 @@ impl Tasks {
             .await
     }
 
-    /// Those that run, or wait for another attempt: the index of tasks in flight leads to them.
+    /// Those that run, or wait for another attempt: the index of those leads to them.
     async fn list_under_way(&self, query: &TaskQuery) -> Result<Vec<TaskRecord>, StoreError> {
         let before = query.before.map_or_else(|| AFTER_ALL.to_owned(), |before| before.to_string());
-        // As expressions, so that no server takes the index of all tasks of the owner.
-        let his = doc! { "$and": [
-            { "$eq": ["$owner", { "$literal": &query.owner }] }, { "$lt": ["$_id", { "$literal": before }] },
-        ] };
-        let mut filter = doc! { "active": { "$exists": true }, "$expr": his };
+        let mut filter = doc! { BEGUN_AT: { "$gte": 0 }, "owner": &query.owner, "active": { "$exists": true } };
+        filter.insert("_id", doc! { "$lt": before });
         filter.extend(wanted(query));
         self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
     }

@@ -6,7 +6,7 @@ use candlemill_shared::task::{TaskRecord, TaskState};
 use mongodb::bson::{self, Document};
 
 /// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
-/// list, [`QUEUED_AT`], and `active` while it is in flight.
+/// list, [`QUEUED_AT`], [`BEGUN_AT`], and `active` while it is in flight.
 pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     let mut document = bson::serialize_to_document(record)
         .map_err(|error| StoreError::corrupt(format!("task {}", record.id), error))?;
@@ -24,11 +24,18 @@ pub(crate) fn to_document(record: &TaskRecord) -> Result<Document, StoreError> {
     if record.state == TaskState::Queued {
         with_id.insert(QUEUED_AT, record.updated_at);
     }
+    if matches!(record.state, TaskState::Running | TaskState::Retrying) {
+        with_id.insert(BEGUN_AT, record.updated_at);
+    }
     Ok(with_id)
 }
 
 /// Field: when the task began to wait for its first attempt, or for that after a replay; UTC ms. It stays.
 pub(crate) const QUEUED_AT: &str = "queued_at";
+/// Field of a task that runs or waits for another attempt: when it was last written about; UTC ms.
+///
+/// Both have indexes of one field, because a server may use but one field of an index for a range.
+pub(crate) const BEGUN_AT: &str = "begun_at";
 
 /// The record of a document. Fields that this version does not know are passed over.
 pub(crate) fn from_document(mut document: Document) -> Result<TaskRecord, StoreError> {

@@ -104,6 +104,11 @@ impl Mill {
         client.database(&self.database).collection("tasks")
     }
 
+    /// Lets the database look as if no version had brought it up to its own form.
+    pub(crate) async fn forget_steps(&self) {
+        self.documents().await.client().database(&self.database).collection::<()>("steps").drop().await.unwrap();
+    }
+
     /// A connection to Redis, past the store.
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
         redis::Client::open(self.redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap()

@@ -5,7 +5,9 @@ use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
 use candlemill_store::{Checkpoint, Claim, Ending, Store, TaskQuery};
+use futures::TryStreamExt;
 use futures::future::join_all;
+use mongodb::bson::doc;
 use std::collections::HashMap;
 
 const HOUR: i64 = 3_600_000;
@@ -133,4 +135,26 @@ async fn lists_hold_every_task_once_newest_first() {
     assert_eq!(listed(&mill.store, "u", Some(TaskState::Cancelled)).await, cancelled);
     assert_eq!(listed(&mill.store, "u", Some(TaskState::Queued)).await.len(), ids.len() - 3);
     assert_eq!(listed(&mill.store, "u", Some(TaskState::Running)).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_wrote_is_listed_and_swept() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
+    let waits = mill.submit("u", &job(0)).await.record.id;
+    let begun = started(&mill.store, &mill.submit("u", &job(1)).await.record, "w").await.id;
+    let later = doc! { "queued_at": "", "begun_at": "", "listed": "", "milestone": "", "mark": "" };
+    let documents = mill.documents().await;
+    documents.update_many(doc! {}, doc! { "$unset": later }).await.unwrap();
+    mill.forget_steps().await;
+    assert_eq!(listed(&mill.store, "u", None).await, []);
+
+    mill.store.prepare().await.unwrap();
+    assert_eq!(listed(&mill.store, "u", None).await, [begun, waits]);
+    assert_eq!(listed(&mill.store, "u", Some(TaskState::Running)).await, [begun]);
+    let (tasks, now) = (mill.store.tasks(), SystemClock.now_ms());
+    let ids = |records: Vec<TaskRecord>| records.into_iter().map(|record| record.id).collect::<Vec<_>>();
+    assert_eq!(ids(tasks.unchanged_since(now + 1, 10).await.unwrap()), [begun]);
+    assert_eq!(ids(tasks.queued_between(1, now).await.unwrap().try_collect().await.unwrap()), [waits]);
+    assert_eq!(ids(tasks.in_flight().await.unwrap().try_collect().await.unwrap()).len(), 2);
 }
