@@ -69,7 +69,6 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
     }
     let until = store.clock().now_ms() - UNCHANGED_MS;
     if *audited == 0 {
-        store.tasks().adopt().await?;
         let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
         let all = store.tasks().in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
         bring_all_back(store, metrics, all).await?;

@@ -90,10 +90,14 @@ async fn list_older_records(database: &Database) -> Result<(), mongodb::error::E
     let older = [
         doc! { "listed": { "$exists": false } },
         doc! { "_id": { "$regex": "0$" }, "milestone": { "$exists": false } },
+        doc! {
+            "active": { "$exists": true },
+            tasks::QUEUED_AT: { "$exists": false }, tasks::BEGUN_AT: { "$exists": false },
+        },
     ];
+    let fields = doc! { "owner": 1, "state": 1, "updated_at": 1, tasks::QUEUED_AT: 1, tasks::BEGUN_AT: 1 };
     // In small batches: the server gives up a cursor that nobody has asked for minutes.
-    let mut cursor =
-        records.find(doc! { "$or": older.to_vec() }).projection(doc! { "owner": 1 }).batch_size(500).await?;
+    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(fields).batch_size(500).await?;
     while cursor.advance().await? {
         let record = cursor.deserialize_current()?;
         let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
@@ -102,6 +106,7 @@ async fn list_older_records(database: &Database) -> Result<(), mongodb::error::E
             lists.insert("milestone", milestone);
         }
         records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
+        tasks::adopt(&records, &record).await?;
     }
     steps.update_one(step, doc! { "$set": { "done": true } }).upsert(true).await?;
     Ok(())

@@ -126,8 +126,7 @@ impl Store {
     /// # Errors
     /// When MongoDB fails.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        mongo::ensure_indexes(&self.parts.database).await?;
-        self.parts.tasks.adopt().await
+        mongo::ensure_indexes(&self.parts.database).await
     }
 
     /// Asks both servers for a sign of life, at most two seconds long.

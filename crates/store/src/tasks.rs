@@ -123,41 +123,29 @@ impl Tasks {
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
         let mut filter = under_way(&[TaskState::Queued]);
         filter.insert(QUEUED_AT, doc! { "$gt": after_ms, "$lte": until_ms });
-        self.stream(filter).await
+        let reading = "reading waiting tasks";
+        let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
+        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
     }
 
-    /// All tasks in flight, those of earlier versions too.
+    /// All tasks in flight. Those that programs of earlier versions have written are given what they are found by.
     ///
     /// # Errors
     /// When MongoDB fails, at the start or in mid-stream.
     pub async fn in_flight(
         &self,
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
-        self.stream(under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying])).await
-    }
-
-    /// Gives tasks in flight, which programs of earlier versions have written, what they are found by. Harmless at any time.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn adopt(&self) -> Result<(), StoreError> {
-        let begun = [TaskState::Running, TaskState::Retrying];
-        for (states, field) in [([TaskState::Queued].as_slice(), QUEUED_AT), (begun.as_slice(), BEGUN_AT)] {
-            let mut older = under_way(states);
-            older.insert(field, doc! { "$exists": false });
-            let adopted = self.records.update_many(older, vec![doc! { "$set": { field: "$updated_at" } }]).await;
-            adopted.map_err(StoreError::mongo("adopting tasks of earlier versions"))?;
-        }
-        Ok(())
-    }
-
-    async fn stream(
-        &self,
-        filter: Document,
-    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
         let reading = "reading tasks in flight";
-        let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
-        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
+        let all = under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying]);
+        let cursor = self.records.find(all).await.map_err(StoreError::mongo(reading))?;
+        let records = self.records.clone();
+        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(move |found| {
+            let records = records.clone();
+            async move {
+                adopt(&records, &found).await.map_err(StoreError::mongo("adopting a task of an earlier version"))?;
+                from_document(found)
+            }
+        }))
     }
 
     /// Tasks that run, or wait for another attempt, and about which nothing was written since `before_ms`; the longest
@@ -357,6 +345,23 @@ impl Tasks {
             .map_err(StoreError::mongo("asking a task to stop"))?;
         found.map(from_document).transpose()
     }
+}
+
+/// Gives a task in flight the time by which it is found, if a program of an earlier version left it without.
+pub(crate) async fn adopt(records: &Collection<Document>, found: &Document) -> Result<(), mongodb::error::Error> {
+    let state = found.get_str("state").unwrap_or_default();
+    let field = match state.parse() {
+        Ok(TaskState::Queued) => QUEUED_AT,
+        Ok(TaskState::Running | TaskState::Retrying) => BEGUN_AT,
+        _ => return Ok(()),
+    };
+    let (Some(id), Some(updated_at)) = (found.get("_id"), found.get("updated_at")) else { return Ok(()) };
+    if found.contains_key(field) {
+        return Ok(());
+    }
+    // Unless it has moved on since: whoever moved it knows the field, or the next complete look finds it.
+    let unmoved = doc! { "_id": id, "state": state, "updated_at": updated_at };
+    records.update_one(unmoved, doc! { "$set": { field: updated_at } }).await.map(drop)
 }
 
 /// Tasks in flight in one of `states`.
