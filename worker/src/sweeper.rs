@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -45,6 +46,8 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
                 if audited == 0 || complete.elapsed() > COMPLETE {
                     (audited, complete) = (0, Instant::now());
                 }
+                // A complete look may take longer than the lease lasts.
+                let _leads = AbortOnDropHandle::new(tokio::spawn(keep_leading(store.clone(), Arc::clone(&worker))));
                 if let Err(error) = sweep(&store, &metrics, &mut audited).await {
                     tracing::warn!(%error, "sweeping broke off");
                 }
@@ -54,6 +57,15 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
                 audited = 0;
                 tracing::warn!(%error, "nobody sweeps at the moment");
             }
+        }
+    }
+}
+
+async fn keep_leading(store: Store, worker: Arc<str>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = store.lease().take(DUTY, &worker, DUTY_TERM).await {
+            tracing::debug!(%error, "the sweeper's lease was not prolonged");
         }
     }
 }
