@@ -311,10 +311,14 @@ async fn settle_group(
         }
         call.arg(id).arg(&settling.token).arg(settling.due);
     }
-    let settled: Result<Vec<i64>, _> = call.invoke_async(&mut connection).await;
-    // Another hash tag, so a call of its own; the admission counts anew before it refuses anybody.
+    // Another hash tag, so a call of its own; and the first one: should this process die between the two, the task comes to
+    // another worker, who finds it ended and does both once more.
     let released: Result<(), _> = if ended.is_empty() { Ok(()) } else { ended.query_async(&mut connection).await };
-    match settled.and_then(|settled| released.map(|()| settled)) {
+    let settled: Result<Vec<i64>, _> = match released {
+        Ok(()) => call.invoke_async(&mut connection).await,
+        Err(error) => Err(error),
+    };
+    match settled {
         Ok(settled) => {
             for ((_, reply), settled) in group.into_iter().zip(settled) {
                 drop(reply.send(Ok(settled == 1)));
