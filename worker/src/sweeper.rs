@@ -61,6 +61,7 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
     }
 }
 
+/// Prolongs the sweeper's lease until it is aborted.
 async fn keep_leading(store: Store, worker: Arc<str>) {
     loop {
         tokio::time::sleep(LOOK).await;
@@ -70,9 +71,10 @@ async fn keep_leading(store: Store, worker: Arc<str>) {
     }
 }
 
-/// Looks at every record in flight when it takes office, and when Redis has lost the queue; at every waiting one once, some
-/// seconds after it was stored; at those that run or wait for another attempt whenever nothing was written about them for a while. `audited` is the time
-/// (UTC ms) up to which waiting records have been looked at.
+/// Looks at every record in flight when it takes office, when Redis has lost the queue, and every [`COMPLETE`]; at every
+/// waiting one once, some seconds after it was stored; at those that run or wait for another attempt whenever nothing was
+/// written about them for a while. `audited` is the time (UTC ms) up to which waiting records have been looked at; 0: look at
+/// all.
 async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<(), StoreError> {
     for pool in Pool::ALL {
         if store.queue(pool).was_lost().await? {
