@@ -38,9 +38,14 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
     let (store, task) = (&shop.store, hold.delivery.task);
     // Listed before the claim: a cancellation that comes in between is heard.
     let listed = shop.running.list(task, &hold.lost);
-    let began = store.clock().now_ms();
-    let record = match patiently(&shop.draining, || store.tasks().claim(task, &shop.worker, began)).await? {
+    let claim =
+        || store.tasks().claim(task, &shop.worker, store.clock().as_ref(), |record| ending_at_once(shop, record));
+    let record = match patiently(&shop.draining, claim).await? {
         Claim::Started(record) => *record,
+        Claim::Ended(record, ending) => {
+            shop.metrics.attempts.inc();
+            return conclude(shop, &record, &hold.delivery.token, *ending).await;
+        }
         Claim::Stale => {
             shop.metrics.stale_deliveries.inc();
             return forget_if_ended(shop, pool, task, &hold.delivery.token).await;
@@ -60,58 +65,79 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
     finish(shop, &record, &hold.delivery.token, outcome).await
 }
 
-/// Runs the job under its time limit; a panic is an outcome.
-async fn run(context: JobContext) -> Outcome {
-    let record = &context.record;
-    if record.cancel_requested {
-        return Outcome::Cancelled(record.result.clone().unwrap_or_default());
-    }
-    let so_far = record.result.clone().unwrap_or_default();
-    if let Some(error) = retrying::given_up_before(record) {
-        return Outcome::Dead(error, so_far);
-    }
-    retrying::guarded(retrying::policy_of(record).attempt_timeout, so_far, jobs::run(context)).await
+/// The ending of an attempt that needs no work, given its record as it begins.
+fn ending_at_once(shop: &Workshop, record: &TaskRecord) -> Option<Ending> {
+    let so_far = || record.result.clone().unwrap_or_default();
+    let outcome = if record.cancel_requested {
+        Outcome::Cancelled(so_far())
+    } else if let Some(error) = retrying::given_up_before(record) {
+        Outcome::Dead(error, so_far())
+    } else {
+        jobs::at_once(shop, record)?
+    };
+    ending_of(record, outcome, record.updated_at)
 }
 
-/// Writes the end of the attempt: record first, then what watchers see, then the queue.
-async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outcome) -> Result<(), StoreError> {
-    let store = &shop.store;
-    let now = store.clock().now_ms();
-    let ending = match outcome {
-        Outcome::Overtaken => {
-            tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
-            return forget_if_ended(shop, record.pool, record.id, token).await;
-        }
-        Outcome::Parts(children, so_far) => return leave_to(shop, record, token, &children, &so_far).await,
-        Outcome::Done(result) => ending(TaskState::Succeeded, result, None, None),
-        Outcome::Fail(error, result) => ending(TaskState::Failed, result, Some(error), None),
-        Outcome::Dead(error, result) => ending(TaskState::Dead, result, Some(error), None),
-        Outcome::Cancelled(result) => ending(TaskState::Cancelled, result, None, None),
+/// Runs the job under its time limit; a panic is an outcome.
+async fn run(context: JobContext) -> Outcome {
+    let so_far = context.record.result.clone().unwrap_or_default();
+    retrying::guarded(retrying::policy_of(&context.record).attempt_timeout, so_far, jobs::run(context)).await
+}
+
+/// How an attempt ends by its outcome. `None`: it does not end here.
+fn ending_of(record: &TaskRecord, outcome: Outcome, now: i64) -> Option<Ending> {
+    let end = |state, result, error| Ending { state, result: Some(result), error, run_at: None, at: now };
+    let mut ending = match outcome {
+        Outcome::Overtaken | Outcome::Parts(..) => return None,
+        Outcome::Done(result) => end(TaskState::Succeeded, result, None),
+        Outcome::Fail(error, result) => end(TaskState::Failed, result, Some(error)),
+        Outcome::Dead(error, result) => end(TaskState::Dead, result, Some(error)),
+        Outcome::Cancelled(result) => end(TaskState::Cancelled, result, None),
         Outcome::HandBack(result) => {
             let error =
                 TaskError::new(codes::HANDED_BACK, "the worker was stopped; the next one goes on from the checkpoint");
-            ending(TaskState::Retrying, result, Some(error), Some(now))
+            Ending { run_at: Some(now), ..end(TaskState::Retrying, result, Some(error)) }
         }
         Outcome::Retry { error, so_far, after } => retrying::ending(record, error, so_far, after, now, rand::random()),
     };
-    let ending = with_duration(ending, record, now);
+    if let Some(result) = &mut ending.result {
+        result.duration_ms = u64::try_from(now - record.started_at.unwrap_or(now)).unwrap_or(0);
+    }
+    Some(ending)
+}
+
+/// Writes the end of the attempt.
+async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outcome) -> Result<(), StoreError> {
+    let store = &shop.store;
+    if let Outcome::Parts(children, so_far) = &outcome {
+        return leave_to(shop, record, token, children, so_far).await;
+    }
+    let Some(ending) = ending_of(record, outcome, store.clock().now_ms()) else {
+        tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
+        return forget_if_ended(shop, record.pool, record.id, token).await;
+    };
     // Patient even while draining: what is not written now is done again by another worker.
     let never = tokio_util::sync::CancellationToken::new();
-    if !patiently(&never, || store.tasks().end(record, &ending, now)).await? {
+    if !patiently(&never, || store.tasks().end(record, &ending)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
         return forget_if_ended(shop, record.pool, record.id, token).await;
     }
-    log_end(shop, record, &ending, now);
+    conclude(shop, record, token, ending).await
+}
+
+/// What follows when the record has an attempt's end: what watchers see, then the queue.
+async fn conclude(shop: &Workshop, record: &TaskRecord, token: &str, ending: Ending) -> Result<(), StoreError> {
+    log_end(shop, record, &ending);
     if ending.state.is_end() {
-        shop.outbox.ended(record, now);
+        shop.outbox.ended(record, ending.at);
     }
     let mut ended = record.clone();
-    (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, now, ending.result, ending.error);
+    (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, ending.at, ending.result, ending.error);
     show_end(shop, &ended).await;
     if let Some(parent) = record.parent {
         shop.tender.note(parent);
     }
-    let queue = store.queue(record.pool);
+    let queue = shop.store.queue(record.pool);
     let settled = match ending.run_at {
         Some(due) => queue.reschedule(&ended, token, due).await?,
         None => queue.settle(&ended, token).await?,
@@ -176,20 +202,9 @@ async fn keep_what_was_shown(shop: &Workshop, last: &mut Progress) {
     }
 }
 
-fn ending(state: TaskState, result: FetchResult, error: Option<TaskError>, run_at: Option<i64>) -> Ending {
-    Ending { state, result: Some(result), error, run_at }
-}
-
-fn with_duration(mut ending: Ending, record: &TaskRecord, now: i64) -> Ending {
-    if let Some(result) = &mut ending.result {
-        result.duration_ms = u64::try_from(now - record.started_at.unwrap_or(now)).unwrap_or(0);
-    }
-    ending
-}
-
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of an attempt lie far below 2^52")]
-fn log_end(shop: &Workshop, record: &TaskRecord, ending: &Ending, now: i64) {
-    let took = now - record.attempts.last().map_or(now, |attempt| attempt.started_at);
+fn log_end(shop: &Workshop, record: &TaskRecord, ending: &Ending) {
+    let took = ending.at - record.attempts.last().map_or(ending.at, |attempt| attempt.started_at);
     shop.metrics.attempt_seconds.observe(took as f64 / 1_000.0);
     let labels = Ended { kind: record.job.kind.clone(), state: ending.state.as_str() };
     shop.metrics.attempts_ended.get_or_create(&labels).inc();

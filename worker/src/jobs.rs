@@ -3,40 +3,56 @@
 mod fetch_batch;
 mod fetch_history;
 
-use crate::context::JobContext;
+use crate::context::{JobContext, Workshop};
 use crate::outcome::{Outcome, with_causes};
 use candlemill_shared::job::{EnvelopeError, FetchBatch, FetchHistory, Job, Probe};
 use candlemill_shared::retry::codes;
-use candlemill_shared::task::TaskError;
+use candlemill_shared::task::{TaskError, TaskRecord};
 
 pub(crate) use fetch_history::Places;
 
+/// What is to be done, as a task's payload says.
+enum Work {
+    FetchHistory(FetchHistory),
+    FetchBatch(FetchBatch),
+    Probe,
+}
+
+/// The outcome of an attempt that needs no work to be known: a payload that cannot be run, an empty task.
+pub(crate) fn at_once(shop: &Workshop, record: &TaskRecord) -> Option<Outcome> {
+    match work_of(shop, record) {
+        Ok(Work::Probe) => Some(Outcome::Done(record.result.clone().unwrap_or_default())),
+        Ok(Work::FetchHistory(_) | Work::FetchBatch(_)) => None,
+        Err(error) => Some(unreadable(record, &error)),
+    }
+}
+
 /// Runs one attempt.
 pub(crate) async fn run(context: JobContext) -> Outcome {
-    let found = context.record.job.version;
-    if let Some(known) = context.shop.newest_payload.filter(|known| found > *known) {
-        return unreadable(&context, &EnvelopeError::NewerVersion { kind: "this worker's jobs", found, known });
+    match work_of(&context.shop, &context.record) {
+        Ok(Work::FetchHistory(job)) => fetch_history::run(context, job).await,
+        Ok(Work::FetchBatch(job)) => fetch_batch::run(&context.record, &job),
+        Ok(Work::Probe) => Outcome::Done(context.record.result.unwrap_or_default()),
+        Err(error) => unreadable(&context.record, &error),
     }
-    match context.record.job.kind.as_str() {
-        FetchHistory::KIND => match context.record.job.open::<FetchHistory>() {
-            Ok(job) => fetch_history::run(context, job).await,
-            Err(error) => unreadable(&context, &error),
-        },
-        FetchBatch::KIND => match context.record.job.open::<FetchBatch>() {
-            Ok(job) => fetch_batch::run(&context.record, &job),
-            Err(error) => unreadable(&context, &error),
-        },
-        Probe::KIND => match context.record.job.open::<Probe>() {
-            Ok(_) => Outcome::Done(context.record.result.clone().unwrap_or_default()),
-            Err(error) => unreadable(&context, &error),
-        },
-        other => unreadable(&context, &EnvelopeError::UnknownKind(other.to_owned())),
+}
+
+fn work_of(shop: &Workshop, record: &TaskRecord) -> Result<Work, EnvelopeError> {
+    let (job, found) = (&record.job, record.job.version);
+    if let Some(known) = shop.newest_payload.filter(|known| found > *known) {
+        return Err(EnvelopeError::NewerVersion { kind: "this worker's jobs", found, known });
+    }
+    match job.kind.as_str() {
+        FetchHistory::KIND => job.open().map(Work::FetchHistory),
+        FetchBatch::KIND => job.open().map(Work::FetchBatch),
+        Probe::KIND => job.open().map(|_: Probe| Work::Probe),
+        other => Err(EnvelopeError::UnknownKind(other.to_owned())),
     }
 }
 
 /// A payload that this program cannot run. Of a newer version it may be another worker's, so it is tried again.
-fn unreadable(context: &JobContext, error: &EnvelopeError) -> Outcome {
-    let so_far = context.record.result.clone().unwrap_or_default();
+fn unreadable(record: &TaskRecord, error: &EnvelopeError) -> Outcome {
+    let so_far = record.result.clone().unwrap_or_default();
     let told = |code| TaskError::new(code, with_causes(error));
     match error {
         EnvelopeError::NewerVersion { .. } => Outcome::Retry { error: told(codes::NEWER_VERSION), so_far, after: None },

@@ -54,7 +54,7 @@ pub(crate) fn ending(
     if let Some(why) = policy.given_up(failures) {
         let message = format!("{why}; the last one: {}", error.message);
         let error = Some(TaskError::new(error.code, message));
-        return Ending { state: TaskState::Dead, result: Some(so_far), error, run_at: None };
+        return Ending { state: TaskState::Dead, result: Some(so_far), error, run_at: None, at: now_ms };
     }
     let wait = if error.code == codes::NEWER_VERSION {
         RetryPolicy::delay_to_newer(handed_on(record) + 1, luck)
@@ -62,7 +62,7 @@ pub(crate) fn ending(
         policy.delay(failures.all, after, luck)
     };
     let due = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-    Ending { state: TaskState::Retrying, result: Some(so_far), error: Some(error), run_at: Some(due) }
+    Ending { state: TaskState::Retrying, result: Some(so_far), error: Some(error), run_at: Some(due), at: now_ms }
 }
 
 /// Attempts just before the newest one whose workers were too old, too.

@@ -290,8 +290,9 @@ impl Store {
             self.queue(counted.pool).enqueue(&[&counted]).await?;
             return Ok(None);
         }
-        let ending = Ending { state: TaskState::Cancelled, result: Some(result), error: None, run_at: None };
-        if !self.tasks().end(&counted, &ending, now_ms).await? {
+        let ending =
+            Ending { state: TaskState::Cancelled, result: Some(result), error: None, run_at: None, at: now_ms };
+        if !self.tasks().end(&counted, &ending).await? {
             return Ok(None);
         }
         let mut ended = counted;

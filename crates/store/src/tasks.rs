@@ -1,15 +1,15 @@
 //! Task records: the durable truth about every task.
 
+mod attempts;
 mod list;
 mod record;
 
 use crate::error::StoreError;
-use crate::groups::{Change, Groups};
+use crate::groups::Groups;
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
 use crate::webhooks;
-use candlemill_shared::retry;
-use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Interval, Symbol};
 use futures::{Stream, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -17,6 +17,7 @@ use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::Serialize;
 
+pub use attempts::{Checkpoint, Claim, Ending};
 pub(crate) use list::{listed, milestone};
 pub(crate) use record::{BEGUN_AT, QUEUED_AT, from_document, to_document};
 
@@ -46,39 +47,6 @@ pub struct TaskQuery {
     pub before: Option<TaskId>,
     /// At most this many.
     pub limit: u32,
-}
-
-/// What became of an attempt to start a task.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Claim {
-    /// The caller runs it now; the record's `attempt` is the caller's fence.
-    Started(Box<TaskRecord>),
-    /// It has ended, or there is no such task: the delivery is stale.
-    Stale,
-}
-
-/// What a checkpoint met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checkpoint {
-    /// It is kept; go on.
-    Kept,
-    /// The task was asked to stop; its end will be kept instead.
-    CancelRequested,
-    /// A later attempt runs, or the task has ended: nothing was written, and this attempt has no say any more.
-    Overtaken,
-}
-
-/// How a task ends.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ending {
-    /// The end state, or [`TaskState::Retrying`].
-    pub state: TaskState,
-    /// What it did.
-    pub result: Option<FetchResult>,
-    /// Why it did not succeed.
-    pub error: Option<TaskError>,
-    /// When the next attempt is due, for a retry; UTC ms.
-    pub run_at: Option<i64>,
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -193,102 +161,6 @@ impl Tasks {
             .await
     }
 
-    /// Starts the next attempt of a task in flight. The count rises before any work is done, so that a payload that
-    /// kills its worker runs out of attempts; and an attempt of a lower number can write nothing from here on.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn claim(&self, id: TaskId, worker: &str, now_ms: i64) -> Result<Claim, StoreError> {
-        loop {
-            let Some(found) = self.groups.read(id.to_string()).await? else { return Ok(Claim::Stale) };
-            let mut record = from_document(found)?;
-            if record.state.is_end() {
-                return Ok(Claim::Stale);
-            }
-            let read = record.clone();
-            start_attempt(&mut record, worker, now_ms);
-            let start = Change {
-                id: id.to_string(),
-                guard: doc! {
-                    "attempt": i64::from(read.attempt), "active": true, "cancel_requested": read.cancel_requested,
-                },
-                set: doc! {
-                    "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": now_ms,
-                    "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
-                    BEGUN_AT: now_ms,
-                },
-                unset: Vec::new(),
-            };
-            if self.groups.change(start).await? {
-                return Ok(Claim::Started(Box::new(record)));
-            }
-        }
-    }
-
-    /// Keeps what a running attempt has done so far, and tells whether it may go on.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn checkpoint(
-        &self,
-        id: TaskId,
-        attempt: u32,
-        result: &FetchResult,
-        now_ms: i64,
-    ) -> Result<Checkpoint, StoreError> {
-        let mut guard = fence(attempt);
-        guard.insert("cancel_requested", false);
-        let set = doc! { "result": encode(result)?, "updated_at": now_ms, BEGUN_AT: now_ms };
-        if self.groups.change(Change { id: id.to_string(), guard, set, unset: Vec::new() }).await? {
-            return Ok(Checkpoint::Kept);
-        }
-        let now = self.look_up(id).await?.filter(|now| now.attempt == attempt && now.state == TaskState::Running);
-        Ok(match now.map(|now| now.cancel_requested) {
-            Some(true) => Checkpoint::CancelRequested,
-            Some(false) => Checkpoint::Kept,
-            None => Checkpoint::Overtaken,
-        })
-    }
-
-    /// Ends a running attempt. `false`: it was overtaken, and its end is not recorded.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn end(&self, record: &TaskRecord, ending: &Ending, now_ms: i64) -> Result<bool, StoreError> {
-        let mut attempts = record.attempts.clone();
-        for ended in attempts.iter_mut().filter(|one| one.number == record.attempt) {
-            (ended.ended_at, ended.error) = (Some(now_ms), ending.error.clone());
-        }
-        let mut set = doc! {
-            "state": ending.state.as_str(), "updated_at": now_ms, "run_at": ending.run_at,
-            "attempts": encode(&attempts)?, "error": encode(&ending.error)?,
-        };
-        if let Some(result) = &ending.result {
-            set.insert("result", encode(result)?);
-        }
-        let mut unset = Vec::new();
-        if ending.state.is_end() {
-            set.insert("ended_at", now_ms);
-            set.extend(webhooks::due_at_end(record, now_ms)?);
-            if ending.state != TaskState::Dead {
-                // What is dead stays until its owner has replayed or discarded it.
-                set.insert("expires_at", self.expiry(now_ms));
-            }
-            unset.extend(["active", BEGUN_AT]);
-        } else {
-            set.insert(BEGUN_AT, now_ms);
-        }
-        let change = Change { id: record.id.to_string(), guard: fence(record.attempt), set, unset };
-        let ended = self.groups.change(change).await?
-            // Also when an earlier try was carried out, but its answer was lost.
-            || self.get(record.id).await?.is_some_and(|now| now.attempt == record.attempt && now.state == ending.state);
-        if ended && ending.state.is_end() && record.parent.is_none() {
-            // Nobody waits for it, and a key that stays heals itself.
-            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
-        }
-        Ok(ended)
-    }
-
     /// When a task that leaves everybody's hands at `now_ms` vanishes.
     pub(crate) fn expiry(&self, now_ms: i64) -> DateTime {
         DateTime::from_millis(now_ms.saturating_add(self.history_ms))
@@ -370,28 +242,6 @@ fn under_way(states: &[TaskState]) -> Document {
     doc! { "active": { "$exists": true }, "state": { "$in": states } }
 }
 
-/// Only the newest attempt, and only while it runs.
-fn fence(attempt: u32) -> Document {
-    doc! { "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
-}
-
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bson, StoreError> {
     mongodb::bson::serialize_to_bson(value).map_err(|error| StoreError::corrupt("a part of a task", error))
-}
-
-fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
-    record.state = TaskState::Running;
-    record.attempt += 1;
-    record.updated_at = now_ms;
-    record.started_at = record.started_at.or(Some(now_ms));
-    record.run_at = None;
-    retry::mark_lost(&mut record.attempts);
-    record.attempts.push(Attempt {
-        number: record.attempt,
-        worker: worker.to_owned(),
-        started_at: now_ms,
-        ended_at: None,
-        error: None,
-    });
-    retry::drop_surplus(&mut record.attempts, record.dead_letter.replayed_after);
 }

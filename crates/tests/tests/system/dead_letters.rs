@@ -37,11 +37,18 @@ fn failed(mill: &Mill, number: i64, codes: &[&str]) -> TaskRecord {
 /// Ends the newest attempt of a task that no worker has seen.
 async fn end(mill: &Mill, id: TaskId, state: TaskState) -> TaskRecord {
     let now = SystemClock.now_ms();
-    let Claim::Started(record) = mill.store.tasks().claim(id, "w", now).await.unwrap() else { panic!("{id} is stale") };
+    let Claim::Started(record) = mill.store.tasks().claim(id, "w", &SystemClock, |_| None).await.unwrap() else {
+        panic!("{id} is stale")
+    };
     let error = Some(TaskError::new("exchange_unavailable", "gave up"));
-    let ending =
-        Ending { state, result: Some(FetchResult { pages: 7, ..FetchResult::default() }), error, run_at: None };
-    assert!(mill.store.tasks().end(&record, &ending, now).await.unwrap());
+    let ending = Ending {
+        state,
+        result: Some(FetchResult { pages: 7, ..FetchResult::default() }),
+        error,
+        run_at: None,
+        at: now,
+    };
+    assert!(mill.store.tasks().end(&record, &ending).await.unwrap());
     mill.store.queue(record.pool).remove(&record).await.unwrap();
     *record
 }
@@ -156,8 +163,9 @@ async fn of_many_replays_of_one_task_one_wins_and_the_old_attempt_has_no_say() {
     let again = mill.accept(failed(&mill, 0, &[])).await;
     assert_eq!((again.created, again.record.id), (false, id));
     // A worker that was frozen since the first life.
-    let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None };
-    assert!(!mill.store.tasks().end(&old, &ending, SystemClock.now_ms()).await.unwrap());
+    let ending =
+        Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
+    assert!(!mill.store.tasks().end(&old, &ending).await.unwrap());
     // Cancelled while it waits anew: the end is newer than all that was shown.
     assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
     assert_eq!(mill.store.progress().read(id).await.unwrap().unwrap().state, TaskState::Cancelled);

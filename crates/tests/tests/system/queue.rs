@@ -113,28 +113,30 @@ async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_not
     let submitted = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, 0, HOUR)).await.record;
     let frozen = claim(queue, 1, SHORT).await.remove(0);
     let now = SystemClock.now_ms();
-    let Claim::Started(before) = mill.store.tasks().claim(frozen.task, "frozen", now).await.unwrap() else {
+    let Claim::Started(before) = mill.store.tasks().claim(frozen.task, "frozen", &SystemClock, |_| None).await.unwrap()
+    else {
         panic!("the first claim starts it")
     };
     assert_eq!(wait_for_abandoned(queue, SHORT).await, 1);
     let other = claim(queue, 1, LONG).await.remove(0);
     assert_eq!(other.task, submitted.id);
     assert_ne!(other.token, frozen.token);
-    let Claim::Started(after) = mill.store.tasks().claim(other.task, "other", now).await.unwrap() else {
+    let Claim::Started(after) = mill.store.tasks().claim(other.task, "other", &SystemClock, |_| None).await.unwrap()
+    else {
         panic!("the successor starts it")
     };
     assert_eq!(after.attempt, before.attempt + 1);
 
     // The frozen worker wakes up.
     assert_eq!(queue.renew(std::slice::from_ref(&frozen), LONG).await.unwrap(), [frozen.task]);
-    let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None };
-    assert!(!mill.store.tasks().end(&before, &ending, now).await.unwrap(), "its end is refused");
+    let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None, at: now };
+    assert!(!mill.store.tasks().end(&before, &ending).await.unwrap(), "its end is refused");
     assert!(!queue.settle(&before, &frozen.token).await.unwrap(), "its token settles nothing");
     assert!(!queue.reschedule(&before, &frozen.token, now).await.unwrap());
     assert_eq!(queue.depth().await.unwrap().held, 1, "the successor still holds it");
 
-    assert!(mill.store.tasks().end(&after, &ending, now).await.unwrap());
-    assert!(mill.store.tasks().end(&after, &ending, now).await.unwrap(), "a repeated end is the same end");
+    assert!(mill.store.tasks().end(&after, &ending).await.unwrap());
+    assert!(mill.store.tasks().end(&after, &ending).await.unwrap(), "a repeated end is the same end");
     assert!(queue.settle(&after, &other.token).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), Depth::default());
     assert_eq!(mill.end_of(submitted.id).await.attempts.len(), 2);

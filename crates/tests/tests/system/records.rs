@@ -23,9 +23,9 @@ async fn waiting(mill: &Mill) -> Vec<TaskRecord> {
 }
 
 async fn started(store: &Store, record: &TaskRecord, worker: &str) -> TaskRecord {
-    match store.tasks().claim(record.id, worker, SystemClock.now_ms()).await.unwrap() {
+    match store.tasks().claim(record.id, worker, &SystemClock, |_| None).await.unwrap() {
         Claim::Started(record) => *record,
-        Claim::Stale => panic!("{} has not ended", record.id),
+        other => panic!("{}: {other:?}", record.id),
     }
 }
 
@@ -65,10 +65,10 @@ async fn many_ends_at_once_reach_each_task_its_own() {
         .enumerate()
         .map(|(number, result)| {
             let state = if number % 2 == 0 { TaskState::Succeeded } else { TaskState::Failed };
-            Ending { state, result: Some(result), error: None, run_at: None }
+            Ending { state, result: Some(result), error: None, run_at: None, at: SystemClock.now_ms() }
         })
         .collect();
-    let ended = running.iter().zip(&endings).map(|(record, ending)| tasks.end(record, ending, SystemClock.now_ms()));
+    let ended = running.iter().zip(&endings).map(|(record, ending)| tasks.end(record, ending));
     for (number, ended) in join_all(ended).await.into_iter().enumerate() {
         assert_eq!(ended.unwrap(), number % 5 != 0, "{number}");
     }

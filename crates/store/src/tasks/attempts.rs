@@ -1,0 +1,201 @@
+//! Attempts: how one begins, what it keeps on its way, how it ends.
+
+use super::{BEGUN_AT, Tasks, encode, from_document};
+use crate::error::StoreError;
+use crate::groups::Change;
+use crate::{task_keys, webhooks};
+use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Clock, retry};
+use mongodb::bson::{Bson, Document, doc};
+
+/// What became of an attempt to start a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// The caller runs it now; the record's `attempt` is the caller's fence.
+    Started(Box<TaskRecord>),
+    /// It needed no work: the attempt began and ended in one change. The record is as it began.
+    Ended(Box<TaskRecord>, Box<Ending>),
+    /// It has ended, or there is no such task: the delivery is stale.
+    Stale,
+}
+
+/// What a checkpoint met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// It is kept; go on.
+    Kept,
+    /// The task was asked to stop; its end will be kept instead.
+    CancelRequested,
+    /// A later attempt runs, or the task has ended: nothing was written, and this attempt has no say any more.
+    Overtaken,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// The end state, or [`TaskState::Retrying`].
+    pub state: TaskState,
+    /// What it did.
+    pub result: Option<FetchResult>,
+    /// Why it did not succeed.
+    pub error: Option<TaskError>,
+    /// When the next attempt is due, for a retry; UTC ms.
+    pub run_at: Option<i64>,
+    /// When it ends; UTC ms.
+    pub at: i64,
+}
+
+impl Tasks {
+    /// Starts the next attempt of a task in flight. The count rises before any work is done, so that a payload that
+    /// kills its worker runs out of attempts; and an attempt of a lower number can write nothing from here on.
+    ///
+    /// An attempt for which `at_once` knows the ending at its start (given the record as it begins) does not run at all:
+    /// start and end are one change.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn claim(
+        &self,
+        id: TaskId,
+        worker: &str,
+        clock: &dyn Clock,
+        at_once: impl Fn(&TaskRecord) -> Option<Ending>,
+    ) -> Result<Claim, StoreError> {
+        loop {
+            let Some(found) = self.groups.read(id.to_string()).await? else { return Ok(Claim::Stale) };
+            let mut record = from_document(found)?;
+            if record.state.is_end() {
+                return Ok(Claim::Stale);
+            }
+            let guard = doc! {
+                "attempt": i64::from(record.attempt), "active": true, "cancel_requested": record.cancel_requested,
+            };
+            start_attempt(&mut record, worker, clock.now_ms());
+            let mut set = doc! {
+                "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": record.updated_at,
+                "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
+                BEGUN_AT: record.updated_at,
+            };
+            let mut unset = Vec::new();
+            let ending = at_once(&record);
+            if let Some(ending) = &ending {
+                let end = self.changes_at_end(&record, ending)?;
+                set.extend(end.0);
+                unset = end.1;
+                unset.iter().for_each(|field| drop(set.remove(field)));
+            }
+            if !self.groups.change(Change { id: id.to_string(), guard, set, unset }).await? {
+                // It has moved on since it was read.
+                continue;
+            }
+            let record = Box::new(record);
+            return Ok(match ending {
+                Some(ending) => {
+                    self.give_back_key(&record, ending.state);
+                    Claim::Ended(record, Box::new(ending))
+                }
+                None => Claim::Started(record),
+            });
+        }
+    }
+
+    /// Keeps what a running attempt has done so far, and tells whether it may go on.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn checkpoint(
+        &self,
+        id: TaskId,
+        attempt: u32,
+        result: &FetchResult,
+        now_ms: i64,
+    ) -> Result<Checkpoint, StoreError> {
+        let mut guard = fence(attempt);
+        guard.insert("cancel_requested", false);
+        let set = doc! { "result": encode(result)?, "updated_at": now_ms, BEGUN_AT: now_ms };
+        if self.groups.change(Change { id: id.to_string(), guard, set, unset: Vec::new() }).await? {
+            return Ok(Checkpoint::Kept);
+        }
+        let now = self.look_up(id).await?.filter(|now| now.attempt == attempt && now.state == TaskState::Running);
+        Ok(match now.map(|now| now.cancel_requested) {
+            Some(true) => Checkpoint::CancelRequested,
+            Some(false) => Checkpoint::Kept,
+            None => Checkpoint::Overtaken,
+        })
+    }
+
+    /// Ends a running attempt. `false`: it was overtaken, and its end is not recorded.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn end(&self, record: &TaskRecord, ending: &Ending) -> Result<bool, StoreError> {
+        let (set, unset) = self.changes_at_end(record, ending)?;
+        let change = Change { id: record.id.to_string(), guard: fence(record.attempt), set, unset };
+        let ended = self.groups.change(change).await?
+            // Also when an earlier try was carried out, but its answer was lost.
+            || self.get(record.id).await?.is_some_and(|now| now.attempt == record.attempt && now.state == ending.state);
+        if ended {
+            self.give_back_key(record, ending.state);
+        }
+        Ok(ended)
+    }
+
+    /// What the end of an attempt sets and what it takes away.
+    fn changes_at_end(
+        &self,
+        record: &TaskRecord,
+        ending: &Ending,
+    ) -> Result<(Document, Vec<&'static str>), StoreError> {
+        let mut attempts = record.attempts.clone();
+        for ended in attempts.iter_mut().filter(|one| one.number == record.attempt) {
+            (ended.ended_at, ended.error) = (Some(ending.at), ending.error.clone());
+        }
+        let mut set = doc! {
+            "state": ending.state.as_str(), "updated_at": ending.at, "run_at": ending.run_at,
+            "attempts": encode(&attempts)?, "error": encode(&ending.error)?,
+        };
+        if let Some(result) = &ending.result {
+            set.insert("result", encode(result)?);
+        }
+        if !ending.state.is_end() {
+            set.insert(BEGUN_AT, ending.at);
+            return Ok((set, Vec::new()));
+        }
+        set.insert("ended_at", ending.at);
+        set.extend(webhooks::due_at_end(record, ending.at)?);
+        if ending.state != TaskState::Dead {
+            // What is dead stays until its owner has replayed or discarded it.
+            set.insert("expires_at", self.expiry(ending.at));
+        }
+        Ok((set, vec!["active", BEGUN_AT]))
+    }
+
+    /// Lets the same request be submitted anew, soon. Nobody waits for it, and a key that stays heals itself.
+    fn give_back_key(&self, record: &TaskRecord, state: TaskState) {
+        if state.is_end() && record.parent.is_none() {
+            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
+        }
+    }
+}
+
+/// Only the newest attempt, and only while it runs.
+fn fence(attempt: u32) -> Document {
+    doc! { "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
+}
+
+fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
+    record.state = TaskState::Running;
+    record.attempt += 1;
+    record.updated_at = now_ms;
+    record.started_at = record.started_at.or(Some(now_ms));
+    record.run_at = None;
+    retry::mark_lost(&mut record.attempts);
+    record.attempts.push(Attempt {
+        number: record.attempt,
+        worker: worker.to_owned(),
+        started_at: now_ms,
+        ended_at: None,
+        error: None,
+    });
+    retry::drop_surplus(&mut record.attempts, record.dead_letter.replayed_after);
+}
