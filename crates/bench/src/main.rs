@@ -13,6 +13,7 @@ mod jobs;
 mod kill;
 mod load;
 mod queue;
+mod restarts;
 mod retention;
 
 use anyhow::Result;
@@ -108,6 +109,15 @@ enum Flow {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// kill -9 and restart of Redis: how soon tasks are accepted and come through again.
+    Restarts {
+        /// Number of restarts.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=300))]
+        restarts: u32,
+        /// Seed of the times that Redis is away.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
 }
 
 #[tokio::main]
@@ -124,5 +134,6 @@ async fn main() -> Result<()> {
         Flow::Cancel { tasks } => cancel::measure(tasks).await,
         Flow::Budget { minutes, limit } => budget::measure(minutes, limit).await,
         Flow::Kill { kills, seed } => kill::measure(kills, seed).await,
+        Flow::Restarts { restarts, seed } => restarts::measure(restarts, seed).await,
     }
 }

@@ -170,12 +170,8 @@ impl Store {
         let wanted = TaskRecord { created_at: now_ms, idempotency: None, ..read.clone() };
         let key = TaskKeys::of_replay(read, now_ms);
         for _ in 0..TRIES {
-            if duplicates(
-                self.tasks().keys.collection().insert_many([&key]).ordered(false).await,
-                "taking the key of a replayed task",
-            )?
-            .is_empty()
-            {
+            let taken = self.tasks().keys.collection().insert_many([&key]).ordered(false).await;
+            if duplicates(taken, "taking the key of a replayed task")?.is_empty() {
                 return Ok(None);
             }
             match existing(self, &wanted).await {

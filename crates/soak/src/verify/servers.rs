@@ -112,20 +112,17 @@ pub(super) async fn pause_was_kept(
     since_ms: i64,
     violations: &mut Vec<Violation>,
 ) -> Result<()> {
-    if matches!(pause, Pause::None) {
-        return Ok(());
-    }
+    let until = |refused: i64| match pause {
+        Pause::None => None,
+        Pause::Until(until) => Some(*until),
+        Pause::Lasts(long) => Some(refused + long),
+    };
     let calls = yard.stack.simulator.get("/_simulator/calls?path=/api/").await?;
     let calls: Vec<&Value> = calls.as_array().map(|all| all.iter().collect()).unwrap_or_default();
     let at = |call: &Value| call["at_ms"].as_i64().unwrap_or(0);
     let recent = || calls.iter().filter(|call| at(call) >= since_ms);
     let refused = recent().filter(|call| call["status"] == 418 || call["status"] == 429).map(|call| at(call)).min();
-    let Some(refused) = refused else { return Ok(()) };
-    let until = match pause {
-        Pause::None => return Ok(()),
-        Pause::Until(until) => *until,
-        Pause::Lasts(long) => refused + long,
-    };
+    let Some((refused, until)) = refused.and_then(|refused| Some((refused, until(refused)?))) else { return Ok(()) };
     let early: Vec<i64> =
         recent().map(|call| at(call)).filter(|at| *at > refused + UNDER_WAY_MS && *at < until).collect();
     if !early.is_empty() {

@@ -1,13 +1,18 @@
 //! A receiver of webhooks on a real socket: answers by a script, remembers what it was told.
 
 use candlemill_shared::{Clock, SystemClock};
+use rcgen::{CertificateParams, DnType, KeyPair};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// Longest wait for a message.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,6 +88,7 @@ pub(crate) fn answer_with(status: u16, headers: &str) -> Step {
 /// A running receiver.
 #[derive(Debug, Clone)]
 pub(crate) struct Receiver {
+    scheme: &'static str,
     port: u16,
     told: Arc<Mutex<Vec<Told>>>,
     came: Arc<Notify>,
@@ -91,20 +97,50 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Takes these steps, one a call; the last one again and again.
     pub(crate) async fn start(steps: Vec<Step>) -> Self {
+        Self::listen("http", steps, None).await
+    }
+
+    /// The same over TLS, as `localhost`. The certificate that it shows, in PEM: signed by itself.
+    pub(crate) async fn start_tls(steps: Vec<Step>) -> (Self, String) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let mut wanted = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let name = format!("receiver {}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        wanted.distinguished_name.push(DnType::CommonName, name);
+        let pair = KeyPair::generate().unwrap();
+        let made = wanted.self_signed(&pair).unwrap();
+        let key = PrivatePkcs8KeyDer::from(pair.serialize_der());
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.der().clone()], key.into()).unwrap();
+        let receiver = Self::listen("https", steps, Some(TlsAcceptor::from(Arc::new(config)))).await;
+        (receiver, made.pem())
+    }
+
+    async fn listen(scheme: &'static str, steps: Vec<Step>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let receiver = Self { port, told: Arc::default(), came: Arc::default() };
+        let receiver = Self { scheme, port, told: Arc::default(), came: Arc::default() };
         let serving = receiver.clone();
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(serving.clone().serve(socket, steps.clone()));
+                let (serving, steps, tls) = (serving.clone(), steps.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serving.serve(socket, steps).await,
+                        // Whoever does not trust the certificate hangs up.
+                        Some(tls) => {
+                            if let Ok(socket) = tls.accept(socket).await {
+                                serving.serve(socket, steps).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         receiver
     }
 
-    async fn serve(self, mut socket: TcpStream, steps: Vec<Step>) {
+    async fn serve(self, mut socket: impl AsyncRead + AsyncWrite + Unpin, steps: Vec<Step>) {
         let Some(told) = read(&mut socket).await else { return };
         let number = {
             let mut all = self.told.lock().unwrap();
@@ -113,17 +149,21 @@ impl Receiver {
         };
         self.came.notify_waiters();
         match &steps[number.min(steps.len() - 1)] {
-            Step::Answer(text) => socket.write_all(text.as_bytes()).await.unwrap(),
+            Step::Answer(text) => {
+                socket.write_all(text.as_bytes()).await.unwrap();
+                // Over TLS the end has to be said.
+                drop(socket.shutdown().await);
+            }
             Step::Hang => std::future::pending().await,
         }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
     }
 
     pub(crate) fn url_by_name(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.port)
+        format!("{}://localhost:{}{path}", self.scheme, self.port)
     }
 
     pub(crate) fn told(&self) -> Vec<Told> {
@@ -149,7 +189,7 @@ impl Receiver {
     }
 }
 
-async fn read(socket: &mut TcpStream) -> Option<Told> {
+async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Option<Told> {
     let mut bytes = Vec::new();
     loop {
         if socket.read_buf(&mut bytes).await.ok()? == 0 {

@@ -98,6 +98,40 @@ async fn an_attempt_has_one_holder_however_many_reach_for_it() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_needs_no_work_begins_and_ends_once_whoever_reaches_for_it() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let records = waiting(&mill).await;
+    let other = mill.another_store().await;
+    let at_once = |record: &TaskRecord| {
+        let (result, error) = (Some(found(u64::from(record.attempt))), None);
+        Some(Ending { state: TaskState::Succeeded, result, error, run_at: None, at: record.updated_at })
+    };
+    let claims = records.iter().flat_map(|record| {
+        [(&mill.store, "a"), (&mill.store, "b"), (&other, "c")].map(|(store, worker)| async move {
+            (record.id, worker, store.tasks().claim(record.id, worker, &SystemClock, at_once).await.unwrap())
+        })
+    });
+    let mut winners = HashMap::new();
+    for (id, worker, claimed) in join_all(claims).await {
+        match claimed {
+            Claim::Ended(record, _) => assert_eq!((record.attempt, winners.insert(id, worker)), (1, None), "{id}"),
+            other => assert_eq!(other, Claim::Stale, "{id}"),
+        }
+    }
+    for id in records.iter().map(|record| record.id) {
+        let now = mill.store.tasks().get(id).await.unwrap().unwrap();
+        assert_eq!((now.state, now.attempt, now.result), (TaskState::Succeeded, 1, Some(found(1))));
+        let [attempt] = now.attempts.as_slice() else { panic!("{:?}", now.attempts) };
+        assert_eq!((attempt.worker.as_str(), attempt.error.as_ref()), (winners[&id], None));
+        assert_eq!((Some(attempt.started_at), attempt.ended_at), (now.started_at, now.ended_at));
+        assert!(now.ended_at.is_some());
+    }
+    let tasks = mill.store.tasks();
+    assert_eq!(tasks.unchanged_since(i64::MAX, 10).await.unwrap(), [], "nothing counts as begun");
+    assert_eq!(tasks.in_flight_of("u").await.unwrap(), []);
+}
+
 /// All pages of one owner's list.
 async fn listed(store: &Store, owner: &str, state: Option<TaskState>) -> Vec<TaskId> {
     let mut query =

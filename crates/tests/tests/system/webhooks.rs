@@ -211,3 +211,51 @@ async fn a_killed_workers_message_is_delivered_by_another() {
     assert_eq!((&shown["state"], &shown["attempts"]), (&json!("delivered"), &json!(2)), "{shown}");
     assert_eq!((&shown["url"], &shown["next_at"]), (&json!(receiver.url("/")), &Value::Null), "{shown}");
 }
+
+/// The task's webhook, once it is as `fits` wants it.
+async fn shown(api: &Api, task: &Value, fits: impl Fn(&Value) -> bool) -> Value {
+    let path = format!("/api/task/{}", task["task_id"].as_str().unwrap());
+    loop {
+        let shown: Value = api.get(&path, &[]).await.unwrap();
+        if fits(&shown["webhook"]) {
+            return shown["webhook"].clone();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_receivers_are_told_if_their_certificate_is_trusted_and_names_them() {
+    let (trusted, certificate) = Receiver::start_tls(vec![answer(200)]).await;
+    let (stranger, _) = Receiver::start_tls(vec![answer(200)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, certificate).unwrap();
+    let mut builder = Stack::builder().worker_env("SSL_CERT_FILE", roots.to_str().unwrap());
+    for (name, value) in [SECRET, PRIVATE] {
+        builder = builder.api_env(name, value).worker_env(name, value);
+    }
+    let stack = builder.start().await.unwrap();
+    let api = stack.client("pro").await.unwrap();
+    let (_, told) = post(&api, 1, json!({"url": trusted.url_by_name("/hooks")})).await;
+    let (_, untrusted) = post(&api, 2, json!({"url": stranger.url_by_name("/")})).await;
+    // The certificate is for `localhost`.
+    let (_, misnamed) = post(&api, 3, json!({"url": trusted.url("/")})).await;
+    let delivered = shown(&api, &told, |webhook| webhook["state"] != "pending").await;
+    assert_eq!((&delivered["state"], &delivered["last_status"]), (&json!("delivered"), &json!(200)), "{delivered}");
+    for (accepted, why) in [(untrusted, "UnknownIssuer"), (misnamed, "not valid for name")] {
+        let refused = shown(&api, &accepted, |webhook| !webhook["last_error"].is_null()).await;
+        assert_eq!(
+            (&refused["state"], &refused["last_error"]["code"]),
+            (&json!("pending"), &json!("webhook_unreachable")),
+            "{refused}"
+        );
+        let message = refused["last_error"]["message"].as_str().unwrap();
+        assert!(message.contains("certificate") && message.contains(why), "{message}");
+    }
+    let own: Value = api.get("/api/webhooks/secret", &[]).await.unwrap();
+    let told = trusted.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].path == "/hooks" && told[0].is_signed_with(own["secret"].as_str().unwrap()));
+    assert_eq!(stranger.told().len(), 0, "nothing is said to a stranger");
+}
