@@ -3,9 +3,11 @@
 use crate::deliveries::Parcel;
 use crate::held::Held;
 use crate::operators::Gate;
+use candlemill_shared::job::Pool;
 use candlemill_store::queue::Queue;
 use futures::StreamExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -16,29 +18,37 @@ const POLL: Duration = Duration::from_millis(500);
 const MOST: usize = 64;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// A worker that cannot claim for so long is not ready.
+/// A worker that cannot claim a pool's tasks for so long is not ready.
 const FAILING: Duration = Duration::from_secs(10);
 
-/// Since when claiming has failed.
+/// Since when the tasks of which pools cannot be claimed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Claiming {
-    failing_since: Arc<Mutex<Option<Instant>>>,
+    in_vain_since: Arc<Mutex<HashMap<Pool, Instant>>>,
 }
 
 impl Claiming {
-    fn note(&self, works: bool) {
-        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = if works { None } else { Some(since.unwrap_or_else(Instant::now)) };
+    /// A claim is tried. One that hangs counts as one that fails.
+    fn tried(&self, pool: Pool) {
+        self.lock().entry(pool).or_insert_with(Instant::now);
     }
 
-    pub(crate) fn works(&self) -> bool {
-        let since = *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_none_or(|since| since.elapsed() < FAILING)
+    fn succeeded(&self, pool: Pool) {
+        self.lock().remove(&pool);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Pool, Instant>> {
+        self.in_vain_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn works(&self, pool: Pool) -> bool {
+        self.lock().get(&pool).is_none_or(|since| since.elapsed() < FAILING)
     }
 }
 
 /// One pool's claims.
 pub(crate) struct Fetcher {
+    pub(crate) pool: Pool,
     pub(crate) queue: Queue,
     pub(crate) worker: Arc<str>,
     pub(crate) lease: Duration,
@@ -65,8 +75,11 @@ impl Fetcher {
             }
             // Asked for before the look: what comes in between is not missed.
             let announced = self.wake.notified();
+            self.claiming.tried(self.pool);
             let claimed = self.queue.claim(&self.worker, slots.len(), self.lease).await;
-            self.claiming.note(claimed.is_ok());
+            if claimed.is_ok() {
+                self.claiming.succeeded(self.pool);
+            }
             let pause = match claimed {
                 Ok(claimed) if claimed.is_empty() => POLL,
                 Ok(claimed) => {

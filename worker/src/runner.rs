@@ -52,6 +52,7 @@ impl Runner {
             // As many as there are slots fit: whoever has a slot never waits for the channel.
             let (out, inbox) = mpsc::channel(self.concurrency);
             let fetcher = Fetcher {
+                pool: self.pool,
                 queue: queue.clone(),
                 worker: Arc::clone(&self.shop.worker),
                 lease: self.lease,

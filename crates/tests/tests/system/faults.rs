@@ -6,7 +6,7 @@ use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Candles of one backfill; at 5 ms a page and two pages at once it lasts long enough to break something meanwhile.
 const CANDLES: i64 = 60_000;
@@ -168,4 +168,38 @@ async fn readiness_names_what_is_away() {
     );
     stack.links().mongo.restore().await;
     stack.api.wait_for_readyz(200).await.unwrap();
+}
+
+/// From the fault to the worker's word that it is not ready.
+async fn unready(name: &str, stack: &mut Stack, breaks: impl AsyncFnOnce(&mut Stack)) {
+    breaks(stack).await;
+    let began = Instant::now();
+    stack.workers[0].wait_for_readyz(503).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15), "{name}: unready after {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_claim_is_not_ready() {
+    let mut stack = Stack::builder().through_proxies().start().await.unwrap();
+    let source = Source::minutes(&stack, 60).await;
+    unready("Redis half open", &mut stack, async |stack| stack.links().redis.half_open()).await;
+    stack.links().redis.restore().await;
+    stack.workers[0].wait_for_readyz(200).await.unwrap();
+    // One queue alone cannot be read, the others can, and Redis answers: its line of owners is no such thing.
+    let connection = redis::Client::open(stack.redis_url()).unwrap();
+    let mut connection = connection.get_multiplexed_async_connection().await.unwrap();
+    let line = "cm:{backfill}:owners";
+    unready("a queue that cannot be read", &mut stack, async |_| {
+        redis::cmd("SET").arg(line).arg("x").exec_async(&mut connection).await.unwrap();
+    })
+    .await;
+    let told: serde_json::Value =
+        reqwest::get(format!("{}/readyz", stack.workers[0].url())).await.unwrap().json().await.unwrap();
+    assert_eq!((&told["redis"]["ready"], &told["queues"]["backfill"]["claiming"]), (&true.into(), &false.into()));
+    assert_eq!(told["queues"]["maintenance"]["claiming"], true, "{told}");
+    redis::cmd("DEL").arg(line).exec_async(&mut connection).await.unwrap();
+    stack.workers[0].wait_for_readyz(200).await.unwrap();
+    let api = stack.client("pro").await.unwrap();
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    assert_eq!(api.follow(&task, |_| {}).await.unwrap().state, TaskState::Succeeded);
 }
