@@ -3,7 +3,9 @@
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
-use crate::{admin, bounds, caller, dead_letters, health, market_data, metrics, problems, task, trace, webhooks};
+use crate::{
+    admin, bounds, caller, dead_letters, health, market_data, metrics, problems, remainder, task, trace, webhooks,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -67,6 +69,7 @@ pub fn app(state: AppState) -> Router {
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),
         ))
+        .layer(from_fn(remainder::read))
         .with_state(state)
 }
 

@@ -14,6 +14,7 @@ pub mod market_data;
 pub mod metrics;
 pub mod openapi;
 pub mod problems;
+mod remainder;
 pub mod state;
 pub mod task;
 pub mod trace;

@@ -3,6 +3,9 @@
 use crate::service::{Answer, Service};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 const FETCH: &str = "/api/market-data/fetch";
 const TASK: &str = "/api/task/01JC5Y7V9N8B3M2K1H0G9F8E7D";
@@ -29,6 +32,48 @@ async fn check(
     let named: Vec<&str> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
     assert_eq!(named, fields, "{name}: {body}");
     answer
+}
+
+/// One answer as it comes: its status, and its body.
+async fn answer(socket: &mut BufReader<TcpStream>) -> (u16, String) {
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") {
+        let start = head.len();
+        assert!(socket.read_line(&mut head).await.unwrap() > 0, "closed after {head:?}");
+        if let Some(text) = head[start..].to_ascii_lowercase().strip_prefix("content-length:") {
+            length = text.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    socket.read_exact(&mut body).await.unwrap();
+    (head[9..12].parse().unwrap(), String::from_utf8(body).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_sends_far_too_much_hears_why_and_may_go_on() {
+    let service = Service::start().await;
+    let mut socket = BufReader::new(TcpStream::connect(service.addr()).await.unwrap());
+    let (token, body) = (service.token_of("pro"), vec![b'x'; 8 << 20]);
+    let head = |token: &str| {
+        let length = body.len();
+        format!(
+            "POST {FETCH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n"
+        )
+    };
+    // First one who is known, then one who is not: his body is never looked at.
+    for (token, expected) in [(token.as_str(), (413, "body_too_large")), ("x.y.z", (401, "invalid_token"))] {
+        socket.write_all(head(token).as_bytes()).await.unwrap();
+        socket.write_all(&body).await.unwrap();
+        let (status, told) = answer(&mut socket).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((status, told["code"].as_str().unwrap()), expected);
+    }
+    // A body that is announced, but comes only when it is asked for, is not waited for.
+    let patient = head("x.y.z").replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    socket.write_all(patient.as_bytes()).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(1), answer(&mut socket)).await.unwrap();
+    assert_eq!(heard.0, 401);
 }
 
 #[tokio::test]

@@ -120,6 +120,11 @@ impl Service {
         self.token(&TokenSpec::of(&format!("{tier}@candlemill.test")))
     }
 
+    /// `127.0.0.1:<port>`.
+    pub(crate) fn addr(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
