@@ -76,8 +76,9 @@ async fn disturb(yard: &mut Yard, plan: &Plan, reference: &Reference, settings: 
     let mut wanted = vec![false; placed.len()];
     for (index, cancel) in cancels.into_iter().enumerate() {
         match cancel {
-            Ok(Cancelled::AtOnce | Cancelled::Told) => wanted[index] = true,
-            Ok(Cancelled::No | Cancelled::TooLate) => {}
+            // Too late it may come because an earlier try was heard, whose answer was lost.
+            Ok(Cancelled::AtOnce | Cancelled::Told | Cancelled::TooLate) => wanted[index] = true,
+            Ok(Cancelled::No) => {}
             Err(violation) => report.violations.push(violation),
         }
     }

@@ -17,13 +17,12 @@ pub enum StoreError {
         source: RedisError,
     },
     /// MongoDB did not answer, or answered an error.
-    #[error("MongoDB failed while {action}")]
+    #[error("MongoDB failed while {action}: {}", cause.kind)]
     Mongo {
         /// What was being done.
         action: &'static str,
-        /// The driver's error.
-        #[source]
-        source: Box<mongodb::error::Error>,
+        /// The driver's error. Not a source: its own text holds the server's whole answer in hexadecimal.
+        cause: Box<mongodb::error::Error>,
     },
     /// Something stored does not have the form it was stored in.
     #[error("{what} in the store cannot be read: {why}")]
@@ -44,12 +43,12 @@ impl StoreError {
     }
 
     pub(crate) fn mongo(action: &'static str) -> impl FnOnce(mongodb::error::Error) -> Self {
-        move |source| Self::Mongo { action, source: Box::new(source) }
+        move |cause| Self::Mongo { action, cause: Box::new(cause) }
     }
 
     /// As [`Self::mongo`], for streams that may fail more than once.
     pub(crate) fn mongo_in(action: &'static str) -> impl Fn(mongodb::error::Error) -> Self + Clone {
-        move |source| Self::Mongo { action, source: Box::new(source) }
+        move |cause| Self::Mongo { action, cause: Box::new(cause) }
     }
 
     pub(crate) fn corrupt(what: impl Into<String>, why: impl std::fmt::Display) -> Self {
@@ -62,7 +61,7 @@ impl StoreError {
         use mongodb::error::ErrorKind as Mongo;
         match self {
             Self::Redis { source, .. } => is_passing(source),
-            Self::Mongo { source, .. } => match source.kind.as_ref() {
+            Self::Mongo { cause, .. } => match cause.kind.as_ref() {
                 Mongo::Io(_) | Mongo::ConnectionPoolCleared { .. } | Mongo::ServerSelection { .. } => true,
                 Mongo::Write(WriteFailure::WriteError(error)) => is_not_now(error.code),
                 Mongo::Write(WriteFailure::WriteConcernError(error)) => is_not_now(error.code),
@@ -92,9 +91,10 @@ impl StoreError {
 
 pub(crate) const DUPLICATE_KEY: i32 = 11_000;
 
-/// Not primary, shutting down, interrupted, in conflict, exceeded its time: the server says "not now".
+/// Not primary, shutting down, interrupted, in conflict, exceeded its time: the server says "not now". Also when it failed
+/// within itself (1, 8): that lies in its state, as just after a restart, and not in what it was asked.
 const fn is_not_now(code: i32) -> bool {
-    matches!(code, 6 | 7 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
+    matches!(code, 1 | 8 | 6 | 7 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
 }
 
 /// The positions of documents that an unordered insertion found there already.
@@ -132,4 +132,31 @@ pub(crate) fn is_passing(error: &RedisError) -> bool {
                     | ServerErrorKind::MasterDown
             )
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::{deserialize_from_document, doc};
+    use mongodb::error::{CommandError, ErrorKind};
+
+    fn check(code: i32, name: &str, passes: bool) {
+        let told = doc! { "code": code, "codeName": name, "errmsg": "why" };
+        let command: CommandError = deserialize_from_document(told).unwrap();
+        let error = StoreError::mongo("trying")(ErrorKind::Command(command).into());
+        assert_eq!(error.is_unavailable(), passes, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(name) && text.contains("why") && !text.contains("server response"), "{text}");
+    }
+
+    #[test]
+    fn what_a_server_says_of_itself_passes_and_what_it_says_of_a_command_stays() {
+        check(1, "InternalError", true);
+        check(8, "UnknownError", true);
+        check(112, "WriteConflict", true);
+        check(10_107, "NotWritablePrimary", true);
+        check(2, "BadValue", false);
+        check(13, "Unauthorized", false);
+        check(DUPLICATE_KEY, "DuplicateKey", false);
+    }
 }

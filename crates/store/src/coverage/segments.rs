@@ -46,7 +46,7 @@ async fn write_group(segments: Collection<Document>, group: Vec<((String, TimeRa
     match write(&segments, parts).await {
         Ok(()) => replies.into_iter().for_each(|reply| drop(reply.send(Ok(())))),
         // Told to all: who was written hears it from a repetition.
-        Err(StoreError::Mongo { source, .. }) => refuse(replies, &source, RECORDING),
+        Err(StoreError::Mongo { cause, .. }) => refuse(replies, &cause, RECORDING),
         Err(_) => replies.into_iter().for_each(|reply| drop(reply.send(Err(StoreError::Overloaded)))),
     }
 }
