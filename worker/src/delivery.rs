@@ -9,7 +9,7 @@ use crate::held::Hold;
 use crate::jobs;
 use crate::metrics::Ended;
 use crate::outcome::Outcome;
-use crate::patience::patiently;
+use crate::patience::{patiently, steadily};
 use crate::retrying;
 use candlemill_shared::children::Children;
 use candlemill_shared::job::Pool;
@@ -116,9 +116,7 @@ async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outc
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
         return forget_if_ended(shop, record.pool, record.id, token).await;
     };
-    // Patient even while draining: what is not written now is done again by another worker.
-    let never = tokio_util::sync::CancellationToken::new();
-    if !patiently(&never, || store.tasks().end(record, &ending)).await? {
+    if !steadily(|| store.tasks().end(record, &ending)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
         return forget_if_ended(shop, record.pool, record.id, token).await;
     }
@@ -139,8 +137,8 @@ async fn conclude(shop: &Workshop, record: &TaskRecord, token: &str, ending: End
     }
     let queue = shop.store.queue(record.pool);
     let settled = match ending.run_at {
-        Some(due) => queue.reschedule(&ended, token, due).await?,
-        None => queue.settle(&ended, token).await?,
+        Some(due) => steadily(|| queue.reschedule(&ended, token, due)).await?,
+        None => steadily(|| queue.settle(&ended, token)).await?,
     };
     if !settled {
         tracing::warn!(attempt = record.attempt, "another worker holds the task already; it will find how it ended");
@@ -158,14 +156,13 @@ async fn leave_to(
     so_far: &FetchResult,
 ) -> Result<(), StoreError> {
     let (store, now) = (&shop.store, shop.store.clock().now_ms());
-    let never = tokio_util::sync::CancellationToken::new();
-    let waits = patiently(&never, || store.tasks().await_children(record, children, so_far, now)).await?;
+    let waits = steadily(|| store.tasks().await_children(record, children, so_far, now)).await?;
     if waits.is_none() {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is left to children");
         return forget_if_ended(shop, record.pool, record.id, token).await;
     }
     tracing::info!(attempt = record.attempt, children = children.total, "the rest is left to children");
-    store.queue(record.pool).set_aside(record, token).await?;
+    steadily(|| store.queue(record.pool).set_aside(record, token)).await?;
     shop.tender.note(record.id);
     Ok(())
 }
@@ -173,11 +170,11 @@ async fn leave_to(
 /// A task that has ended elsewhere leaves the queue, and its end is shown: whoever ended it may have died before he could.
 /// One that another worker runs is his.
 async fn forget_if_ended(shop: &Workshop, pool: Pool, task: TaskId, token: &str) -> Result<(), StoreError> {
-    let Some(record) = shop.store.tasks().get(task).await?.filter(|record| record.state.is_end()) else {
+    let Some(record) = steadily(|| shop.store.tasks().get(task)).await?.filter(|record| record.state.is_end()) else {
         return Ok(());
     };
     show_end(shop, &record).await;
-    shop.store.queue(pool).settle(&record, token).await.map(drop)
+    steadily(|| shop.store.queue(pool).settle(&record, token)).await.map(drop)
 }
 
 /// Shows watchers the end of an attempt.

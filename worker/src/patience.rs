@@ -34,3 +34,12 @@ where
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
+
+/// Patient even while the worker drains: what an attempt came to and is not written now costs a lease, and is done once more
+/// by another worker.
+pub(crate) async fn steadily<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    patiently(&CancellationToken::new(), call).await
+}

@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Shortest time between two looks at the children of all noted parents.
 const PAUSE: Duration = Duration::from_millis(200);
-/// A look takes at most this share of the time, whatever the number of children.
+/// A look takes at most this share of the time, whatever the number of children, unless the pause would be longer than
+/// [`LONGEST_PAUSE`]: a look that waited for a store must not keep parents waiting once more.
 const SHARE: u32 = 4;
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Parents whose children have moved; never more than children run here.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +46,7 @@ impl Tender {
                     }
                 }
             }
-            let pause = PAUSE.max(began.elapsed() * SHARE);
+            let pause = (began.elapsed() * SHARE).clamp(PAUSE, LONGEST_PAUSE);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.cancelled() => return,

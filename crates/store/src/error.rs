@@ -122,7 +122,7 @@ pub(crate) fn is_passing(error: &RedisError) -> bool {
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.is_connection_refusal()
-        || error.code() == Some("OOM")
+        || has_no_room(error)
         || matches!(
             error.kind(),
             ErrorKind::Server(
@@ -132,6 +132,13 @@ pub(crate) fn is_passing(error: &RedisError) -> bool {
                     | ServerErrorKind::MasterDown
             )
         )
+}
+
+/// Whether Redis takes no writes at the moment, for want of memory or because it cannot save. In a pipeline the code stands with
+/// the command that was refused.
+fn has_no_room(error: &RedisError) -> bool {
+    let refused = error.clone().into_server_errors();
+    refused.is_some_and(|all| all.iter().any(|(_, one)| matches!(one.code(), "OOM" | "MISCONF")))
 }
 
 #[cfg(test)]

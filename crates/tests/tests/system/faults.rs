@@ -156,6 +156,25 @@ async fn without_redis_reads_go_on_and_new_tasks_are_refused_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_room_refuses_new_tasks_for_now() {
+    let stack = Stack::builder().start().await.unwrap();
+    let api = stack.client("pro").await.unwrap();
+    let connection = redis::Client::open(stack.redis_url()).unwrap();
+    let mut connection = connection.get_multiplexed_async_connection().await.unwrap();
+    let mut room = async |bytes: u32| {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut connection).await.unwrap();
+    };
+    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01T00:00:00Z", Some("2020-01-01T01:00:00Z")).unwrap();
+    room(1).await;
+    let refused = api.fetch(&request, None).await.unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (Some(503), Some("store_unavailable")), "{refused}");
+    room(0).await;
+    let task = api.fetch(&request, None).await.unwrap().task_id;
+    assert_eq!(api.follow(&task, |_| {}).await.unwrap().state, TaskState::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn readiness_names_what_is_away() {
     let mut stack = Stack::builder().through_proxies().start().await.unwrap();
     stack.links().mongo.cut().await;
