@@ -8,7 +8,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("admin_disabled", 403, "The API was started without ADMIN_TOKEN, so the calls under /api/admin are refused."),
     ("auth_misconfigured", 503, "Supabase refuses this server's own key. Its operator has to mend the configuration."),
     ("auth_unavailable", 503, "Supabase does not answer, so tokens cannot be checked. Try again after Retry-After."),
-    ("body_too_large", 413, "The body has more than 16 KiB, or that of a batch more than 2 MiB. Most requests have a few hundred bytes."),
+    (
+        "body_too_large",
+        413,
+        "The body has more than 16 KiB, or that of a batch more than 2 MiB. Most requests have a few hundred bytes.",
+    ),
     ("expired_token", 401, "The access token's time is over. Refresh the session."),
     (
         "idempotency_conflict",

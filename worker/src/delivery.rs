@@ -15,7 +15,7 @@ use candlemill_shared::children::Children;
 use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::retry::codes;
-use candlemill_shared::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
 use candlemill_store::{Claim, Ending, StoreError};
 use tracing::Instrument;
 
@@ -44,11 +44,11 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
         Claim::Started(record) => *record,
         Claim::Ended(record, ending) => {
             shop.metrics.attempts.inc();
-            return conclude(shop, &record, &hold.delivery.token, *ending).await;
+            return conclude(shop, &record, hold, *ending).await;
         }
         Claim::Stale => {
             shop.metrics.stale_deliveries.inc();
-            return forget_if_ended(shop, pool, task, &hold.delivery.token).await;
+            return forget_if_ended(shop, pool, hold).await;
         }
     };
     shop.metrics.attempts.inc();
@@ -62,7 +62,7 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
     let outcome = run(context).await;
     shop.metrics.running.dec();
     let outcome = if hold.lost.is_cancelled() { Outcome::Overtaken } else { outcome };
-    finish(shop, &record, &hold.delivery.token, outcome).await
+    finish(shop, &record, hold, outcome).await
 }
 
 /// The ending of an attempt that needs no work, given its record as it begins.
@@ -107,24 +107,24 @@ fn ending_of(record: &TaskRecord, outcome: Outcome, now: i64) -> Option<Ending> 
 }
 
 /// Writes the end of the attempt.
-async fn finish(shop: &Workshop, record: &TaskRecord, token: &str, outcome: Outcome) -> Result<(), StoreError> {
+async fn finish(shop: &Workshop, record: &TaskRecord, hold: &Hold, outcome: Outcome) -> Result<(), StoreError> {
     let store = &shop.store;
     if let Outcome::Parts(children, so_far) = &outcome {
-        return leave_to(shop, record, token, children, so_far).await;
+        return leave_to(shop, record, hold, children, so_far).await;
     }
     let Some(ending) = ending_of(record, outcome, store.clock().now_ms()) else {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
-        return forget_if_ended(shop, record.pool, record.id, token).await;
+        return forget_if_ended(shop, record.pool, hold).await;
     };
     if !steadily(|| store.tasks().end(record, &ending)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
-        return forget_if_ended(shop, record.pool, record.id, token).await;
+        return forget_if_ended(shop, record.pool, hold).await;
     }
-    conclude(shop, record, token, ending).await
+    conclude(shop, record, hold, ending).await
 }
 
 /// What follows when the record has an attempt's end: what watchers see, then the queue.
-async fn conclude(shop: &Workshop, record: &TaskRecord, token: &str, ending: Ending) -> Result<(), StoreError> {
+async fn conclude(shop: &Workshop, record: &TaskRecord, hold: &Hold, ending: Ending) -> Result<(), StoreError> {
     log_end(shop, record, &ending);
     if ending.state.is_end() {
         shop.outbox.ended(record, ending.at);
@@ -135,7 +135,8 @@ async fn conclude(shop: &Workshop, record: &TaskRecord, token: &str, ending: End
     if let Some(parent) = record.parent {
         shop.tender.note(parent);
     }
-    let queue = shop.store.queue(record.pool);
+    hold.end().await;
+    let (queue, token) = (shop.store.queue(record.pool), &hold.delivery.token);
     let settled = match ending.run_at {
         Some(due) => steadily(|| queue.reschedule(&ended, token, due)).await?,
         None => steadily(|| queue.settle(&ended, token)).await?,
@@ -151,7 +152,7 @@ async fn conclude(shop: &Workshop, record: &TaskRecord, token: &str, ending: End
 async fn leave_to(
     shop: &Workshop,
     record: &TaskRecord,
-    token: &str,
+    hold: &Hold,
     children: &Children,
     so_far: &FetchResult,
 ) -> Result<(), StoreError> {
@@ -159,22 +160,26 @@ async fn leave_to(
     let waits = steadily(|| store.tasks().await_children(record, children, so_far, now)).await?;
     if waits.is_none() {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is left to children");
-        return forget_if_ended(shop, record.pool, record.id, token).await;
+        return forget_if_ended(shop, record.pool, hold).await;
     }
     tracing::info!(attempt = record.attempt, children = children.total, "the rest is left to children");
-    steadily(|| store.queue(record.pool).set_aside(record, token)).await?;
+    hold.end().await;
+    steadily(|| store.queue(record.pool).set_aside(record, &hold.delivery.token)).await?;
     shop.tender.note(record.id);
     Ok(())
 }
 
 /// A task that has ended elsewhere leaves the queue, and its end is shown: whoever ended it may have died before he could.
 /// One that another worker runs is his.
-async fn forget_if_ended(shop: &Workshop, pool: Pool, task: TaskId, token: &str) -> Result<(), StoreError> {
-    let Some(record) = steadily(|| shop.store.tasks().get(task)).await?.filter(|record| record.state.is_end()) else {
+async fn forget_if_ended(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreError> {
+    let Some(record) =
+        steadily(|| shop.store.tasks().get(hold.delivery.task)).await?.filter(|record| record.state.is_end())
+    else {
         return Ok(());
     };
     show_end(shop, &record).await;
-    steadily(|| shop.store.queue(pool).settle(&record, token)).await.map(drop)
+    hold.end().await;
+    steadily(|| shop.store.queue(pool).settle(&record, &hold.delivery.token)).await.map(drop)
 }
 
 /// Shows watchers the end of an attempt.

@@ -5,6 +5,7 @@ use candlemill_store::queue::{Delivery, Queue};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::RwLock;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ const RENEWALS: u32 = 3;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
     holds: Arc<Mutex<HashMap<String, (Delivery, CancellationToken)>>>,
+    /// Written while leases are renewed.
+    renewal: Arc<RwLock<()>>,
 }
 
 /// Keeps a task's lease alive until it is dropped.
@@ -67,6 +70,7 @@ impl Held {
                 _ = beats.tick() => {}
                 () = shutdown.cancelled() => return,
             }
+            let _renewal = self.renewal.write().await;
             let all: Vec<Delivery> = self.lock().values().map(|(delivery, _)| delivery.clone()).collect();
             if all.is_empty() {
                 continue;
@@ -77,6 +81,15 @@ impl Held {
                 Err(error) => tracing::warn!(%error, tasks = all.len(), "leases were not renewed"),
             }
         }
+    }
+}
+
+impl Hold {
+    /// Ends the renewals, before the task is settled. One that comes after the settling would find a task that Redis does not
+    /// know, as after a loss, and take it back.
+    pub(crate) async fn end(&self) {
+        let _none = self.held.renewal.read().await;
+        self.held.lock().remove(&self.delivery.token);
     }
 }
 

@@ -11,6 +11,7 @@ use candlemill_simulator::{Simulator, SimulatorConfig};
 use candlemill_store::{Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
 use candlemill_worker::{Worker, WorkerConfig};
 use futures::TryStreamExt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -32,11 +33,19 @@ pub(crate) struct Mill {
 
 /// A worker of this process; stops when dropped.
 pub(crate) struct RunningWorker {
+    addr: SocketAddr,
     stop: CancellationToken,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl RunningWorker {
+    /// What it counts under this name.
+    pub(crate) async fn counted(&self, name: &str) -> u64 {
+        let page = reqwest::get(format!("http://{}/metrics", self.addr)).await.unwrap().text().await.unwrap();
+        let line = page.lines().find_map(|line| line.strip_prefix(&format!("candlemill_worker_{name}_total ")));
+        line.unwrap_or_else(|| panic!("{name} is not among\n{page}")).parse().unwrap()
+    }
+
     /// As SIGTERM does; returns when the worker has ended.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
@@ -92,10 +101,10 @@ impl Mill {
         env.set("BINANCE_REST_URL", self.simulator.url());
         let binance = BinanceConfig::from_env(env).unwrap();
         let worker = Worker::bind(config, self.store.clone(), binance).await.unwrap();
-        let stop = CancellationToken::new();
+        let (addr, stop) = (worker.addr().unwrap(), CancellationToken::new());
         let shutdown = stop.clone();
         let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });
-        RunningWorker { stop, ended: Some(ended) }
+        RunningWorker { addr, stop, ended: Some(ended) }
     }
 
     /// The collection of task records, past the store.

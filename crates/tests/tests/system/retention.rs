@@ -9,6 +9,7 @@ use futures::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// 15 minutes, in which watchers see the end, and a second of grace.
 const SHOWN_MS: i64 = 15 * 60 * 1_000 + 1_000;
@@ -39,9 +40,23 @@ async fn run_probes(mill: &Mill, from: u64) -> Vec<TaskId> {
     }
     // The record's end is written before the queue forgets the task.
     while mill.store.queue(Probe::POOL).depth().await.unwrap() != Depth::default() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_renewed_just_then_does_not_bring_an_ended_task_back() {
+    let mill = Mill::start(recorded()).await;
+    let variables = [("MAINTENANCE_CONCURRENCY", "256"), ("WORKER_LEASE_SECONDS", "2")];
+    let worker = mill.worker_with(variables).await;
+    // Three renewals within a lease, and some tasks are settled while one is on its way.
+    for wave in 0..15 {
+        run_probes(&mill, wave * JOBS).await;
+    }
+    // What was brought back would come to the worker once more, when its lease has run out.
+    assert_eq!(worker.counted("attempts").await, 15 * JOBS);
+    assert_eq!(worker.counted("stale_deliveries").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +93,6 @@ async fn redis_keeps_nothing_of_finished_tasks() {
     let now = SystemClock.now_ms();
     while keys(&mut connection).await.iter().any(|key| key.ends_with(":progress")) {
         assert!(SystemClock.now_ms() < now + 10_000, "they expire");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
