@@ -62,6 +62,8 @@ pub fn app(state: AppState) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(CatchPanicLayer::custom(broke_off))
+        // Within the bounds: what is read here counts among the requests under way.
+        .layer(from_fn(remainder::read))
         .layer(from_fn_with_state(bounds::Bounds::default(), bounds::keep))
         .layer(from_fn_with_state(Arc::clone(&state.metrics), metrics::measure))
         .layer(from_fn(trace::follow))
@@ -69,7 +71,6 @@ pub fn app(state: AppState) -> Router {
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),
         ))
-        .layer(from_fn(remainder::read))
         .with_state(state)
 }
 

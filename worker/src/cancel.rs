@@ -4,6 +4,8 @@ use candlemill_shared::task::TaskId;
 use candlemill_store::Store;
 use futures::StreamExt;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 /// Tokens of the tasks that run in this process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
-    tokens: Arc<Mutex<HashMap<TaskId, CancellationToken>>>,
+    tokens: Arc<Mutex<HashMap<TaskId, (u64, CancellationToken)>>>,
+    listed: Arc<AtomicU64>,
 }
 
 /// Keeps a task's token listed until it is dropped.
@@ -19,6 +22,7 @@ pub(crate) struct Running {
 pub(crate) struct Listed {
     running: Running,
     id: TaskId,
+    number: u64,
     /// Cancelled when the task is to stop.
     pub(crate) token: CancellationToken,
 }
@@ -26,17 +30,17 @@ pub(crate) struct Listed {
 impl Running {
     /// Lists a task. It is also to stop when its lease is `lost`.
     pub(crate) fn list(&self, id: TaskId, lost: &CancellationToken) -> Listed {
-        let token = lost.child_token();
-        self.lock().insert(id, token.clone());
-        Listed { running: self.clone(), id, token }
+        let (number, token) = (self.listed.fetch_add(1, Ordering::Relaxed), lost.child_token());
+        self.lock().insert(id, (number, token.clone()));
+        Listed { running: self.clone(), id, number, token }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, CancellationToken>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TaskId, (u64, CancellationToken)>> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stop(&self, id: TaskId) {
-        if let Some(token) = self.lock().get(&id) {
+        if let Some((_, token)) = self.lock().get(&id) {
             tracing::info!(task.id = %id, "asked to stop");
             token.cancel();
         }
@@ -45,7 +49,12 @@ impl Running {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.id);
+        // A later attempt of the same task may be listed by now.
+        if let Entry::Occupied(listed) = self.running.lock().entry(self.id)
+            && listed.get().0 == self.number
+        {
+            listed.remove();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::held::Hold;
 use crate::jobs;
 use crate::metrics::Ended;
 use crate::outcome::Outcome;
-use crate::patience::{patiently, steadily};
+use crate::patience::{patiently, promptly, steadily};
 use crate::retrying;
 use candlemill_shared::children::Children;
 use candlemill_shared::job::Pool;
@@ -17,6 +17,7 @@ use candlemill_shared::progress::Progress;
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
 use candlemill_store::{Claim, Ending, StoreError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::Instrument;
 
 /// Takes one delivery to its end. Never fails: what cannot be done is done by whoever gets the task when its lease has run
@@ -73,7 +74,8 @@ fn ending_at_once(shop: &Workshop, record: &TaskRecord) -> Option<Ending> {
     } else if let Some(error) = retrying::given_up_before(record) {
         Outcome::Dead(error, so_far())
     } else {
-        jobs::at_once(shop, record)?
+        // What panics here is run as any other attempt, which counts it.
+        catch_unwind(AssertUnwindSafe(|| jobs::at_once(shop, record))).ok().flatten()?
     };
     ending_of(record, outcome, record.updated_at)
 }
@@ -138,8 +140,8 @@ async fn conclude(shop: &Workshop, record: &TaskRecord, hold: &Hold, ending: End
     hold.end().await;
     let (queue, token) = (shop.store.queue(record.pool), &hold.delivery.token);
     let settled = match ending.run_at {
-        Some(due) => steadily(|| queue.reschedule(&ended, token, due)).await?,
-        None => steadily(|| queue.settle(&ended, token)).await?,
+        Some(due) => promptly(|| queue.reschedule(&ended, token, due)).await?,
+        None => promptly(|| queue.settle(&ended, token)).await?,
     };
     if !settled {
         tracing::warn!(attempt = record.attempt, "another worker holds the task already; it will find how it ended");
@@ -164,22 +166,23 @@ async fn leave_to(
     }
     tracing::info!(attempt = record.attempt, children = children.total, "the rest is left to children");
     hold.end().await;
-    steadily(|| store.queue(record.pool).set_aside(record, &hold.delivery.token)).await?;
+    promptly(|| store.queue(record.pool).set_aside(record, &hold.delivery.token)).await?;
     shop.tender.note(record.id);
     Ok(())
 }
 
-/// A task that has ended elsewhere leaves the queue, and its end is shown: whoever ended it may have died before he could.
-/// One that another worker runs is his.
+/// A task that has ended elsewhere leaves the queue, and its end is shown and told: whoever ended it may have died before he
+/// could, or may not have heard that he had ended it. One that another worker runs is his.
 async fn forget_if_ended(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreError> {
-    let Some(record) =
-        steadily(|| shop.store.tasks().get(hold.delivery.task)).await?.filter(|record| record.state.is_end())
-    else {
-        return Ok(());
-    };
-    show_end(shop, &record).await;
     hold.end().await;
-    steadily(|| shop.store.queue(pool).settle(&record, &hold.delivery.token)).await.map(drop)
+    let found = promptly(|| shop.store.tasks().get(hold.delivery.task)).await?;
+    let Some(record) = found.filter(|record| record.state.is_end()) else { return Ok(()) };
+    shop.outbox.ended(&record, record.ended_at.unwrap_or(record.updated_at));
+    show_end(shop, &record).await;
+    if let Some(parent) = record.parent {
+        shop.tender.note(parent);
+    }
+    promptly(|| shop.store.queue(pool).settle(&record, &hold.delivery.token)).await.map(drop)
 }
 
 /// Shows watchers the end of an attempt.

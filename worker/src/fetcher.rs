@@ -33,7 +33,8 @@ impl Claiming {
         self.lock().entry(pool).or_insert_with(Instant::now);
     }
 
-    fn succeeded(&self, pool: Pool) {
+    /// A claim succeeded, or none is wanted.
+    fn clear(&self, pool: Pool) {
         self.lock().remove(&pool);
     }
 
@@ -69,6 +70,9 @@ impl Fetcher {
                 slots = free_slots(&self.slots) => slots,
                 () = self.draining.cancelled() => return,
             };
+            if !self.gate.is_open() {
+                self.claiming.clear(self.pool);
+            }
             tokio::select! {
                 () = self.gate.open() => {}
                 () = self.draining.cancelled() => return,
@@ -78,7 +82,7 @@ impl Fetcher {
             self.claiming.tried(self.pool);
             let claimed = self.queue.claim(&self.worker, slots.len(), self.lease).await;
             if claimed.is_ok() {
-                self.claiming.succeeded(self.pool);
+                self.claiming.clear(self.pool);
             }
             let pause = match claimed {
                 Ok(claimed) if claimed.is_empty() => POLL,

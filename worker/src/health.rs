@@ -10,10 +10,16 @@ use axum::routing::get;
 use axum::{Json, Router};
 use candlemill_shared::job::Pool;
 use candlemill_store::Store;
+use futures::future::join_all;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// Longest wait for the depths of all queues.
+const DEPTH_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub(crate) struct Page {
@@ -44,12 +50,11 @@ async fn ready(State(page): State<Page>) -> impl IntoResponse {
         Err(problem) => json!({ "ready": false, "problem": problem }),
     };
     let mut queues = serde_json::Map::new();
-    for pool in Pool::ALL {
+    // Whoever asks has no time to wait for a Redis that is away once more for each queue.
+    let depths = join_all(Pool::ALL.map(|pool| timeout(DEPTH_WAIT, page.store.queue(pool).depth()))).await;
+    for (pool, depth) in Pool::ALL.into_iter().zip(depths) {
         let mut told = json!({ "claiming": page.claiming.works(pool) });
-        // Whoever asks has no time to wait for a Redis that is away once more for each queue.
-        if health.redis.is_ok()
-            && let Ok(depth) = page.store.queue(pool).depth().await
-        {
+        if let Ok(Ok(depth)) = depth {
             (told["waiting"], told["delayed"], told["held"]) =
                 (depth.waiting.into(), depth.delayed.into(), depth.held.into());
         }

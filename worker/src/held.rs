@@ -1,6 +1,5 @@
 //! The tasks that this process holds, and their leases.
 
-use candlemill_shared::task::TaskId;
 use candlemill_store::queue::{Delivery, Queue};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,12 +51,12 @@ impl Held {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn let_go(&self, lost: &[TaskId]) {
-        for (delivery, token) in self.lock().values() {
-            if lost.contains(&delivery.task) {
-                tracing::warn!(task.id = %delivery.task, "its lease ran out and another worker holds it now");
-                token.cancel();
-            }
+    /// By token, because another hold of the same task may be this process's own.
+    fn let_go(&self, lost: &[String]) {
+        let holds = self.lock();
+        for (delivery, let_go) in lost.iter().filter_map(|token| holds.get(token)) {
+            tracing::warn!(task.id = %delivery.task, "its lease ran out and somebody else holds it now");
+            let_go.cancel();
         }
     }
 

@@ -29,10 +29,19 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
+    pub(crate) fn is_open(&self) -> bool {
+        self.lets_through(self.paused.borrow().as_ref())
+    }
+
+    /// Until the pauses have been read for the first time nothing passes.
+    fn lets_through(&self, paused: Option<&HashSet<Pool>>) -> bool {
+        paused.is_some_and(|pools| !pools.contains(&self.pool))
+    }
+
     /// Waits until the pool is not paused.
     pub(crate) async fn open(&self) {
         let mut paused = self.paused.clone();
-        let open = paused.wait_for(|paused| paused.as_ref().is_some_and(|pools| !pools.contains(&self.pool)));
+        let open = paused.wait_for(|paused| self.lets_through(paused.as_ref()));
         // Without anybody who could open it, it stays closed: the worker is at its end.
         if open.await.is_err() {
             std::future::pending::<()>().await;

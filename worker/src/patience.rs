@@ -35,8 +35,26 @@ where
     }
 }
 
-/// Patient even while the worker drains: what an attempt came to and is not written now costs a lease, and is done once more
-/// by another worker.
+/// Time between two tries of [`promptly`], and for how long they go on: by then others have the task.
+const AGAIN: Duration = Duration::from_millis(250);
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Repeats what takes a task out of the queue while Redis is away: soon, because its lease is not renewed any more.
+pub(crate) async fn promptly<T, F>(mut call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    loop {
+        match call().await {
+            Err(error) if error.is_unavailable() && Instant::now() + AGAIN < deadline => {}
+            other => return other,
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Patient even while the worker drains: what an attempt came to and is not written now is done once more by another worker.
 pub(crate) async fn steadily<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,

@@ -66,12 +66,14 @@ impl StoreError {
                 Mongo::Write(WriteFailure::WriteError(error)) => is_not_now(error.code),
                 Mongo::Write(WriteFailure::WriteConcernError(error)) => is_not_now(error.code),
                 Mongo::Command(error) => is_not_now(error.code),
-                Mongo::InsertMany(error) => match (&error.write_errors, &error.write_concern_error) {
-                    (None, _) => true,
+                Mongo::InsertMany(error) => {
+                    let failed = error.write_errors.as_deref().unwrap_or_default();
                     // Documents that were there already say nothing about why the others are not safe.
-                    (Some(failed), Some(_)) => failed.iter().all(|one| one.code == DUPLICATE_KEY),
-                    (Some(_), None) => false,
-                },
+                    let mut others = failed.iter().filter(|one| one.code != DUPLICATE_KEY).peekable();
+                    let unsafe_yet =
+                        others.peek().is_some() || failed.is_empty() || error.write_concern_error.is_some();
+                    unsafe_yet && others.all(|one| is_not_now(one.code))
+                }
                 _ => false,
             },
             Self::Overloaded => true,
@@ -145,7 +147,7 @@ fn has_no_room(error: &RedisError) -> bool {
 mod tests {
     use super::*;
     use mongodb::bson::{deserialize_from_document, doc};
-    use mongodb::error::{CommandError, ErrorKind};
+    use mongodb::error::{CommandError, ErrorKind, InsertManyError};
 
     fn check(code: i32, name: &str, passes: bool) {
         let told = doc! { "code": code, "codeName": name, "errmsg": "why" };
@@ -154,6 +156,33 @@ mod tests {
         assert_eq!(error.is_unavailable(), passes, "{error}");
         let text = error.to_string();
         assert!(text.contains(name) && text.contains("why") && !text.contains("server response"), "{text}");
+    }
+
+    fn check_insertion(codes: &[i32], concern: bool, passes: bool) {
+        let write_errors: Vec<_> =
+            codes.iter().zip(0..).map(|(code, index)| doc! { "index": index, "code": code, "errmsg": "why" }).collect();
+        let mut told = doc! { "inserted_ids": {} };
+        if !codes.is_empty() {
+            told.insert("writeErrors", write_errors);
+        }
+        if concern {
+            told.insert("writeConcernError", doc! { "code": 64, "codeName": "x", "errmsg": "why" });
+        }
+        let failed: InsertManyError = deserialize_from_document(told).unwrap();
+        let error = StoreError::mongo("trying")(ErrorKind::InsertMany(failed).into());
+        assert_eq!(error.is_unavailable(), passes, "{codes:?} {concern}");
+    }
+
+    #[test]
+    fn an_insertion_passes_if_all_that_is_amiss_passes() {
+        check_insertion(&[], false, true);
+        check_insertion(&[], true, true);
+        check_insertion(&[DUPLICATE_KEY], false, false);
+        check_insertion(&[DUPLICATE_KEY], true, true);
+        check_insertion(&[1], false, true);
+        check_insertion(&[DUPLICATE_KEY, 112], false, true);
+        check_insertion(&[1, 121], false, false);
+        check_insertion(&[121], true, false);
     }
 
     #[test]

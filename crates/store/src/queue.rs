@@ -162,11 +162,11 @@ impl Queue {
             .collect()
     }
 
-    /// Prolongs the leases of `held`. Returns those that were lost to other workers.
+    /// Prolongs the leases of `held`. Returns the tokens of those that were lost to other workers.
     ///
     /// # Errors
     /// When Redis fails.
-    pub async fn renew(&self, held: &[Delivery], lease: Duration) -> Result<Vec<TaskId>, StoreError> {
+    pub async fn renew(&self, held: &[Delivery], lease: Duration) -> Result<Vec<String>, StoreError> {
         let mut lost = Vec::new();
         for batch in held.chunks(BATCH) {
             let mut call = prepare(&self.scripts.renew, &self.keys);
@@ -175,9 +175,9 @@ impl Queue {
                 call.arg(delivery.task.to_string()).arg(&delivery.token).arg(&*delivery.entry);
             }
             let mut connection = self.connection.clone();
-            let ids: Vec<String> =
+            let tokens: Vec<String> =
                 call.invoke_async(&mut connection).await.map_err(StoreError::redis("renewing leases"))?;
-            lost.extend(ids.iter().filter_map(|id| id.parse::<TaskId>().ok()));
+            lost.extend(tokens);
         }
         Ok(lost)
     }

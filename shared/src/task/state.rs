@@ -55,14 +55,13 @@ impl TaskState {
         matches!(self, Self::Failed | Self::Dead)
     }
 
-    /// Whether a task may go by itself from here to `next`. A running task may start to run again: after its worker's death.
+    /// Whether a task may go by itself from here to `next`. A running task may start to run again: after its worker's death. An
+    /// attempt that needs no work begins and ends at once, so a waiting task may come to whatever a running one may.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
-            (Self::Queued | Self::Retrying, Self::Running | Self::Cancelled | Self::Dead) => true,
-            (Self::Running, Self::Queued) => false,
-            (Self::Running, _) => true,
-            _ => false,
+            (_, Self::Queued) => false,
+            (from, _) => !from.is_end(),
         }
     }
 }

@@ -1,4 +1,4 @@
--- Prolongs leases. ARGV: 3 lease in ms, then three a task: id, token, entry. Returns the ids that were lost to others.
+-- Prolongs leases. ARGV: 3 lease in ms, then three a task: id, token, entry. Returns the tokens of those that were lost to others.
 local lease, now, lost = tonumber(ARGV[3]), now_ms(), {}
 for i = 4, #ARGV, 3 do
     local task, token = ARGV[i], ARGV[i + 1]
@@ -6,7 +6,7 @@ for i = 4, #ARGV, 3 do
     if holder == token then
         redis.call('ZADD', KEYS[4], now + lease, task)
     elseif holder then
-        lost[#lost + 1] = task
+        lost[#lost + 1] = token
     else
         -- Nobody holds it. It is taken back when Redis has forgotten it altogether, or when it waits for somebody else.
         local is_new = redis.call('HSETNX', KEYS[1], task, ARGV[i + 2]) == 1
@@ -18,7 +18,7 @@ for i = 4, #ARGV, 3 do
                 leave_if_empty(entry.owner)
             end
         else
-            lost[#lost + 1] = task
+            lost[#lost + 1] = token
         end
     end
 end

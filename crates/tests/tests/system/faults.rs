@@ -1,11 +1,12 @@
 //! Servers and workers die, are cut off and come back in the middle of a backfill: the collection equals the source.
 
 use crate::whole::{Source, wait_for_pages};
-use candlemill_cli::FetchRequest;
+use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use reqwest::Method;
 use std::time::{Duration, Instant};
 
 /// Candles of one backfill; at 5 ms a page and two pages at once it lasts long enough to break something meanwhile.
@@ -199,7 +200,9 @@ async fn unready(name: &str, stack: &mut Stack, breaks: impl AsyncFnOnce(&mut St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_cannot_claim_is_not_ready() {
-    let mut stack = Stack::builder().through_proxies().start().await.unwrap();
+    let token = "a-token-of-operators-of-no-real-installation";
+    let mut stack = Stack::builder().through_proxies().api_env("ADMIN_TOKEN", token).start().await.unwrap();
+    let operator = Api::new(stack.api_url(), token);
     let source = Source::minutes(&stack, 60).await;
     unready("Redis half open", &mut stack, async |stack| stack.links().redis.half_open()).await;
     stack.links().redis.restore().await;
@@ -216,6 +219,14 @@ async fn a_worker_that_cannot_claim_is_not_ready() {
         reqwest::get(format!("{}/readyz", stack.workers[0].url())).await.unwrap().json().await.unwrap();
     assert_eq!((&told["redis"]["ready"], &told["queues"]["backfill"]["claiming"]), (&true.into(), &false.into()));
     assert_eq!(told["queues"]["maintenance"]["claiming"], true, "{told}");
+    // What nobody wants claimed is not missed.
+    let word = async |word: &str| {
+        let call = operator.request(Method::POST, &format!("/api/admin/queues/backfill/{word}"));
+        assert_eq!(call.send().await.unwrap().status(), 200, "{word}");
+    };
+    word("pause").await;
+    stack.workers[0].wait_for_readyz(200).await.unwrap();
+    word("resume").await;
     redis::cmd("DEL").arg(line).exec_async(&mut connection).await.unwrap();
     stack.workers[0].wait_for_readyz(200).await.unwrap();
     let api = stack.client("pro").await.unwrap();

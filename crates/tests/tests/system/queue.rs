@@ -128,7 +128,7 @@ async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_not
     assert_eq!(after.attempt, before.attempt + 1);
 
     // The frozen worker wakes up.
-    assert_eq!(queue.renew(std::slice::from_ref(&frozen), LONG).await.unwrap(), [frozen.task]);
+    assert_eq!(queue.renew(std::slice::from_ref(&frozen), LONG).await.unwrap(), [frozen.token.as_str()]);
     let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None, at: now };
     assert!(!mill.store.tasks().end(&before, &ending).await.unwrap(), "its end is refused");
     assert!(!queue.settle(&before, &frozen.token).await.unwrap(), "its token settles nothing");
@@ -150,12 +150,12 @@ async fn a_renewed_lease_stays_and_one_that_waits_again_is_taken_back() {
     let held = claim(queue, 1, SHORT).await;
     for _ in 0..10 {
         tokio::time::sleep(SHORT / 5).await;
-        assert_eq!(queue.renew(&held, SHORT).await.unwrap(), []);
+        assert_eq!(queue.renew(&held, SHORT).await.unwrap(), [] as [&str; 0]);
         assert_eq!(queue.tick(SystemClock.now_ms(), SHORT).await.unwrap().abandoned, 0);
     }
     // Late, but nobody else has claimed it: the work that was done is not in vain.
     wait_for_abandoned(queue, SHORT).await;
-    assert_eq!(queue.renew(&held, LONG).await.unwrap(), []);
+    assert_eq!(queue.renew(&held, LONG).await.unwrap(), [] as [&str; 0]);
     assert_eq!(claim(queue, 1, LONG).await, [], "nobody else gets it");
     assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 0, delayed: 0, held: 1 });
 }
@@ -171,7 +171,7 @@ async fn a_redis_that_forgot_everything_is_told_by_those_who_hold_tasks() {
     let held = claim(queue, 1, LONG).await;
     mill.forget_redis().await;
     assert!(queue.was_lost().await.unwrap());
-    assert_eq!(queue.renew(&held, LONG).await.unwrap(), []);
+    assert_eq!(queue.renew(&held, LONG).await.unwrap(), [] as [&str; 0]);
     assert_eq!(queue.enqueue(&[&task]).await.unwrap(), 0, "it is held again, not waiting");
     assert!(queue.settle(&task, &held[0].token).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), Depth::default());
