@@ -3,6 +3,7 @@
 //! A connection that is closed while unread bytes arrive is reset, and then the client may lose the answer that tells what was
 //! wrong (RFC 9112, section 9.6). So the rest of a body is read and dropped, within bounds, before the answer is given.
 
+use crate::app::LARGEST_BODY;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::Request;
 use axum::http::header;
@@ -14,8 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A body that says to be no longer has come with its head, or nearly so: no more than the usual reading takes.
-const SMALL: u64 = 16 << 10;
 /// Most bytes that are dropped: a client that means well sends no more.
 const MOST: usize = 16 << 20;
 /// Longest time that they may take.
@@ -23,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Reads what the handlers behind it leave of a body.
 pub(crate) async fn read(request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() || request.body().size_hint().upper().is_some_and(|most| most <= SMALL) {
+    // An ordinary body has come with its head, or nearly so.
+    let ordinary = request.body().size_hint().upper().is_some_and(|most| most <= LARGEST_BODY as u64);
+    if ordinary || request.body().is_end_stream() {
         return next.run(request).await;
     }
     let waits_to_be_asked = request.headers().contains_key(header::EXPECT);

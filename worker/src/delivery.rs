@@ -128,20 +128,13 @@ async fn finish(shop: &Workshop, record: &TaskRecord, hold: &Hold, outcome: Outc
 /// What follows when the record has an attempt's end: what watchers see, then the queue.
 async fn conclude(shop: &Workshop, record: &TaskRecord, hold: &Hold, ending: Ending) -> Result<(), StoreError> {
     log_end(shop, record, &ending);
-    if ending.state.is_end() {
-        shop.outbox.ended(record, ending.at);
-    }
     let mut ended = record.clone();
     (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, ending.at, ending.result, ending.error);
-    show_end(shop, &ended).await;
-    if let Some(parent) = record.parent {
-        shop.tender.note(parent);
-    }
-    hold.end().await;
+    make_known(shop, &ended, ending.at).await;
     let (queue, token) = (shop.store.queue(record.pool), &hold.delivery.token);
     let settled = match ending.run_at {
-        Some(due) => promptly(|| queue.reschedule(&ended, token, due)).await?,
-        None => promptly(|| queue.settle(&ended, token)).await?,
+        Some(due) => let_go(hold, || queue.reschedule(&ended, token, due)).await?,
+        None => let_go(hold, || queue.settle(&ended, token)).await?,
     };
     if !settled {
         tracing::warn!(attempt = record.attempt, "another worker holds the task already; it will find how it ended");
@@ -165,8 +158,7 @@ async fn leave_to(
         return forget_if_ended(shop, record.pool, hold).await;
     }
     tracing::info!(attempt = record.attempt, children = children.total, "the rest is left to children");
-    hold.end().await;
-    promptly(|| store.queue(record.pool).set_aside(record, &hold.delivery.token)).await?;
+    let_go(hold, || store.queue(record.pool).set_aside(record, &hold.delivery.token)).await?;
     shop.tender.note(record.id);
     Ok(())
 }
@@ -177,12 +169,28 @@ async fn forget_if_ended(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(),
     hold.end().await;
     let found = promptly(|| shop.store.tasks().get(hold.delivery.task)).await?;
     let Some(record) = found.filter(|record| record.state.is_end()) else { return Ok(()) };
-    shop.outbox.ended(&record, record.ended_at.unwrap_or(record.updated_at));
-    show_end(shop, &record).await;
+    make_known(shop, &record, record.ended_at.unwrap_or(record.updated_at)).await;
+    let_go(hold, || shop.store.queue(pool).settle(&record, &hold.delivery.token)).await.map(drop)
+}
+
+/// Tells whoever wants to know of the end of an attempt: receivers of webhooks, watchers, the parent.
+async fn make_known(shop: &Workshop, record: &TaskRecord, ended_at: i64) {
+    if record.state.is_end() {
+        shop.outbox.ended(record, ended_at);
+    }
+    show_end(shop, record).await;
     if let Some(parent) = record.parent {
         shop.tender.note(parent);
     }
-    promptly(|| shop.store.queue(pool).settle(&record, &hold.delivery.token)).await.map(drop)
+}
+
+/// Takes a held task out of the queue by `call`. `false`: somebody else holds it by now.
+async fn let_go<F>(hold: &Hold, call: impl FnMut() -> F) -> Result<bool, StoreError>
+where
+    F: Future<Output = Result<bool, StoreError>>,
+{
+    hold.end().await;
+    promptly(call).await
 }
 
 /// Shows watchers the end of an attempt.

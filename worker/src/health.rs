@@ -45,7 +45,7 @@ async fn ready(State(page): State<Page>) -> impl IntoResponse {
     let draining = page.duty.draining.is_cancelled();
     let claiming = Pool::ALL.into_iter().all(|pool| page.claiming.works(pool));
     let ready = health.is_ready() && claiming && !draining;
-    let told = |state: &Result<std::time::Duration, String>| match state {
+    let told = |state: &Result<Duration, String>| match state {
         Ok(took) => json!({ "ready": true, "milliseconds": took.as_millis() }),
         Err(problem) => json!({ "ready": false, "problem": problem }),
     };

@@ -15,37 +15,41 @@ pub(crate) use fetch_history::Places;
 enum Work {
     FetchHistory(FetchHistory),
     FetchBatch(FetchBatch),
-    Probe,
+    /// Nothing: the outcome is known.
+    None(Box<Outcome>),
 }
 
 /// The outcome of an attempt that needs no work to be known: a payload that cannot be run, an empty task.
 pub(crate) fn at_once(shop: &Workshop, record: &TaskRecord) -> Option<Outcome> {
     match work_of(shop, record) {
-        Ok(Work::Probe) => Some(Outcome::Done(record.result.clone().unwrap_or_default())),
-        Ok(Work::FetchHistory(_) | Work::FetchBatch(_)) => None,
-        Err(error) => Some(unreadable(record, &error)),
+        Work::None(outcome) => Some(*outcome),
+        Work::FetchHistory(_) | Work::FetchBatch(_) => None,
     }
 }
 
 /// Runs one attempt.
 pub(crate) async fn run(context: JobContext) -> Outcome {
     match work_of(&context.shop, &context.record) {
-        Ok(Work::FetchHistory(job)) => fetch_history::run(context, job).await,
-        Ok(Work::FetchBatch(job)) => fetch_batch::run(&context.record, &job),
-        Ok(Work::Probe) => Outcome::Done(context.record.result.unwrap_or_default()),
-        Err(error) => unreadable(&context.record, &error),
+        Work::FetchHistory(job) => fetch_history::run(context, job).await,
+        Work::FetchBatch(job) => fetch_batch::run(&context.record, &job),
+        Work::None(outcome) => *outcome,
     }
 }
 
-fn work_of(shop: &Workshop, record: &TaskRecord) -> Result<Work, EnvelopeError> {
+fn work_of(shop: &Workshop, record: &TaskRecord) -> Work {
+    read(shop, record).unwrap_or_else(|error| Work::None(Box::new(unreadable(record, &error))))
+}
+
+fn read(shop: &Workshop, record: &TaskRecord) -> Result<Work, EnvelopeError> {
     let (job, found) = (&record.job, record.job.version);
     if let Some(known) = shop.newest_payload.filter(|known| found > *known) {
         return Err(EnvelopeError::NewerVersion { kind: "this worker's jobs", found, known });
     }
+    let done = || Work::None(Box::new(Outcome::Done(record.result.clone().unwrap_or_default())));
     match job.kind.as_str() {
         FetchHistory::KIND => job.open().map(Work::FetchHistory),
         FetchBatch::KIND => job.open().map(Work::FetchBatch),
-        Probe::KIND => job.open().map(|_: Probe| Work::Probe),
+        Probe::KIND => job.open().map(|_: Probe| done()),
         other => Err(EnvelopeError::UnknownKind(other.to_owned())),
     }
 }

@@ -6,18 +6,48 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a running task waits for a store before it gives the attempt up.
-const LONGEST: Duration = Duration::from_secs(600);
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// For how long, and how often, a call is repeated.
+struct Pace {
+    longest: Duration,
+    first_wait: Duration,
+    longest_wait: Duration,
+}
+
+/// Of a running task, before it gives the attempt up.
+const PATIENT: Pace = Pace {
+    longest: Duration::from_secs(600),
+    first_wait: Duration::from_millis(100),
+    longest_wait: Duration::from_secs(5),
+};
+/// Of a task that is let go of: soon, because its lease is not renewed any more, and not for longer than until others have it.
+const PROMPT: Pace = Pace {
+    longest: Duration::from_secs(10),
+    first_wait: Duration::from_millis(250),
+    longest_wait: Duration::from_millis(250),
+};
 
 /// Repeats `call` while the store is away: for ten minutes, or until `give_up`. Every call must be harmless to repeat.
-pub(crate) async fn patiently<T, F>(give_up: &CancellationToken, mut call: impl FnMut() -> F) -> Result<T, StoreError>
+pub(crate) async fn patiently<T, F>(give_up: &CancellationToken, call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let deadline = Instant::now() + LONGEST;
-    let mut wait = FIRST_WAIT;
+    repeat(&PATIENT, give_up, call).await
+}
+
+/// Repeats a call about a task whose lease is not renewed any more while the store is away.
+pub(crate) async fn promptly<T, F>(call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    repeat(&PROMPT, &CancellationToken::new(), call).await
+}
+
+async fn repeat<T, F>(pace: &Pace, give_up: &CancellationToken, mut call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let deadline = Instant::now() + pace.longest;
+    let mut wait = pace.first_wait;
     loop {
         let error = match call().await {
             Err(error) if error.is_unavailable() => error,
@@ -31,26 +61,7 @@ where
             () = tokio::time::sleep(wait) => {}
             () = give_up.cancelled() => return Err(error),
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
-    }
-}
-
-/// Time between two tries of [`promptly`], and for how long they go on: by then others have the task.
-const AGAIN: Duration = Duration::from_millis(250);
-const SETTLED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Repeats what takes a task out of the queue while Redis is away: soon, because its lease is not renewed any more.
-pub(crate) async fn promptly<T, F>(mut call: impl FnMut() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let deadline = Instant::now() + SETTLED_WITHIN;
-    loop {
-        match call().await {
-            Err(error) if error.is_unavailable() && Instant::now() + AGAIN < deadline => {}
-            other => return other,
-        }
-        tokio::time::sleep(AGAIN).await;
+        wait = (wait * 2).min(pace.longest_wait);
     }
 }
 

@@ -1,6 +1,6 @@
 //! kill -9 and restart of Redis: how soon afterwards a task is accepted, and how soon one has come through a worker.
 
-use crate::backfill::request;
+use crate::backfill::{START, request};
 use crate::figures::{Latencies, figure};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_devkit::Stack;
@@ -9,8 +9,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::{Duration, Instant};
 
-/// 2020-01-01, UTC ms.
-const START: i64 = 1_577_836_800_000;
 /// Candles of one task: a page.
 const CANDLES: i64 = 10;
 /// Redis is away for up to this long.

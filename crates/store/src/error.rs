@@ -96,7 +96,7 @@ pub(crate) const DUPLICATE_KEY: i32 = 11_000;
 /// Not primary, shutting down, interrupted, in conflict, exceeded its time: the server says "not now". Also when it failed
 /// within itself (1, 8): that lies in its state, as just after a restart, and not in what it was asked.
 const fn is_not_now(code: i32) -> bool {
-    matches!(code, 1 | 8 | 6 | 7 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
+    matches!(code, 1 | 6 | 7 | 8 | 50 | 89 | 91 | 112 | 189 | 262 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
 }
 
 /// The positions of documents that an unordered insertion found there already.

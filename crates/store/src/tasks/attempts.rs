@@ -71,19 +71,12 @@ impl Tasks {
                 "attempt": i64::from(record.attempt), "active": true, "cancel_requested": record.cancel_requested,
             };
             start_attempt(&mut record, worker, clock.now_ms());
-            let mut set = doc! {
-                "state": record.state.as_str(), "attempt": i64::from(record.attempt), "updated_at": record.updated_at,
-                "started_at": record.started_at, "run_at": Bson::Null, "attempts": encode(&record.attempts)?,
-                BEGUN_AT: record.updated_at,
-            };
-            let mut unset = Vec::new();
             let ending = at_once(&record);
-            if let Some(ending) = &ending {
-                let end = self.changes_at_end(&record, ending)?;
-                set.extend(end.0);
-                unset = end.1;
-                unset.iter().for_each(|field| drop(set.remove(field)));
-            }
+            let (mut set, unset) = match &ending {
+                Some(ending) => self.changes_at_end(&record, ending)?,
+                None => (changes_at_start(&record)?, Vec::new()),
+            };
+            set.extend(doc! { "attempt": i64::from(record.attempt), "started_at": record.started_at });
             if !self.groups.change(Change { id: id.to_string(), guard, set, unset }).await? {
                 // It has moved on since it was read.
                 continue;
@@ -176,6 +169,14 @@ impl Tasks {
             self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
         }
     }
+}
+
+/// What the start of an attempt that runs sets, besides its number and the task's first start.
+fn changes_at_start(record: &TaskRecord) -> Result<Document, StoreError> {
+    Ok(doc! {
+        "state": record.state.as_str(), "updated_at": record.updated_at, "run_at": Bson::Null,
+        "attempts": encode(&record.attempts)?, BEGUN_AT: record.updated_at,
+    })
 }
 
 /// Only the newest attempt, and only while it runs.

@@ -1,5 +1,6 @@
 //! What was accepted is done, and what was not leaves nothing: stores, queue and API break off while tasks come in.
 
+use crate::whole::redis_of;
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
@@ -98,8 +99,7 @@ async fn records_that_never_reached_the_queue_are_swept_up() {
         ids.push(api.fetch(&hour(number), None).await.unwrap().task_id);
     }
     // As if Redis had been lost between record and queue.
-    let client = redis::Client::open(stack.redis_url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = redis_of(&stack).await;
     redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
     stack.add_worker().await.unwrap();
     let ends = join_all(ids.iter().map(|id| api.follow(id, |_| {}))).await;

@@ -1,6 +1,6 @@
 //! Operators' calls through the API: pause, resume, drain, and what the list shows of them.
 
-use crate::whole::{Source, wait_for_pages};
+use crate::whole::{Source, redis_of, wait_for_pages};
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::{Service, Stack};
 use candlemill_shared::task::TaskState;
@@ -141,7 +141,7 @@ async fn a_pause_outlives_redis_and_workers() {
     stack.redis().restart().await.unwrap();
     stack.api.wait_for_readyz(200).await.unwrap();
     ids.extend(submit(&api, [hour(1)]).await);
-    let mut redis = redis::Client::open(stack.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut redis = redis_of(&stack).await;
     redis::cmd("FLUSHALL").query_async::<()>(&mut redis).await.unwrap();
     ids.extend(submit(&api, [hour(2)]).await);
     stack.workers[0].kill9().await.unwrap();

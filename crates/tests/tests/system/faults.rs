@@ -1,6 +1,6 @@
 //! Servers and workers die, are cut off and come back in the middle of a backfill: the collection equals the source.
 
-use crate::whole::{Source, wait_for_pages};
+use crate::whole::{Source, redis_of, wait_for_pages};
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
@@ -107,8 +107,7 @@ async fn redis_killed_and_restarted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_restarted_with_nothing_in_it() {
     check("Redis emptied", async |stack| {
-        let client = redis::Client::open(stack.redis_url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = redis_of(stack).await;
         redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
         redis::cmd("SCRIPT").arg("FLUSH").query_async::<()>(&mut connection).await.unwrap();
         stack.workers[0].kill9().await.unwrap();
@@ -160,8 +159,7 @@ async fn without_redis_reads_go_on_and_new_tasks_are_refused_whole() {
 async fn a_redis_without_room_refuses_new_tasks_for_now() {
     let stack = Stack::builder().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let connection = redis::Client::open(stack.redis_url()).unwrap();
-    let mut connection = connection.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = redis_of(&stack).await;
     let mut room = async |bytes: u32| {
         let mut command = redis::cmd("CONFIG");
         command.arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut connection).await.unwrap();
@@ -208,8 +206,7 @@ async fn a_worker_that_cannot_claim_is_not_ready() {
     stack.links().redis.restore().await;
     stack.workers[0].wait_for_readyz(200).await.unwrap();
     // One queue alone cannot be read, the others can, and Redis answers: its line of owners is no such thing.
-    let connection = redis::Client::open(stack.redis_url()).unwrap();
-    let mut connection = connection.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = redis_of(&stack).await;
     let line = "cm:{backfill}:owners";
     unready("a queue that cannot be read", &mut stack, async |_| {
         redis::cmd("SET").arg(line).arg("x").exec_async(&mut connection).await.unwrap();

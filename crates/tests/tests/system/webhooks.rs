@@ -202,12 +202,7 @@ async fn a_killed_workers_message_is_delivered_by_another() {
         assert!(one.is_signed_with(own["secret"].as_str().unwrap()));
         assert!(!one.is_signed_with(other["secret"].as_str().unwrap()));
     }
-    let shown = loop {
-        let shown: Value = api.get(&format!("/api/task/{task}"), &[]).await.unwrap();
-        if shown["webhook"]["state"] != "pending" {
-            break shown["webhook"].clone();
-        }
-    };
+    let shown = shown(&api, &accepted, |webhook| webhook["state"] != "pending").await;
     assert_eq!((&shown["state"], &shown["attempts"]), (&json!("delivered"), &json!(2)), "{shown}");
     assert_eq!((&shown["url"], &shown["next_at"]), (&json!(receiver.url("/")), &Value::Null), "{shown}");
 }

@@ -2,6 +2,7 @@
 
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
+use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -10,6 +11,11 @@ const START: i64 = 1_672_531_200_000;
 const MINUTE: i64 = 60_000;
 /// Candles of one page.
 const PAGE: i64 = 1_000;
+
+/// A connection to the stack's Redis, past the product.
+pub(crate) async fn redis_of(stack: &Stack) -> MultiplexedConnection {
+    redis::Client::open(stack.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
 
 /// Generated minutes: what the exchange has is asked of it directly, past the product.
 pub(crate) struct Source {
