@@ -106,10 +106,10 @@ pub struct Attempt {
     /// UTC ms.
     pub started_at: i64,
     /// UTC ms; absent while it runs, and for ever when its worker was lost.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<i64>,
     /// Why it ended without success.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<TaskError>,
 }
 
@@ -190,6 +190,7 @@ pub struct Discarded {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
     /// Identity.
+    #[serde(alias = "_id")]
     pub id: TaskId,
     /// User id (`sub`) of the owner.
     pub owner: String,
@@ -207,14 +208,14 @@ pub struct TaskRecord {
     /// Equal for equal requests of one owner.
     pub fingerprint: String,
     /// SHA-256 of owner and `Idempotency-Key`, where one was sent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<String>,
     /// Where it stands.
     pub state: TaskState,
     /// Number of the newest attempt; 0 before the first.
     pub attempt: u32,
     /// The newest attempts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// Asked to stop.
     #[serde(default)]
@@ -224,19 +225,19 @@ pub struct TaskRecord {
     /// UTC ms of the last change of state.
     pub updated_at: i64,
     /// UTC ms of the first attempt.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<i64>,
     /// UTC ms of the end.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<i64>,
     /// UTC ms before which it is not to run: its submitter's wish, or the time of the next attempt.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_at: Option<i64>,
     /// What it did; kept up to date at checkpoints, so that a later attempt adds to it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<FetchResult>,
     /// Why it failed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<TaskError>,
     /// Replays and discard.
     #[serde(default, skip_serializing_if = "DeadLetter::is_empty")]

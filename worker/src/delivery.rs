@@ -39,8 +39,7 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
     let (store, task) = (&shop.store, hold.delivery.task);
     // Listed before the claim: a cancellation that comes in between is heard.
     let listed = shop.running.list(task, &hold.lost);
-    let claim =
-        || store.tasks().claim(task, &shop.worker, store.clock().as_ref(), |record| ending_at_once(shop, record));
+    let claim = || store.tasks().claim(task, &shop.worker, |record| ending_at_once(shop, record));
     let record = match patiently(&shop.draining, claim).await? {
         Claim::Started(record) => *record,
         Claim::Ended(record, ending) => {
@@ -77,7 +76,10 @@ fn ending_at_once(shop: &Workshop, record: &TaskRecord) -> Option<Ending> {
         // What panics here is run as any other attempt, which counts it.
         catch_unwind(AssertUnwindSafe(|| jobs::at_once(shop, record))).ok().flatten()?
     };
-    ending_of(record, outcome, record.updated_at)
+    let mut ending = ending_of(record, outcome, record.updated_at)?;
+    // No work was done: there is no more to tell than there was.
+    ending.result = ending.result.filter(|_| record.result.is_some());
+    Some(ending)
 }
 
 /// Runs the job under its time limit; a panic is an outcome.

@@ -6,11 +6,13 @@
 mod changes;
 
 use crate::error::StoreError;
+use candlemill_shared::Clock;
 use mongodb::Database;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::Error;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -23,12 +25,20 @@ const GROUP: usize = 256;
 /// Commands under way at once: the server works on one while the next is made ready.
 const LANES: usize = 2;
 
+/// What a read found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) document: Option<RawDocumentBuf>,
+    /// When it was read, UTC ms: the same for all of a group, so that what follows from them says the same.
+    pub(crate) at: i64,
+}
+
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// One collection's documents.
 #[derive(Clone)]
 pub(crate) struct Groups {
-    reads: mpsc::Sender<(String, Reply<Option<Document>>)>,
+    reads: mpsc::Sender<(String, Reply<Found>)>,
     changes: mpsc::Sender<(Change, Reply<bool>)>,
 }
 
@@ -40,16 +50,16 @@ impl std::fmt::Debug for Groups {
 
 impl Groups {
     /// Starts its lanes. They end when the last handle is dropped.
-    pub(crate) fn start(database: &Database, collection: &'static str) -> Self {
+    pub(crate) fn start(database: &Database, collection: &'static str, clock: Arc<dyn Clock>) -> Self {
         let (read, write) = (database.clone(), database.clone());
         Self {
-            reads: lanes(move |group| read_group(read.clone(), collection, group)),
+            reads: lanes(move |group| read_group(read.clone(), collection, Arc::clone(&clock), group)),
             changes: lanes(move |group| changes::carry_out(write.clone(), collection, group)),
         }
     }
 
     /// The document with this `_id`.
-    pub(crate) async fn read(&self, id: String) -> Result<Option<Document>, StoreError> {
+    pub(crate) async fn read(&self, id: String) -> Result<Found, StoreError> {
         ask(&self.reads, id).await
     }
 
@@ -90,21 +100,40 @@ where
     inbox
 }
 
-async fn read_group(database: Database, collection: &'static str, group: Vec<(String, Reply<Option<Document>>)>) {
+/// Parts of a group in which no key comes twice, in order.
+pub(crate) fn rounds<T, K: Eq + Hash>(group: Vec<T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
+    let mut rounds = Vec::new();
+    let mut rest = group;
+    while !rest.is_empty() {
+        let mut seen = HashSet::with_capacity(rest.len());
+        let (now, later) = rest.into_iter().partition(|one| seen.insert(key(one)));
+        rounds.push(now);
+        rest = later;
+    }
+    rounds
+}
+
+async fn read_group(
+    database: Database,
+    collection: &'static str,
+    clock: Arc<dyn Clock>,
+    group: Vec<(String, Reply<Found>)>,
+) {
     let found = async {
         let ids: Vec<&str> = group.iter().map(|(id, _)| id.as_str()).collect();
         let mut cursor = database.collection::<Document>(collection).find(doc! { "_id": { "$in": ids } }).await?;
         let mut found = HashMap::with_capacity(group.len());
         while cursor.advance().await? {
-            let document = cursor.deserialize_current()?;
-            found.insert(document.get_str("_id").unwrap_or_default().to_owned(), document);
+            let document = cursor.current();
+            found.insert(document.get_str("_id").unwrap_or_default().to_owned(), document.to_owned());
         }
         Ok::<_, Error>(found)
     };
     match found.await {
         Ok(found) => {
+            let at = clock.now_ms();
             for (id, reply) in group {
-                drop(reply.send(Ok(found.get(&id).cloned())));
+                drop(reply.send(Ok(Found { document: found.get(&id).cloned(), at })));
             }
         }
         Err(error) => refuse(group.into_iter().map(|(_, reply)| reply), &error, "reading records"),

@@ -296,13 +296,24 @@ impl Queue {
 }
 
 async fn settle_group(
-    mut connection: ConnectionManager,
+    connection: ConnectionManager,
     scripts: Arc<Scripts>,
     keys: Arc<PoolKeys>,
     group: Vec<(Settling, Reply<bool>)>,
 ) {
+    for round in groups::rounds(group, |(settling, _)| settling.task) {
+        settle_once_each(connection.clone(), &scripts, &keys, round).await;
+    }
+}
+
+async fn settle_once_each(
+    mut connection: ConnectionManager,
+    scripts: &Scripts,
+    keys: &PoolKeys,
+    group: Vec<(Settling, Reply<bool>)>,
+) {
     const ACTION: &str = "settling tasks";
-    let mut call = prepare(&scripts.settle, &keys);
+    let mut call = prepare(&scripts.settle, keys);
     let mut ended = redis::pipe();
     for (settling, _) in &group {
         let id = settling.task.to_string();

@@ -110,7 +110,7 @@ impl Store {
             pauses: Pauses::new(&database, queues.clone(), connection.clone()),
             progress: ProgressBoard::new(connection.clone(), bus.clone()),
             queues,
-            tasks: Tasks::new(&database, config.task_history_days),
+            tasks: Tasks::new(&database, config.task_history_days, Arc::clone(&clock)),
             tokens: TokenCache::new(connection.clone()),
             workers: Workers::new(connection.clone(), bus.clone()),
             clock,

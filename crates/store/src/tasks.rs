@@ -10,16 +10,17 @@ use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
 use crate::webhooks;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
-use candlemill_shared::{Interval, Symbol};
+use candlemill_shared::{Clock, Interval, Symbol};
 use futures::{Stream, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::Serialize;
+use std::sync::Arc;
 
 pub use attempts::{Checkpoint, Claim, Ending};
 pub(crate) use list::{listed, milestone};
-pub(crate) use record::{BEGUN_AT, QUEUED_AT, from_document, to_document};
+pub(crate) use record::{BEGUN_AT, QUEUED_AT, from_document, from_raw, to_document};
 
 /// The records.
 #[derive(Debug, Clone)]
@@ -52,9 +53,9 @@ pub struct TaskQuery {
 const DAY_MS: i64 = 86_400_000;
 
 impl Tasks {
-    pub(crate) fn new(database: &Database, history_days: u32) -> Self {
+    pub(crate) fn new(database: &Database, history_days: u32, clock: Arc<dyn Clock>) -> Self {
         let keys = TaskKeys::new(database);
-        let groups = Groups::start(database, collections::TASKS);
+        let groups = Groups::start(database, collections::TASKS, clock);
         let history_ms = i64::from(history_days) * DAY_MS;
         Self { records: database.collection(collections::TASKS), keys, groups, history_ms }
     }
@@ -72,7 +73,7 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn look_up(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
-        self.groups.read(id.to_string()).await?.map(from_document).transpose()
+        self.groups.read(id.to_string()).await?.document.as_deref().map(from_raw).transpose()
     }
 
     pub(crate) async fn find_one(&self, filter: Document) -> Result<Option<TaskRecord>, StoreError> {

@@ -4,7 +4,7 @@
 //! statement changes. So changes under the same condition go in one statement: as they are where they say the same, as a
 //! table by `_id` where they differ.
 
-use super::{Reply, refuse};
+use super::{Reply, refuse, rounds};
 use crate::error::StoreError;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc, serialize_to_vec};
@@ -42,13 +42,9 @@ struct Statement {
 }
 
 pub(super) async fn carry_out(database: Database, collection: &'static str, group: Vec<(Change, Reply<bool>)>) {
-    let mut rest = group;
-    while !rest.is_empty() {
-        // A document is changed once by a command: its mark tells by which.
-        let mut seen = HashSet::new();
-        let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(change, _)| seen.insert(change.id.clone()));
-        rest = later;
-        let (changes, replies): (Vec<Change>, Vec<_>) = now.into_iter().unzip();
+    // A document is changed once by a command: its mark tells by which.
+    for round in rounds(group, |(change, _)| change.id.clone()) {
+        let (changes, replies): (Vec<Change>, Vec<_>) = round.into_iter().unzip();
         match write(&database, collection, &changes).await {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {

@@ -2,12 +2,13 @@
 -- KEYS: 1 tasks, 2 owners, 3 delayed, 4 leases, 5 holders, 6 running, 7 turn, 8 paused, 9 ticked, 10 grace.
 -- ARGV: 1 prefix of the owners' waiting sets, 2 wake channel.
 -- An entry of `tasks` is 'rank|weight|most|trace|owner'; the owner goes last, because only it may hold any character.
-local function entry_of(task)
-    local entry = redis.call('HGET', KEYS[1], task)
+local function read_entry(entry)
     if not entry then return nil end
     local rank, weight, most, trace, owner = string.match(entry, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
     return { rank = rank, weight = tonumber(weight), most = tonumber(most), owner = owner, text = entry }
 end
+
+local function entry_of(task) return read_entry(redis.call('HGET', KEYS[1], task)) end
 
 local function waiting(owner) return ARGV[1] .. owner end
 
@@ -34,11 +35,15 @@ local function hold(task, entry, token, now, lease)
     return redis.call('HINCRBY', KEYS[6], entry.owner, 1)
 end
 
+local function free(owner, places)
+    if redis.call('HINCRBY', KEYS[6], owner, -places) <= 0 then redis.call('HDEL', KEYS[6], owner) end
+end
+
 -- Takes a task out of its worker's hands.
 local function release(task, entry)
     redis.call('HDEL', KEYS[5], task)
     redis.call('ZREM', KEYS[4], task)
-    if redis.call('HINCRBY', KEYS[6], entry.owner, -1) <= 0 then redis.call('HDEL', KEYS[6], entry.owner) end
+    free(entry.owner, 1)
 end
 
 -- Redis's own clock: leases are compared with nothing else, so the clocks of workers may be wrong.

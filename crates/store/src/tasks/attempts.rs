@@ -1,12 +1,12 @@
 //! Attempts: how one begins, what it keeps on its way, how it ends.
 
-use super::{BEGUN_AT, Tasks, encode, from_document};
+use super::{BEGUN_AT, Tasks, encode, from_raw};
 use crate::error::StoreError;
 use crate::groups::Change;
 use crate::{task_keys, webhooks};
+use candlemill_shared::retry;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
-use candlemill_shared::{Clock, retry};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 
 /// What became of an attempt to start a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,27 +58,41 @@ impl Tasks {
         &self,
         id: TaskId,
         worker: &str,
-        clock: &dyn Clock,
         at_once: impl Fn(&TaskRecord) -> Option<Ending>,
     ) -> Result<Claim, StoreError> {
+        let mut unsure: Option<TaskRecord> = None;
         loop {
-            let Some(found) = self.groups.read(id.to_string()).await? else { return Ok(Claim::Stale) };
-            let mut record = from_document(found)?;
-            if record.state.is_end() {
+            let found = self.groups.read(id.to_string()).await?;
+            let Some(document) = found.document else { return Ok(Claim::Stale) };
+            let read = from_raw(&document)?;
+            // A change whose document was changed again before anybody looked seems not to have been made.
+            if let Some(begun) = unsure.take().filter(|begun| began(&read, begun)) {
+                return Ok(Claim::Started(Box::new(begun)));
+            }
+            if read.state.is_end() {
                 return Ok(Claim::Stale);
             }
             let guard = doc! {
-                "attempt": i64::from(record.attempt), "active": true, "cancel_requested": record.cancel_requested,
+                "attempt": i64::from(read.attempt), "active": true, "cancel_requested": read.cancel_requested,
+                "state": read.state.as_str(),
             };
-            start_attempt(&mut record, worker, clock.now_ms());
+            let (was_due, had_started) = (read.run_at.is_some(), read.started_at.is_some());
+            let record = next_attempt(read, worker, found.at);
             let ending = at_once(&record);
-            let (mut set, unset) = match &ending {
+            let (mut set, mut unset) = match &ending {
                 Some(ending) => self.changes_at_end(&record, ending)?,
                 None => (changes_at_start(&record)?, Vec::new()),
             };
-            set.extend(doc! { "attempt": i64::from(record.attempt), "started_at": record.started_at });
+            set.insert("attempt", i64::from(record.attempt));
+            if !had_started {
+                set.insert("started_at", record.started_at);
+            }
+            if was_due && !set.contains_key("run_at") {
+                unset.push("run_at");
+            }
             if !self.groups.change(Change { id: id.to_string(), guard, set, unset }).await? {
                 // It has moved on since it was read.
+                unsure = ending.is_none().then_some(record);
                 continue;
             }
             let record = Box::new(record);
@@ -143,16 +157,25 @@ impl Tasks {
         for ended in attempts.iter_mut().filter(|one| one.number == record.attempt) {
             (ended.ended_at, ended.error) = (Some(ending.at), ending.error.clone());
         }
+        // Only what changes: a server may work out each field's part of the change anew for every other one.
         let mut set = doc! {
-            "state": ending.state.as_str(), "updated_at": ending.at, "run_at": ending.run_at,
-            "attempts": encode(&attempts)?, "error": encode(&ending.error)?,
+            "state": ending.state.as_str(), "updated_at": ending.at, "attempts": encode(&attempts)?,
         };
+        let mut unset = Vec::new();
         if let Some(result) = &ending.result {
             set.insert("result", encode(result)?);
         }
+        if let Some(error) = &ending.error {
+            set.insert("error", encode(error)?);
+        } else if record.error.is_some() {
+            unset.push("error");
+        }
+        if let Some(run_at) = ending.run_at {
+            set.insert("run_at", run_at);
+        }
         if !ending.state.is_end() {
             set.insert(BEGUN_AT, ending.at);
-            return Ok((set, Vec::new()));
+            return Ok((set, unset));
         }
         set.insert("ended_at", ending.at);
         set.extend(webhooks::due_at_end(record, ending.at)?);
@@ -160,7 +183,8 @@ impl Tasks {
             // What is dead stays until its owner has replayed or discarded it.
             set.insert("expires_at", self.expiry(ending.at));
         }
-        Ok((set, vec!["active", BEGUN_AT]))
+        unset.extend(["active", BEGUN_AT]);
+        Ok((set, unset))
     }
 
     /// Lets the same request be submitted anew, soon. Nobody waits for it, and a key that stays heals itself.
@@ -174,8 +198,7 @@ impl Tasks {
 /// What the start of an attempt that runs sets, besides its number and the task's first start.
 fn changes_at_start(record: &TaskRecord) -> Result<Document, StoreError> {
     Ok(doc! {
-        "state": record.state.as_str(), "updated_at": record.updated_at, "run_at": Bson::Null,
-        "attempts": encode(&record.attempts)?, BEGUN_AT: record.updated_at,
+        "state": record.state.as_str(), "updated_at": record.updated_at, "attempts": encode(&record.attempts)?, BEGUN_AT: record.updated_at,
     })
 }
 
@@ -184,7 +207,20 @@ fn fence(attempt: u32) -> Document {
     doc! { "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
 }
 
-fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
+/// Whether the newest attempt of `begun` did begin, and was overtaken.
+fn began(now: &TaskRecord, begun: &TaskRecord) -> bool {
+    let is_mine = |one: &Attempt| {
+        one.number == begun.attempt
+            && begun
+                .attempts
+                .last()
+                .is_some_and(|mine| (&mine.worker, mine.started_at) == (&one.worker, one.started_at))
+    };
+    now.attempt > begun.attempt && now.attempts.iter().any(is_mine)
+}
+
+/// The record as its next attempt begins.
+fn next_attempt(mut record: TaskRecord, worker: &str, now_ms: i64) -> TaskRecord {
     record.state = TaskState::Running;
     record.attempt += 1;
     record.updated_at = now_ms;
@@ -199,4 +235,5 @@ fn start_attempt(record: &mut TaskRecord, worker: &str, now_ms: i64) {
         error: None,
     });
     retry::drop_surplus(&mut record.attempts, record.dead_letter.replayed_after);
+    record
 }

@@ -3,7 +3,7 @@
 use super::list;
 use crate::error::StoreError;
 use candlemill_shared::task::{TaskRecord, TaskState};
-use mongodb::bson::{self, Document};
+use mongodb::bson::{self, Document, RawDocument};
 
 /// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
 /// list, [`QUEUED_AT`], [`BEGUN_AT`], and `active` while it is in flight.
@@ -38,11 +38,16 @@ pub(crate) const QUEUED_AT: &str = "queued_at";
 pub(crate) const BEGUN_AT: &str = "begun_at";
 
 /// The record of a document. Fields that this version does not know are passed over.
-pub(crate) fn from_document(mut document: Document) -> Result<TaskRecord, StoreError> {
-    let id = document.remove("_id").ok_or_else(|| StoreError::corrupt("a task", "it has no id"))?;
-    let name = id.to_string();
-    document.insert("id", id);
+pub(crate) fn from_document(document: Document) -> Result<TaskRecord, StoreError> {
+    let name = document.get_str("_id").unwrap_or("without an id").to_owned();
     bson::deserialize_from_document(document).map_err(|error| StoreError::corrupt(format!("task {name}"), error))
+}
+
+/// The same of a document as it came over the wire.
+pub(crate) fn from_raw(document: &RawDocument) -> Result<TaskRecord, StoreError> {
+    bson::deserialize_from_slice(document.as_bytes()).map_err(|error| {
+        StoreError::corrupt(format!("task {}", document.get_str("_id").unwrap_or("without an id")), error)
+    })
 }
 
 #[cfg(test)]
@@ -93,6 +98,8 @@ mod tests {
         let mut document = to_document(&given).unwrap();
         assert!(document.get_bool("active").unwrap());
         document.insert("of_a_later_version", doc! { "x": 1 });
+        let raw = mongodb::bson::RawDocumentBuf::try_from(document.clone()).unwrap();
+        assert_eq!(from_raw(&raw).unwrap(), given);
         assert_eq!(from_document(document).unwrap(), given);
     }
 

@@ -37,7 +37,7 @@ fn failed(mill: &Mill, number: i64, codes: &[&str]) -> TaskRecord {
 /// Ends the newest attempt of a task that no worker has seen.
 async fn end(mill: &Mill, id: TaskId, state: TaskState) -> TaskRecord {
     let now = SystemClock.now_ms();
-    let Claim::Started(record) = mill.store.tasks().claim(id, "w", &SystemClock, |_| None).await.unwrap() else {
+    let Claim::Started(record) = mill.store.tasks().claim(id, "w", |_| None).await.unwrap() else {
         panic!("{id} is stale")
     };
     let error = Some(TaskError::new("exchange_unavailable", "gave up"));

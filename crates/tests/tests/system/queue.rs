@@ -113,16 +113,14 @@ async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_not
     let submitted = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, 0, HOUR)).await.record;
     let frozen = claim(queue, 1, SHORT).await.remove(0);
     let now = SystemClock.now_ms();
-    let Claim::Started(before) = mill.store.tasks().claim(frozen.task, "frozen", &SystemClock, |_| None).await.unwrap()
-    else {
+    let Claim::Started(before) = mill.store.tasks().claim(frozen.task, "frozen", |_| None).await.unwrap() else {
         panic!("the first claim starts it")
     };
     assert_eq!(wait_for_abandoned(queue, SHORT).await, 1);
     let other = claim(queue, 1, LONG).await.remove(0);
     assert_eq!(other.task, submitted.id);
     assert_ne!(other.token, frozen.token);
-    let Claim::Started(after) = mill.store.tasks().claim(other.task, "other", &SystemClock, |_| None).await.unwrap()
-    else {
+    let Claim::Started(after) = mill.store.tasks().claim(other.task, "other", |_| None).await.unwrap() else {
         panic!("the successor starts it")
     };
     assert_eq!(after.attempt, before.attempt + 1);

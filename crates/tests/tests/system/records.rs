@@ -23,7 +23,7 @@ async fn waiting(mill: &Mill) -> Vec<TaskRecord> {
 }
 
 async fn started(store: &Store, record: &TaskRecord, worker: &str) -> TaskRecord {
-    match store.tasks().claim(record.id, worker, &SystemClock, |_| None).await.unwrap() {
+    match store.tasks().claim(record.id, worker, |_| None).await.unwrap() {
         Claim::Started(record) => *record,
         other => panic!("{}: {other:?}", record.id),
     }
@@ -109,7 +109,7 @@ async fn an_attempt_that_needs_no_work_begins_and_ends_once_whoever_reaches_for_
     };
     let claims = records.iter().flat_map(|record| {
         [(&mill.store, "a"), (&mill.store, "b"), (&other, "c")].map(|(store, worker)| async move {
-            (record.id, worker, store.tasks().claim(record.id, worker, &SystemClock, at_once).await.unwrap())
+            (record.id, worker, store.tasks().claim(record.id, worker, at_once).await.unwrap())
         })
     });
     let mut winners = HashMap::new();

@@ -142,9 +142,7 @@ async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_repla
     mill.store.cancel(cancelled, "u").await.unwrap();
     // A worker that ended a task and died before it told anybody.
     let dead = submit(&mill, "u", 1, receiver.url("/dead")).await;
-    let Claim::Started(running) = tasks.claim(dead, "w", &SystemClock, |_| None).await.unwrap() else {
-        panic!("it waits")
-    };
+    let Claim::Started(running) = tasks.claim(dead, "w", |_| None).await.unwrap() else { panic!("it waits") };
     let error = Some(TaskError::new("panic", "gave up"));
     let end = Ending { state: TaskState::Dead, result: Some(FetchResult::default()), error, run_at: None, at: now };
     assert!(tasks.end(&running, &end).await.unwrap());
