@@ -4,13 +4,15 @@ use crate::error::StoreError;
 use crate::keys::{collections, series_id};
 use crate::series::Series;
 use candlemill_shared::{Clock, Exchange, Symbol};
+use moka::Expiry;
 use moka::future::Cache;
 use mongodb::bson::{Document, doc};
+use mongodb::error::Error;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One market as its exchange lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,8 @@ pub enum MarketLookup {
 const FRESH_MS: i64 = 2 * 3_600_000;
 /// How long a process believes the list it read.
 const REREAD: Duration = Duration::from_secs(60);
+/// How long it believes that there is none: the first worker is about to bring one.
+const REREAD_NONE: Duration = Duration::from_millis(250);
 /// First open times that a process keeps at hand.
 const MOST_FIRST_OPENS: u64 = 10_000;
 
@@ -57,13 +61,22 @@ struct List {
     statuses: HashMap<String, String>,
 }
 
+/// Tells the cache how long a list is believed.
+struct Belief;
+
+impl Expiry<Exchange, Arc<List>> for Belief {
+    fn expire_after_create(&self, _: &Exchange, list: &Arc<List>, _: Instant) -> Option<Duration> {
+        Some(if list.updated_at > 0 { REREAD } else { REREAD_NONE })
+    }
+}
+
 impl Markets {
     pub(crate) fn new(database: &Database, clock: Arc<dyn Clock>) -> Self {
         Self {
             markets: database.collection(collections::MARKETS),
             listings: database.collection(collections::LISTINGS),
             clock,
-            read: Cache::builder().max_capacity(8).time_to_live(REREAD).build(),
+            read: Cache::builder().max_capacity(8).expire_after(Belief).build(),
             first_opens: Cache::new(MOST_FIRST_OPENS),
         }
     }
@@ -118,17 +131,13 @@ impl Markets {
     }
 
     async fn list(&self, exchange: Exchange) -> Result<Arc<List>, StoreError> {
-        if let Some(list) = self.read.get(&exchange).await {
-            return Ok(list);
-        }
-        let found = self.markets.find_one(doc! { "_id": exchange.as_str() }).await;
-        let found = found.map_err(StoreError::mongo("reading the list of markets"))?;
-        let list = Arc::new(found.map_or_else(List::none, |document| List::read(&document)));
-        // The absence of a list is not remembered: the first worker is about to bring one.
-        if list.updated_at > 0 {
-            self.read.insert(exchange, Arc::clone(&list)).await;
-        }
-        Ok(list)
+        let read = async {
+            let found = self.markets.find_one(doc! { "_id": exchange.as_str() }).await?;
+            Ok::<_, Error>(Arc::new(found.map_or_else(List::none, |document| List::read(&document))))
+        };
+        // Many who ask at once are answered by one reading.
+        let list = self.read.try_get_with(exchange, read).await;
+        list.map_err(|error| StoreError::mongo("reading the list of markets")((*error).clone()))
     }
 
     /// First open time of a series, where it was learnt before.

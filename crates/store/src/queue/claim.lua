@@ -1,7 +1,7 @@
 -- Hands out tasks, the owner with the earliest turn first, his tasks by rank. ARGV: 3 most tasks, 4 lease in ms, 5 name of this claim.
 -- Returns three a task: id, entry, token.
 if string.sub(redis.call('GET', KEYS[8]) or '', -1) == '1' then return {} end
-local most, due = tonumber(ARGV[3]), now_ms() + tonumber(ARGV[4])
+local most, due = tonumber(ARGV[3]), string.format('%.0f', now_ms() + tonumber(ARGV[4]))
 local out, holders, leases, turn = {}, {}, {}, nil
 
 -- Of those who take part, whose turn is earliest; the first of several.

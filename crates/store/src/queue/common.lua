@@ -15,9 +15,10 @@ local function waiting(owner) return ARGV[1] .. owner end
 -- Lets an owner take part who has something waiting and a place to run it. A newcomer starts at the current turn: the time
 -- that he asked for nothing gives him no credit, and nobody has to wait for him.
 local function join(owner, most)
+    if redis.call('ZSCORE', KEYS[2], owner) then return 0 end
     if (tonumber(redis.call('HGET', KEYS[6], owner)) or 0) >= most then return 0 end
     if redis.call('EXISTS', waiting(owner)) == 0 then return 0 end
-    return redis.call('ZADD', KEYS[2], 'NX', redis.call('GET', KEYS[7]) or '0', owner)
+    return redis.call('ZADD', KEYS[2], redis.call('GET', KEYS[7]) or '0', owner)
 end
 
 local function leave_if_empty(owner)
