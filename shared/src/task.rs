@@ -190,7 +190,7 @@ pub struct Discarded {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
     /// Identity.
-    #[serde(alias = "_id")]
+    #[serde(rename = "_id", alias = "id")]
     pub id: TaskId,
     /// User id (`sub`) of the owner.
     pub owner: String,

@@ -23,9 +23,17 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Database, StoreError
     Ok(client.database(&config.mongodb_database))
 }
 
-/// Documents vanish at the time in their field.
-fn expiry() -> IndexOptions {
-    IndexOptions::builder().expire_after(Duration::ZERO).build()
+/// Name of the index by which documents vanish in earlier versions: it had an entry for each that does not.
+const EXPIRY_OF_ALL: &str = "expires_at_1";
+
+/// Documents vanish at the time in their field `expires_at`. Those without it have no entry.
+fn expiry() -> IndexModel {
+    let options = IndexOptions::builder()
+        .name("expires_at_set".to_owned())
+        .expire_after(Duration::ZERO)
+        .partial_filter_expression(doc! { "expires_at": { "$exists": true } })
+        .build();
+    IndexModel::builder().keys(doc! { "expires_at": 1 }).options(options).build()
 }
 
 /// Creates the indexes that do not exist yet.
@@ -67,16 +75,34 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
                     .partial_filter_expression(doc! { "webhook.next_at": { "$exists": true } })
                     .build(),
             ),
-            index(doc! { "expires_at": 1 }, expiry()),
+            expiry(),
         ])
         .await
         .map_err(StoreError::mongo("creating the indexes of tasks"))?;
     list_older_records(database).await.map_err(StoreError::mongo("listing tasks of earlier versions"))?;
     database
         .collection::<Document>(collections::TASK_KEYS)
-        .create_index(index(doc! { "expires_at": 1 }, expiry()))
+        .create_index(expiry())
         .await
         .map_err(StoreError::mongo("creating the index of task keys"))?;
+    for collection in [collections::TASKS, collections::TASK_KEYS] {
+        drop_superseded(database, collection)
+            .await
+            .map_err(StoreError::mongo("dropping an index of earlier versions"))?;
+    }
+    Ok(())
+}
+
+/// Without it every new document costs an entry, and every end of a task a second one. A program of an earlier version that
+/// starts beside this one creates it again, which is harmless.
+async fn drop_superseded(database: &Database, collection: &str) -> Result<(), mongodb::error::Error> {
+    let collection = database.collection::<Document>(collection);
+    if collection.list_index_names().await?.iter().any(|name| name == EXPIRY_OF_ALL) {
+        // Several processes may start at once: that it is gone already is as good.
+        if let Err(error) = collection.drop_index(EXPIRY_OF_ALL).await {
+            tracing::debug!(%error, "the index was dropped by another process, or stays");
+        }
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tasks::{BEGUN_AT, Ending, Tasks, encode, from_document, to_document};
+use crate::tasks::{BEGUN_AT, Ending, Tasks, encode, from_document};
 use candlemill_shared::children::{Child, ChildCounts, Children, Shown};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
@@ -242,10 +242,7 @@ impl Store {
             let records: Result<Vec<TaskRecord>, _> =
                 some.iter().map(|child| parent.child_record(child, now_ms)).collect();
             let records = records.map_err(|error| StoreError::corrupt(format!("task {}", parent.id), error))?;
-            let documents: Result<Vec<Document>, StoreError> = records.iter().map(to_document).collect();
-            let stored = self.tasks().records.insert_many(&documents?).ordered(false).await;
-            // Those that somebody else stored at the same moment are there.
-            crate::error::duplicates(stored, "storing the parts of a task")?;
+            self.tasks().insert(&records).await?;
             self.queue(parent.pool).enqueue(&records.iter().collect::<Vec<_>>()).await?;
         }
         Ok(())

@@ -6,7 +6,6 @@
 use crate::error::{StoreError, duplicates};
 use crate::store::Store;
 use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
-use crate::tasks::to_document;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::Document;
@@ -241,15 +240,7 @@ async fn write(store: &Store, batch: Vec<Waiting>) -> Vec<Waiting> {
     if batch.is_empty() {
         return batch;
     }
-    let documents: Result<Vec<Document>, StoreError> = batch.iter().map(|w| to_document(&w.record)).collect();
-    let stored = match documents {
-        Ok(documents) => {
-            let stored = store.tasks().records.insert_many(&documents).ordered(false).await;
-            stored.map(drop).map_err(StoreError::mongo("storing tasks"))
-        }
-        Err(error) => Err(error),
-    };
-    match stored {
+    match store.tasks().insert(batch.iter().map(|waiting| &waiting.record)).await {
         Ok(()) => batch,
         Err(error) => give_up(store, batch, error).await,
     }
@@ -286,8 +277,7 @@ async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Submitted, Subm
             tokio::time::sleep(BETWEEN_TRIES).await;
             continue;
         }
-        let stored = store.tasks().records.insert_one(to_document(record)?).await;
-        stored.map_err(StoreError::mongo("storing a task"))?;
+        store.tasks().insert([record]).await?;
         if let Err(error) = store.queue(record.pool).enqueue(&[record]).await {
             tracing::warn!(task.id = %record.id, %error, "an accepted task waits for the sweeper");
         }

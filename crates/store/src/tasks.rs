@@ -4,7 +4,7 @@ mod attempts;
 mod list;
 mod record;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, duplicates};
 use crate::groups::Groups;
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
@@ -12,7 +12,7 @@ use crate::webhooks;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, Symbol};
 use futures::{Stream, TryStreamExt};
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::Serialize;
@@ -74,6 +74,14 @@ impl Tasks {
     /// When MongoDB fails.
     pub async fn look_up(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
         self.groups.read(id.to_string()).await?.document.as_deref().map(from_raw).transpose()
+    }
+
+    /// Stores new records. Those that are there already stay as they are: somebody else stored the same, or an earlier try whose
+    /// answer was lost.
+    pub(crate) async fn insert<'a>(&self, records: impl IntoIterator<Item = &'a TaskRecord>) -> Result<(), StoreError> {
+        let documents = records.into_iter().map(to_document).collect::<Result<Vec<RawDocumentBuf>, StoreError>>()?;
+        let records = self.records.clone_with_type::<RawDocumentBuf>();
+        duplicates(records.insert_many(documents).ordered(false).await, "storing tasks").map(drop)
     }
 
     pub(crate) async fn find_one(&self, filter: Document) -> Result<Option<TaskRecord>, StoreError> {

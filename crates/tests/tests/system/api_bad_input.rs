@@ -1,5 +1,6 @@
 //! Wrong requests against the whole product: each is refused with a problem that names what was wrong, and leaves nothing.
 
+use crate::whole::wait_for_markets;
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::tier::TierTable;
@@ -59,18 +60,6 @@ fn with(changes: &Value) -> Value {
 async fn tasks_of(api: &Api) -> usize {
     let page: Value = api.get("/api/tasks", &[]).await.unwrap();
     page["tasks"].as_array().unwrap().len()
-}
-
-/// Waits until a worker has stored which markets there are: before that nobody knows what is unknown.
-async fn wait_for_markets(stack: &Stack) {
-    let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
-    let markets = client.database(stack.database()).collection::<Document>("markets");
-    let waiting = async {
-        while markets.find_one(doc! { "_id": "binance" }).await.unwrap().is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a worker brings the list of markets");
 }
 
 #[tokio::test(flavor = "multi_thread")]

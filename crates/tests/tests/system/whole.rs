@@ -2,6 +2,7 @@
 
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
+use mongodb::bson::{Document, doc};
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use std::time::Duration;
@@ -15,6 +16,18 @@ const PAGE: i64 = 1_000;
 /// A connection to the stack's Redis, past the product.
 pub(crate) async fn redis_of(stack: &Stack) -> MultiplexedConnection {
     redis::Client::open(stack.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
+
+/// Waits until a worker has stored which markets there are: before that nobody knows what is unknown.
+pub(crate) async fn wait_for_markets(stack: &Stack) {
+    let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
+    let markets = client.database(stack.database()).collection::<Document>("markets");
+    let waiting = async {
+        while markets.find_one(doc! { "_id": "binance" }).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a worker brings the list of markets");
 }
 
 /// Generated minutes: what the exchange has is asked of it directly, past the product.
