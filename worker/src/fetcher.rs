@@ -15,7 +15,11 @@ use tokio_util::sync::CancellationToken;
 /// Look into the queue at least so often, should an announcement be lost.
 const POLL: Duration = Duration::from_millis(500);
 /// Most tasks of one claim.
-const MOST: usize = 64;
+const MOST: usize = 256;
+/// While all slots are in use, a claim waits for so large a part of them to get free, but not for longer than this: tasks that
+/// start together cost less.
+const PART: usize = 4;
+const GATHERING: Duration = Duration::from_millis(5);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// A worker that cannot claim a pool's tasks for so long is not ready.
@@ -54,6 +58,8 @@ pub(crate) struct Fetcher {
     pub(crate) worker: Arc<str>,
     pub(crate) lease: Duration,
     pub(crate) slots: Arc<Semaphore>,
+    /// Number of all slots.
+    pub(crate) concurrency: usize,
     pub(crate) held: Held,
     pub(crate) gate: Gate,
     pub(crate) wake: Arc<Notify>,
@@ -67,7 +73,7 @@ impl Fetcher {
         let mut wait = FIRST_WAIT;
         loop {
             let slots = tokio::select! {
-                slots = free_slots(&self.slots) => slots,
+                slots = free_slots(&self.slots, self.concurrency / PART) => slots,
                 () = self.draining.cancelled() => return,
             };
             if !self.gate.is_open() {
@@ -111,11 +117,15 @@ impl Fetcher {
     }
 }
 
-/// At least one slot, and all others that are free, up to [`MOST`].
-async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+/// At least one slot, `some` if they get free soon, and all others that are free, up to [`MOST`].
+async fn free_slots(slots: &Arc<Semaphore>, some: usize) -> Vec<OwnedSemaphorePermit> {
     let mut free = Vec::new();
     if let Ok(first) = Arc::clone(slots).acquire_owned().await {
         free.push(first);
+    }
+    let others = u32::try_from(some.min(MOST)).unwrap_or_default().saturating_sub(1);
+    if let Ok(Ok(mut gathered)) = tokio::time::timeout(GATHERING, Arc::clone(slots).acquire_many_owned(others)).await {
+        free.extend(std::iter::from_fn(|| gathered.split(1)));
     }
     while free.len() < MOST
         && let Ok(another) = Arc::clone(slots).try_acquire_owned()

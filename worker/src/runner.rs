@@ -57,6 +57,7 @@ impl Runner {
                 worker: Arc::clone(&self.shop.worker),
                 lease: self.lease,
                 slots: Arc::clone(&slots),
+                concurrency: self.concurrency,
                 held: held.clone(),
                 gate: self.gate.clone(),
                 wake: Arc::clone(&wake),

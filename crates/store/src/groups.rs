@@ -22,8 +22,6 @@ pub(crate) use changes::Change;
 const WAITING: usize = 8_192;
 /// Questions of one command.
 const GROUP: usize = 256;
-/// Commands under way at once: the server works on one while the next is made ready.
-const LANES: usize = 2;
 
 /// What a read found.
 #[derive(Debug, Clone)]
@@ -53,8 +51,8 @@ impl Groups {
     pub(crate) fn start(database: &Database, collection: &'static str, clock: Arc<dyn Clock>) -> Self {
         let (read, write) = (database.clone(), database.clone());
         Self {
-            reads: lanes(move |group| read_group(read.clone(), collection, Arc::clone(&clock), group)),
-            changes: lanes(move |group| changes::carry_out(write.clone(), collection, group)),
+            reads: lanes(1, move |group| read_group(read.clone(), collection, Arc::clone(&clock), group)),
+            changes: lanes(1, move |group| changes::carry_out(write.clone(), collection, group)),
         }
     }
 
@@ -76,15 +74,16 @@ pub(crate) async fn ask<Q, A>(inbox: &mpsc::Sender<(Q, Reply<A>)>, question: Q) 
     answer.await.unwrap_or(Err(StoreError::Overloaded))
 }
 
-/// Lanes that `serve` groups of what comes. They end when the last sender is dropped.
-pub(crate) fn lanes<T, F>(serve: impl Fn(Vec<T>) -> F + Clone + Send + 'static) -> mpsc::Sender<T>
+/// Lanes that `serve` groups of what comes: as many calls are under way at once. One makes for the largest groups, two for the
+/// shortest waits. They end when the last sender is dropped.
+pub(crate) fn lanes<T, F>(number: usize, serve: impl Fn(Vec<T>) -> F + Clone + Send + 'static) -> mpsc::Sender<T>
 where
     T: Send + 'static,
     F: Future<Output = ()> + Send,
 {
     let (inbox, waiting) = mpsc::channel(WAITING);
     let waiting = Arc::new(Mutex::new(waiting));
-    for _ in 0..LANES {
+    for _ in 0..number {
         let (serve, waiting) = (serve.clone(), Arc::clone(&waiting));
         tokio::spawn(async move {
             loop {

@@ -108,7 +108,7 @@ impl Queue {
         });
         let (line, called, listed) = (connection.clone(), Arc::clone(&scripts), Arc::clone(&keys));
         let settling =
-            groups::lanes(move |group| settle_group(line.clone(), Arc::clone(&called), Arc::clone(&listed), group));
+            groups::lanes(1, move |group| settle_group(line.clone(), Arc::clone(&called), Arc::clone(&listed), group));
         Self { connection, pool, keys, scripts, settling }
     }
 

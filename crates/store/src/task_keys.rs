@@ -23,9 +23,9 @@ pub(crate) struct TaskKeys {
 
 /// Keys that may wait to be given back, and how many go in one command.
 const GIVEN_BACK_LATER: usize = 8_192;
-const GROUP: usize = 256;
+const GROUP: usize = 1_024;
 /// A group gathers this long.
-const GATHERING: Duration = Duration::from_millis(10);
+const GATHERING: Duration = Duration::from_millis(50);
 
 async fn give_back_in_groups(keys: Collection<Document>, mut waiting: mpsc::Receiver<(String, TaskId)>) {
     let mut group = Vec::with_capacity(GROUP);

@@ -29,7 +29,7 @@ impl Segments {
     /// Starts its lanes. They end when the last handle is dropped.
     pub(super) fn start(database: &Database) -> Self {
         let segments: Collection<Document> = database.collection(collections::COVERAGE);
-        Self { inbox: groups::lanes(move |group| write_group(segments.clone(), group)) }
+        Self { inbox: groups::lanes(2, move |group| write_group(segments.clone(), group)) }
     }
 
     /// Adds `range` under `id`, which tells its start, or extends what is there to its end.

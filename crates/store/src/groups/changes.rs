@@ -161,28 +161,19 @@ fn statement(changes: &[&Change], mark: &str) -> Option<Document> {
     let ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
     let mut query = doc! { "_id": if let [id] = *ids { Bson::from(id) } else { doc! { "$in": &ids }.into() } };
     query.extend(first.guard.clone());
-    if changes.iter().all(|change| change.set == first.set) {
-        let mut set = first.set.clone();
-        set.insert(MARK, mark);
-        let mut update = doc! { "$set": set };
-        if !first.unset.is_empty() {
-            update.insert(
-                "$unset",
-                first.unset.iter().map(|field| ((*field).to_owned(), "".into())).collect::<Document>(),
-            );
-        }
-        return Some(doc! { "q": query, "u": update, "multi": ids.len() > 1 });
-    }
-    let row = |change: &&Change| {
-        let set = doc! { "$literal": &change.set };
-        doc! { "case": { "$eq": ["$_id", &change.id] }, "then": set }
+    let literal = |change: &Change| doc! { "$literal": &change.set };
+    let row = |change: &&Change| doc! { "case": { "$eq": ["$_id", &change.id] }, "then": literal(change) };
+    let set = if changes.iter().all(|change| change.set == first.set) {
+        literal(first)
+    } else {
+        doc! { "$switch": { "branches": changes.iter().map(row).collect::<Vec<_>>() } }
     };
-    let table = doc! { "$switch": { "branches": changes.iter().map(row).collect::<Vec<_>>() } };
-    let mut update = vec![doc! { "$replaceWith": { "$mergeObjects": ["$$ROOT", table, { MARK: mark }] } }];
+    // Not `$set`, for which `secantusd-rs` works out what each field adds to its journal anew for every other one.
+    let mut update = vec![doc! { "$replaceWith": { "$mergeObjects": ["$$ROOT", set, { MARK: mark }] } }];
     if !first.unset.is_empty() {
         update.push(doc! { "$unset": first.unset.clone() });
     }
-    Some(doc! { "q": query, "u": update, "multi": true })
+    Some(doc! { "q": query, "u": update, "multi": ids.len() > 1 })
 }
 
 /// One statement's error in the form of a command's.
@@ -219,8 +210,9 @@ mod tests {
         let all: Vec<usize> = (0..20).collect();
         check(&alike, &[&all]);
         let planned = statements(&alike, "m").unwrap();
-        let update = planned[0].update.get_document("u").unwrap();
-        assert_eq!(update, &doc! { "$set": { "result": 7, "mark": "m" }, "$unset": { "active": "" } });
+        let update = planned[0].update.get_array("u").unwrap();
+        let merged = doc! { "$mergeObjects": ["$$ROOT", { "$literal": { "result": 7 } }, { "mark": "m" }] };
+        assert_eq!(update, &vec![doc! { "$replaceWith": merged }.into(), doc! { "$unset": ["active"] }.into()]);
         assert!(planned[0].update.get_bool("multi").unwrap());
     }
 

@@ -4,11 +4,9 @@ use crate::whole::wait_for_markets;
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::tier::TierTable;
-use mongodb::bson::{Document, doc};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const FETCH: &str = "/api/market-data/fetch";
 const KLINES: &str = "/api/market-data/klines?symbol=BTCUSDT&interval=1m";
