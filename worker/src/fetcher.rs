@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_millis(500);
 /// Most tasks of one claim.
 const MOST: usize = 256;
-/// While all slots are in use, a claim waits for so large a part of them to get free, but not for longer than this: tasks that
-/// start together cost less.
+/// While less than this part of the slots is free, a claim waits for it, but not for longer than that: tasks that start
+/// together cost less.
 const PART: usize = 4;
 const GATHERING: Duration = Duration::from_millis(5);
 const FIRST_WAIT: Duration = Duration::from_millis(50);

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 pub(crate) use changes::Change;
@@ -22,6 +23,8 @@ pub(crate) use changes::Change;
 const WAITING: usize = 8_192;
 /// Questions of one command.
 const GROUP: usize = 256;
+/// Longest wait for the answer to a command.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// What a read found.
 #[derive(Debug, Clone)]
@@ -128,7 +131,7 @@ async fn read_group(
         }
         Ok::<_, Error>(found)
     };
-    match found.await {
+    match in_time(found).await {
         Ok(found) => {
             let at = clock.now_ms();
             for (id, reply) in group {
@@ -137,6 +140,14 @@ async fn read_group(
         }
         Err(error) => refuse(group.into_iter().map(|(_, reply)| reply), &error, "reading records"),
     }
+}
+
+/// Gives a command up whose connection has died silently: others wait behind it. Whether it was carried out is not known then.
+async fn in_time<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(LONGEST, command).await.unwrap_or_else(|_| {
+        let why = format!("no answer within {} s", LONGEST.as_secs());
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, why).into())
+    })
 }
 
 /// Tells all of a group why it failed.

@@ -100,11 +100,11 @@ impl Markets {
             "markets": list,
         };
         self.markets
-            .replace_one(doc! { "_id": exchange.as_str() }, document)
+            .replace_one(doc! { "_id": exchange.as_str() }, &document)
             .upsert(true)
             .await
             .map_err(StoreError::mongo("storing the list of markets"))?;
-        self.read.invalidate(&exchange).await;
+        self.read.insert(exchange, Arc::new(List::read(&document))).await;
         Ok(())
     }
 

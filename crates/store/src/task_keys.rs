@@ -18,7 +18,7 @@ pub(crate) const IDEMPOTENCY_MS: i64 = 86_400_000;
 #[derive(Debug, Clone)]
 pub(crate) struct TaskKeys {
     keys: Collection<Document>,
-    later: mpsc::Sender<(String, TaskId)>,
+    later: mpsc::Sender<GivenBack>,
 }
 
 /// Keys that may wait to be given back, and how many go in one command.
@@ -27,15 +27,31 @@ const GROUP: usize = 1_024;
 /// A group gathers this long.
 const GATHERING: Duration = Duration::from_millis(50);
 
-async fn give_back_in_groups(keys: Collection<Document>, mut waiting: mpsc::Receiver<(String, TaskId)>) {
+/// A key of a task that has ended.
+#[derive(Debug)]
+struct GivenBack {
+    key: String,
+    task: TaskId,
+    /// When the task was replayed last, and took the key again for that; UTC ms.
+    replayed_at: Option<i64>,
+}
+
+/// The task may be replayed meanwhile, and hold the key anew: that one stays.
+async fn give_back_in_groups(keys: Collection<Document>, mut waiting: mpsc::Receiver<GivenBack>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
+        let (replayed, once): (Vec<_>, Vec<_>) = group.drain(..).partition(|one| one.replayed_at.is_some());
         let (ids, holders): (Vec<String>, Vec<String>) =
-            group.drain(..).map(|(key, task)| (key, task.to_string())).unzip();
+            once.into_iter().map(|one| (one.key, one.task.to_string())).unzip();
         // One statement, one journal write. All of these tasks have ended, so each of them may lose any of the keys.
-        let held = doc! { "_id": { "$in": ids }, "task": { "$in": holders } };
-        if let Err(error) = keys.delete_many(held).await {
-            tracing::debug!(%error, "ended tasks still hold their keys");
+        let first = doc! { "_id": { "$in": ids }, "task": { "$in": holders }, "replay": { "$ne": true } };
+        let again = replayed.into_iter().map(|one| {
+            doc! { "_id": one.key, "task": one.task.to_string(), "taken_at": { "$lte": one.replayed_at } }
+        });
+        for held in std::iter::once(first).chain(again) {
+            if let Err(error) = keys.delete_many(held).await {
+                tracing::debug!(%error, "ended tasks still hold their keys");
+            }
         }
         tokio::time::sleep(GATHERING).await;
     }
@@ -115,8 +131,8 @@ impl TaskKeys {
 
     /// Gives `key` back soon, together with others, if `task` holds it. Best effort: a key of an ended task is taken over by
     /// whoever wants it.
-    pub(crate) fn give_back_later(&self, key: String, task: TaskId) {
-        drop(self.later.try_send((key, task)));
+    pub(crate) fn give_back_later(&self, key: String, task: TaskId, replayed_at: Option<i64>) {
+        drop(self.later.try_send(GivenBack { key, task, replayed_at }));
     }
 
     /// Gives back whatever `record` holds.

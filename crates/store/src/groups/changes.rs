@@ -4,7 +4,7 @@
 //! statement changes. So changes under the same condition go in one statement: as they are where they say the same, as a
 //! table by `_id` where they differ.
 
-use super::{Reply, refuse, rounds};
+use super::{Reply, in_time, refuse, rounds};
 use crate::error::StoreError;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc, serialize_to_vec};
@@ -45,7 +45,7 @@ pub(super) async fn carry_out(database: Database, collection: &'static str, grou
     // A document is changed once by a command: its mark tells by which.
     for round in rounds(group, |(change, _)| change.id.clone()) {
         let (changes, replies): (Vec<Change>, Vec<_>) = round.into_iter().unzip();
-        match write(&database, collection, &changes).await {
+        match in_time(write(&database, collection, &changes)).await {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     drop(reply.send(answer.map_err(StoreError::mongo(ACTION))));

@@ -53,6 +53,10 @@ local function now_ms()
     return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- A Redis without memory refuses a script whose first write may add something, and lets it go on after one that only takes
+-- away: what the queue holds is to go on.
+local function takes_away_first() redis.call('ZREM', KEYS[4], '') end
+
 local function wake(ready)
     if ready > 0 then redis.call('PUBLISH', ARGV[2], ready) end
 end

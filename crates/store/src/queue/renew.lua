@@ -1,4 +1,5 @@
 -- Prolongs leases. ARGV: 3 lease in ms, then three a task: id, token, entry. Returns the tokens of those that were lost to others.
+takes_away_first()
 local lease, now, lost = tonumber(ARGV[3]), now_ms(), {}
 for i = 4, #ARGV, 3 do
     local task, token = ARGV[i], ARGV[i + 1]

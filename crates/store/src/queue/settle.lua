@@ -4,7 +4,7 @@
 local tasks, settled = {}, {}
 for i = 3, #ARGV, 3 do tasks[#tasks + 1] = ARGV[i] end
 local entries, holders = redis.call('HMGET', KEYS[1], unpack(tasks)), redis.call('HMGET', KEYS[5], unpack(tasks))
-local gone, released, freed, most = {}, {}, {}, {}
+local gone, later, released, freed, most = {}, {}, {}, {}, {}
 for n, task in ipairs(tasks) do
     local token, due = ARGV[3 * n + 1], tonumber(ARGV[3 * n + 2])
     local entry, holder = read_entry(entries[n]), holders[n]
@@ -19,16 +19,22 @@ for n, task in ipairs(tasks) do
             redis.call('ZREM', waiting(owner), task)
             leave_if_empty(owner)
         end
-        if due > 0 then redis.call('ZADD', KEYS[3], due, task) else gone[#gone + 1] = task end
+        if due > 0 then
+            later[#later + 1], later[#later + 2] = due, task
+        else
+            gone[#gone + 1] = task
+        end
         most[owner] = math.max(most[owner] or 0, entry.most)
     end
     settled[n] = mine and 1 or 0
 end
+-- What takes away comes first: see takes_away_first.
 if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 if #released > 0 then
     redis.call('HDEL', KEYS[5], unpack(released))
     redis.call('ZREM', KEYS[4], unpack(released))
 end
+if #later > 0 then redis.call('ZADD', KEYS[3], unpack(later)) end
 for owner, places in pairs(freed) do free(owner, places) end
 local ready = 0
 for owner, limit in pairs(most) do ready = ready + join(owner, limit) end

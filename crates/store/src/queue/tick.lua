@@ -1,5 +1,6 @@
 -- Lets due tasks wait for a worker, and those whose worker is dead. ARGV: 3 now in UTC ms, 4 lease in ms, 5 most of each.
 -- Returns the number of due ones and of those taken from the dead.
+takes_away_first()
 local now, lease, ready = now_ms(), tonumber(ARGV[4]), 0
 -- Nobody ticked for as long as a lease: Redis was away, or all workers were. The living get time to come forward first.
 local ticked = tonumber(redis.call('GET', KEYS[9]))

@@ -65,12 +65,12 @@ impl Tasks {
             let found = self.groups.read(id.to_string()).await?;
             let Some(document) = found.document else { return Ok(Claim::Stale) };
             let read = from_raw(&document)?;
+            if read.state.is_end() {
+                return Ok(Claim::Stale);
+            }
             // A change whose document was changed again before anybody looked seems not to have been made.
             if let Some(begun) = unsure.take().filter(|begun| began(&read, begun)) {
                 return Ok(Claim::Started(Box::new(begun)));
-            }
-            if read.state.is_end() {
-                return Ok(Claim::Stale);
             }
             let guard = doc! {
                 "attempt": i64::from(read.attempt), "active": true, "cancel_requested": read.cancel_requested,
@@ -190,7 +190,8 @@ impl Tasks {
     /// Lets the same request be submitted anew, soon. Nobody waits for it, and a key that stays heals itself.
     fn give_back_key(&self, record: &TaskRecord, state: TaskState) {
         if state.is_end() && record.parent.is_none() {
-            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id);
+            let held_since = record.dead_letter.replayed_at;
+            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id, held_since);
         }
     }
 }

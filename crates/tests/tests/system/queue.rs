@@ -195,3 +195,31 @@ async fn delayed_tasks_come_when_due_and_a_paused_queue_hands_out_nothing() {
     queue.remove(&task).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), Depth::default());
 }
+
+/// Nothing new comes into a Redis without memory, but what it holds goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_memory_loses_no_task_that_it_holds() {
+    let mill = mill().await;
+    let queue = mill.store.queue(Pool::Backfill);
+    let records: Vec<_> = (0..3).map(|number| record(&mill, "u", number)).collect();
+    enqueue(queue, &records).await;
+    let mut redis = mill.redis().await;
+    let mut limit = async |bytes: u64| {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut redis).await.unwrap();
+    };
+    limit(1).await;
+    assert!(queue.enqueue(&[&record(&mill, "u", 9)]).await.is_err(), "it has no memory");
+    let held = claim(queue, 2, LONG).await;
+    assert_eq!(held.len(), 2);
+    assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 1, delayed: 0, held: 2 });
+    assert_eq!(queue.renew(&held, LONG).await.unwrap(), Vec::<String>::new(), "leases are prolonged");
+    let of = |delivery: &Delivery| records.iter().find(|record| record.id == delivery.task).unwrap();
+    assert!(queue.reschedule(of(&held[0]), &held[0].token, 1).await.unwrap(), "a retry waits for its time");
+    assert!(queue.settle(of(&held[1]), &held[1].token).await.unwrap(), "an end leaves the queue");
+    assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 1, delayed: 1, held: 0 });
+    assert_eq!(queue.tick(SystemClock.now_ms(), LONG).await.unwrap().due, 1, "its time comes");
+    let rest: Vec<_> = claim(queue, 9, LONG).await.iter().map(|delivery| delivery.task).collect();
+    assert_eq!(rest.len(), 2, "the retry and the one that waited: {rest:?}");
+    limit(0).await;
+}
