@@ -90,6 +90,10 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
         bring_all_back(store, metrics, store.tasks().queued_between(*audited, until).await?).await?;
     }
     *audited = until;
+    let freed = store.free_places_left_behind().await?;
+    if freed > 0 {
+        tracing::warn!(places = freed, "gave places back that were reserved for tasks which were never stored");
+    }
     let now = store.clock().now_ms();
     let silent = store.tasks().unchanged_since(now - UNTENDED_MS, MOST).await?;
     let (parents, others): (Vec<TaskRecord>, Vec<TaskRecord>) =

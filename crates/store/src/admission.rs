@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 const MINUTE_MS: i64 = 60_000;
+/// Reservations that one look at those left behind handles.
+const LEFT_BEHIND: usize = 100;
 
 /// Counters in Redis, shared by all API processes.
 #[derive(Clone)]
@@ -22,6 +24,22 @@ pub struct Admission {
 impl std::fmt::Debug for Admission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Admission")
+    }
+}
+
+/// Places that are taken together, written down as JSON: owners and ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reservation(String);
+
+impl Reservation {
+    pub(crate) fn of(wanted: &[(String, TaskId, u32)]) -> Self {
+        let places: Vec<_> = wanted.iter().map(|(owner, id, _)| (owner, id)).collect();
+        Self(serde_json::json!(places).to_string())
+    }
+
+    /// What was reserved; nothing where it cannot be read.
+    pub(crate) fn places(&self) -> Vec<(String, TaskId)> {
+        serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
 
@@ -62,8 +80,12 @@ impl Admission {
     }
 
     /// Reserves a place for each task, in order, where its owner has fewer than that tier's number under way.
-    /// The answer tells of each whether it has a place.
-    pub(crate) async fn reserve(&self, wanted: &[(String, TaskId, u32)]) -> Result<Vec<bool>, StoreError> {
+    /// The answer tells of each whether it has a place. `reservation` is written down until [`Self::kept`] is called.
+    pub(crate) async fn reserve(
+        &self,
+        wanted: &[(String, TaskId, u32)],
+        reservation: &Reservation,
+    ) -> Result<Vec<bool>, StoreError> {
         let now = self.clock.now_ms();
         let mut owners: Vec<(&str, Vec<usize>)> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -75,6 +97,7 @@ impl Admission {
             owners[at].1.push(index);
         }
         let mut pipe = redis::pipe();
+        pipe.zadd(keys::RESERVING, &reservation.0, now).ignore();
         for (owner, theirs) in &owners {
             let mut call = self.reserve.key(keys::owner_tasks(owner));
             call.arg(now);
@@ -102,6 +125,29 @@ impl Admission {
             }
         }
         Ok(places)
+    }
+
+    /// Whoever reserved knows what became of the tasks: they are stored, or their places given back.
+    pub(crate) async fn kept(&self, reservation: &Reservation) -> Result<(), StoreError> {
+        let mut connection = self.connection.clone();
+        let gone = redis::cmd("ZREM").arg(keys::RESERVING).arg(&reservation.0).query_async(&mut connection).await;
+        gone.map_err(StoreError::redis("striking a reservation out"))
+    }
+
+    /// Reservations older than `before_ms` that nobody struck out: their process died, or Redis was away.
+    pub(crate) async fn left_behind(&self, before_ms: i64) -> Result<Vec<Reservation>, StoreError> {
+        let mut connection = self.connection.clone();
+        let found: Vec<String> = redis::cmd("ZRANGEBYSCORE")
+            .arg(keys::RESERVING)
+            .arg("-inf")
+            .arg(before_ms)
+            .arg("LIMIT")
+            .arg(0)
+            .arg(LEFT_BEHIND)
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("looking for reservations"))?;
+        Ok(found.into_iter().map(Reservation).collect())
     }
 
     /// Gives places back.

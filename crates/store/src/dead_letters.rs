@@ -4,6 +4,7 @@
 //! the request, then the record, then the queue. What a crash leaves behind heals itself: a place is recounted, a key is
 //! taken over after 10 s, a record that did not reach the queue is put there by the sweeper.
 
+use crate::admission::Reservation;
 use crate::error::{StoreError, duplicates};
 use crate::keys;
 use crate::store::Store;
@@ -127,14 +128,19 @@ impl Store {
             return Ok(ReplayOutcome::NotReplayable(Box::new(read)));
         }
         self.lower_cancel_flag(id).await?;
-        if !self.place_for(&read, jobs_at_once).await? {
-            return Ok(ReplayOutcome::TooManyJobs);
-        }
-        let revived = self.revive(&read).await;
-        if !matches!(&revived, Ok(ReplayOutcome::Replayed(_))) {
-            self.give_place_back(id, owner).await;
-        }
-        revived
+        let wanted = [(owner.to_owned(), id, jobs_at_once)];
+        let reservation = Reservation::of(&wanted);
+        let outcome = if self.place_for(&wanted, &reservation).await? {
+            let revived = self.revive(&read).await;
+            if !matches!(&revived, Ok(ReplayOutcome::Replayed(_))) {
+                self.give_place_back(id, owner).await;
+            }
+            revived
+        } else {
+            Ok(ReplayOutcome::TooManyJobs)
+        };
+        self.strike_out(&reservation).await;
+        outcome
     }
 
     async fn revive(&self, read: &TaskRecord) -> Result<ReplayOutcome, StoreError> {
@@ -192,15 +198,19 @@ impl Store {
         lowered.map_err(StoreError::redis("preparing a replay"))
     }
 
-    async fn place_for(&self, read: &TaskRecord, jobs_at_once: u32) -> Result<bool, StoreError> {
-        let wanted = [(read.owner.clone(), read.id, jobs_at_once)];
-        if self.admission().reserve(&wanted).await? == [true] {
+    async fn place_for(
+        &self,
+        wanted: &[(String, TaskId, u32); 1],
+        reservation: &Reservation,
+    ) -> Result<bool, StoreError> {
+        if self.admission().reserve(wanted, reservation).await? == [true] {
             return Ok(true);
         }
         // Redis may remember tasks that have ended.
-        let in_flight = self.tasks().in_flight_of(&read.owner).await?;
-        self.admission().recount(&read.owner, &in_flight).await?;
-        Ok(self.admission().reserve(&wanted).await? == [true])
+        let [(owner, ..)] = wanted;
+        let in_flight = self.tasks().in_flight_of(owner).await?;
+        self.admission().recount(owner, &in_flight).await?;
+        Ok(self.admission().reserve(wanted, reservation).await? == [true])
     }
 
     /// Best effort: what stays taken is recounted before anybody is refused. The place of a task that is under way stays.

@@ -83,6 +83,9 @@ pub(crate) fn worker_drain(id: &str) -> String {
     format!("cm:{{workers}}:drain:{id}")
 }
 
+/// Reservations of places whose tasks may not be stored yet, by their time.
+pub(crate) const RESERVING: &str = "cm:reserving";
+
 /// Set of one owner's tasks under way.
 pub(crate) fn owner_tasks(owner: &str) -> String {
     format!("cm:{{owner:{owner}}}:tasks")

@@ -3,6 +3,7 @@
 //! Order: places of the owners in Redis (nothing is written when Redis is away), then the records in MongoDB, then the
 //! queue. A record that does not reach the queue is put there by the sweeper.
 
+use crate::admission::Reservation;
 use crate::error::{StoreError, duplicates};
 use crate::store::Store;
 use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
@@ -108,10 +109,16 @@ impl Submissions {
 }
 
 async fn accept(store: &Store, batch: Vec<Waiting>) {
-    let batch = match reserve(store, batch).await {
-        Ok(batch) => batch,
-        Err(()) => return,
-    };
+    let wanted: Vec<_> = batch.iter().map(|w| (w.record.owner.clone(), w.record.id, w.jobs_at_once)).collect();
+    let reservation = Reservation::of(&wanted);
+    // Where it failed nobody knows which places are taken: that is left to the sweeper.
+    if let Ok(batch) = reserve(store, batch, &wanted, &reservation).await {
+        store_and_enqueue(store, batch).await;
+        store.strike_out(&reservation).await;
+    }
+}
+
+async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) {
     let batch = insert(store, batch).await;
     if batch.is_empty() {
         return;
@@ -160,9 +167,13 @@ fn refuse_all(batch: Vec<Waiting>, error: StoreError) {
 }
 
 /// Keeps those whose owners have a place left, refuses the others.
-async fn reserve(store: &Store, batch: Vec<Waiting>) -> Result<Vec<Waiting>, ()> {
-    let wanted: Vec<_> = batch.iter().map(|w| (w.record.owner.clone(), w.record.id, w.jobs_at_once)).collect();
-    let mut places = match store.admission().reserve(&wanted).await {
+async fn reserve(
+    store: &Store,
+    batch: Vec<Waiting>,
+    wanted: &[(String, TaskId, u32)],
+    reservation: &Reservation,
+) -> Result<Vec<Waiting>, ()> {
+    let mut places = match store.admission().reserve(wanted, reservation).await {
         Ok(places) => places,
         Err(error) => {
             refuse_all(batch, error);
@@ -185,7 +196,7 @@ async fn reserve(store: &Store, batch: Vec<Waiting>) -> Result<Vec<Waiting>, ()>
         }
     }
     if places.contains(&false) {
-        match store.admission().reserve(&wanted).await {
+        match store.admission().reserve(wanted, reservation).await {
             Ok(again) => places = again,
             Err(error) => {
                 refuse_all(batch, error);
@@ -258,6 +269,34 @@ async fn release(store: &Store, batch: &[Waiting]) {
     let places: Vec<_> = batch.iter().map(|w| (w.record.owner.clone(), w.record.id)).collect();
     if let Err(error) = store.admission().release(&places).await {
         tracing::warn!(%error, "places of tasks that were not accepted stay taken until they are recounted");
+    }
+}
+
+impl Store {
+    /// What became of the tasks is known. Best effort: the sweeper sees after what is left.
+    pub(crate) async fn strike_out(&self, reservation: &Reservation) {
+        if let Err(error) = self.admission().kept(reservation).await {
+            tracing::debug!(%error, "the sweeper sees after a reservation");
+        }
+    }
+
+    /// Gives places back that were reserved for tasks which were never stored: whoever reserved them died before he could.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// When a store fails.
+    pub async fn free_places_left_behind(&self) -> Result<usize, StoreError> {
+        let mut freed = 0;
+        for reservation in self.admission().left_behind(self.clock().now_ms() - UNDER_WAY_MS).await? {
+            let places = reservation.places();
+            let ids: Vec<String> = places.iter().map(|(_, id)| id.to_string()).collect();
+            let stored = self.tasks().ids_in_flight(&ids).await?;
+            let unused: Vec<_> = places.into_iter().filter(|(_, id)| !stored.contains(id)).collect();
+            self.admission().release(&unused).await?;
+            self.admission().kept(&reservation).await?;
+            freed += unused.len();
+        }
+        Ok(freed)
     }
 }
 

@@ -16,6 +16,7 @@ use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 pub use attempts::{Checkpoint, Claim, Ending};
@@ -153,6 +154,16 @@ impl Tasks {
             })
             .try_collect()
             .await
+    }
+
+    /// Those of `ids` that are in flight.
+    pub(crate) async fn ids_in_flight(&self, ids: &[String]) -> Result<HashSet<TaskId>, StoreError> {
+        let reading = "looking which tasks are stored";
+        let filter = doc! { "_id": { "$in": ids }, "active": { "$exists": true } };
+        let found =
+            self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
+        let found: Vec<Document> = found.try_collect().await.map_err(StoreError::mongo(reading))?;
+        Ok(found.iter().filter_map(|one| one.get_str("_id").ok()?.parse().ok()).collect())
     }
 
     pub(crate) async fn collect(

@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep};
 
 /// Key of the lease that the leading sweeper holds.
 pub(crate) const SWEEPER_LEASE: &str = "cm:lease:sweeper";
-/// The queue is empty within this after the last task's end: whoever ended it settles it next.
-const SETTLES: Duration = Duration::from_secs(8);
+/// The queue is empty within this after the last task's end: whoever ended it settles it next. What a dead API process had
+/// reserved comes back 10 s later, at the sweeper's next look.
+const SETTLES: Duration = Duration::from_secs(14);
 /// A dead leader's lease ends by itself within this, and somebody else takes it.
 const NEW_LEADER: Duration = Duration::from_secs(16);
 const LOOK: Duration = Duration::from_millis(50);
@@ -54,7 +55,7 @@ pub(super) async fn nothing_is_left(yard: &Yard, violations: &mut Vec<Violation>
         }
         for key in keys(&mut yard.redis.clone()).await? {
             let part = key.rsplit(':').next().unwrap_or_default();
-            if matches!(part, "tasks" | "owners" | "delayed" | "leases" | "holders" | "running")
+            if matches!(part, "tasks" | "owners" | "delayed" | "leases" | "holders" | "running" | "reserving")
                 || key.contains(":waiting:")
             {
                 left.push(key);

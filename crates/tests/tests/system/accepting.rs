@@ -1,11 +1,16 @@
 //! What was accepted is done, and what was not leaves nothing: stores, queue and API break off while tasks come in.
 
+use crate::mill::{Mill, fetch};
 use crate::whole::redis_of;
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
-use candlemill_shared::task::TaskState;
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock};
+use candlemill_simulator::SimulatorConfig;
 use futures::future::join_all;
-use serde_json::Value;
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Longest time in which a request is answered while a store is away.
@@ -174,4 +179,40 @@ async fn an_api_with_open_streams_stops_in_order_and_clients_come_back() {
     stack.add_worker().await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(30), following).await.expect("the client comes back");
     assert_eq!(end.unwrap().unwrap().state, TaskState::Succeeded);
+}
+
+async fn nothing_stands_in(redis: &mut MultiplexedConnection, key: &str) {
+    let emptied = async {
+        while redis.zcard::<_, u64>(key).await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), emptied).await.expect("somebody sees after it");
+}
+
+/// An API process that dies between reserving a place and storing the task leaves a place that nobody uses.
+#[tokio::test(flavor = "multi_thread")]
+async fn places_of_tasks_that_were_never_stored_come_back() {
+    const PLACES: &str = "cm:{owner:u}:tasks";
+    const RESERVING: &str = "cm:reserving";
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let now = SystemClock.now_ms();
+    let waits = TaskRecord {
+        run_at: Some(now + 3_600_000),
+        ..mill.record("u", &fetch("BTCUSDT", Interval::Minute1, 0, 60_000))
+    };
+    let stored = mill.accept(waits).await.record.id.to_string();
+    let mut redis = mill.redis().await;
+    nothing_stands_in(&mut redis, RESERVING).await;
+    let never = TaskId::new(now).to_string();
+    let left = json!([["u", never], ["u", stored]]).to_string();
+    redis.zadd::<_, _, _, ()>(PLACES, &never, now).await.unwrap();
+    redis.zadd::<_, _, _, ()>(RESERVING, left, now - 11_000).await.unwrap();
+    let _worker = mill.worker().await;
+    nothing_stands_in(&mut redis, RESERVING).await;
+    assert_eq!(
+        redis.zrange::<_, Vec<String>>(PLACES, 0, -1).await.unwrap(),
+        [stored],
+        "that of the task that waits stays"
+    );
 }
