@@ -40,6 +40,9 @@ pub struct Progress {
     pub error: Option<TaskError>,
 }
 
+/// Of the step of a task that consists of others: 12 days of seconds below the share done.
+const SECONDS_BITS: u32 = 20;
+
 impl Progress {
     /// What the durable record alone says, for when there is no live snapshot.
     #[must_use]
@@ -71,7 +74,9 @@ impl Progress {
         match shown {
             // The children's figures are not yet part of the record's own.
             Some(Shown { percent, pages_done, pages_total, candles_stored, duplicates }) => {
-                Self { percent, pages_done, pages_total, candles_stored, duplicates, ..of_record }
+                // A late snapshot of less must not stand above it.
+                let sequence = Self::sequence_of(record.attempt, Self::step_of_share(percent, 0));
+                Self { percent, pages_done, pages_total, candles_stored, duplicates, sequence, ..of_record }
             }
             // How far a parent was is no less true because it has ended.
             None => {
@@ -101,6 +106,7 @@ impl Progress {
             pages_total: told.pages_total.max(live.pages_total),
             candles_stored: told.candles_stored.max(live.candles_stored),
             duplicates: told.duplicates.max(live.duplicates),
+            sequence: told.sequence.max(live.sequence),
             ..live
         }
     }
@@ -110,6 +116,15 @@ impl Progress {
     #[must_use]
     pub const fn sequence_of(attempt: u32, step: u32) -> u64 {
         ((attempt as u64) << 32) | step as u64
+    }
+
+    /// Step of a task that consists of others, `seconds` after its start: its percentage leads, so that an older view of them is
+    /// never newer.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage of one decimal")]
+    pub fn step_of_share(percent: f64, seconds: u32) -> u32 {
+        let share = (percent * 10.0).round().clamp(0.0, 999.0) as u32;
+        (share << SECONDS_BITS) | seconds.min((1 << SECONDS_BITS) - 1)
     }
 
     /// Step of the last snapshot of an attempt.
@@ -129,6 +144,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::children::Children;
     use crate::task::FetchResult;
 
     #[test]
@@ -160,6 +176,19 @@ mod tests {
         assert_eq!((end.percent, end.sequence), (100.0, Progress::sequence_of(1, Progress::LAST_STEP)));
         let later = TaskRecord { attempt: 2, ..record.clone() };
         check("a later attempt", of(70.0, 7), &later, (TaskState::Running, 70.0, 7));
+    }
+
+    #[test]
+    fn what_a_record_knows_of_children_stands_above_late_snapshots_of_less() {
+        let mut record = crate::task::tests::record();
+        (record.state, record.attempt) = (TaskState::Running, 1);
+        let shown = Shown { percent: 76.1, ..Shown::default() };
+        record.children = Some(Children { total: 2, shown: Some(shown), ..Children::default() });
+        let of_share = |percent: f64| Progress::sequence_of(1, Progress::step_of_share(percent, 60));
+        let late = Progress { percent: 0.0, sequence: of_share(0.0), ..Progress::from_record(&record) };
+        let told = Progress::newest_of(late, &record);
+        assert!((told.percent - 76.1).abs() < 1e-9);
+        assert!(of_share(76.0) < told.sequence && told.sequence < of_share(76.1));
     }
 
     #[test]

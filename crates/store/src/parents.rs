@@ -361,13 +361,9 @@ fn sum(
     sum.eta_seconds = (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share));
     sum.updated_at = now_ms;
     // The share leads the sequence: whoever tends with an older view of the children shows nothing.
-    let step = ((share as u32) << SECONDS_BITS) | (seconds as u32).clamp(1, (1 << SECONDS_BITS) - 1);
-    sum.sequence = Progress::sequence_of(record.attempt, step);
+    sum.sequence = Progress::sequence_of(record.attempt, Progress::step_of_share(sum.percent, (seconds as u32).max(1)));
     sum
 }
-
-/// Of a snapshot's step: 12 days of seconds below the share done.
-const SECONDS_BITS: u32 = 20;
 
 fn planned(parent: &TaskRecord) -> Result<Vec<Child>, StoreError> {
     parent.planned_children().map_err(|error| StoreError::corrupt(format!("the children of task {}", parent.id), error))
