@@ -49,9 +49,11 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         Some(live) => Some(live),
         None => {
             let record = state.store.tasks().look_up(id).await?;
-            if record.as_ref().is_some_and(TaskRecord::awaits_children)
-                && let Some(told) = of_children(state, id).await
+            if let Some(parent) = record.as_ref().filter(|record| record.awaits_children())
+                && let Some(live) = of_children(state, id).await
             {
+                // Redis may have come back just now, with less than the record has shown meanwhile.
+                let told = Progress::newest_of(live, parent);
                 return Some(told).filter(|told| *told.owner == *caller.user_id).ok_or_else(Problem::no_such_task);
             }
             let told = record.map(|record| Progress::from_record(&record));
