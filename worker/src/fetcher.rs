@@ -16,9 +16,7 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_millis(500);
 /// Most tasks of one claim.
 const MOST: usize = 256;
-/// While less than this part of the slots is free, a claim waits for it, but not for longer than that: tasks that start
-/// together cost less.
-const PART: usize = 4;
+/// A claim waits no longer than that for slots to get free.
 const GATHERING: Duration = Duration::from_millis(5);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -58,8 +56,8 @@ pub(crate) struct Fetcher {
     pub(crate) worker: Arc<str>,
     pub(crate) lease: Duration,
     pub(crate) slots: Arc<Semaphore>,
-    /// Number of all slots.
-    pub(crate) concurrency: usize,
+    /// While fewer slots are free, a claim waits a little for them: tasks that start together cost less.
+    pub(crate) gathered: usize,
     pub(crate) held: Held,
     pub(crate) gate: Gate,
     pub(crate) wake: Arc<Notify>,
@@ -73,7 +71,7 @@ impl Fetcher {
         let mut wait = FIRST_WAIT;
         loop {
             let slots = tokio::select! {
-                slots = free_slots(&self.slots, self.concurrency / PART) => slots,
+                slots = free_slots(&self.slots, self.gathered) => slots,
                 () = self.draining.cancelled() => return,
             };
             if !self.gate.is_open() {

@@ -20,6 +20,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// How often due tasks and those of dead workers are moved on.
 const TICK: Duration = Duration::from_millis(250);
+/// A claim gathers this part of the slots, if it can.
+const GATHERED_PART: usize = 4;
 /// Wait before consuming is started anew.
 const RESTART: Duration = Duration::from_millis(500);
 
@@ -57,7 +59,7 @@ impl Runner {
                 worker: Arc::clone(&self.shop.worker),
                 lease: self.lease,
                 slots: Arc::clone(&slots),
-                concurrency: self.concurrency,
+                gathered: self.concurrency / GATHERED_PART,
                 held: held.clone(),
                 gate: self.gate.clone(),
                 wake: Arc::clone(&wake),

@@ -49,21 +49,23 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         Some(live) => Some(live),
         None => {
             let record = state.store.tasks().look_up(id).await?;
-            if let Some(parent) = record.as_ref().filter(|record| record.awaits_children())
-                && let Some(live) = of_children(state, id).await
-            {
+            let children = match &record {
+                Some(parent) if parent.awaits_children() => of_children(state, id).await,
+                _ => None,
+            };
+            match (record, children) {
                 // Redis may have come back just now, with less than the record has shown meanwhile.
-                let told = Progress::newest_of(live, parent);
-                return Some(told).filter(|told| *told.owner == *caller.user_id).ok_or_else(Problem::no_such_task);
+                (Some(parent), Some(live)) => Some(Progress::newest_of(live, &parent)),
+                (Some(record), None) => {
+                    let told = Progress::from_record(&record);
+                    // Whoever polls a waiting task finds it in Redis next time. A newer snapshot stays.
+                    if let Err(error) = state.store.progress().keep(&told).await {
+                        tracing::debug!(%error, "a snapshot was not kept");
+                    }
+                    Some(told)
+                }
+                (None, _) => None,
             }
-            let told = record.map(|record| Progress::from_record(&record));
-            // Whoever polls a waiting task finds it in Redis next time. A newer snapshot stays.
-            if let Some(told) = &told
-                && let Err(error) = state.store.progress().keep(told).await
-            {
-                tracing::debug!(%error, "a snapshot was not kept");
-            }
-            told
         }
     };
     found.filter(|progress| *progress.owner == *caller.user_id).ok_or_else(Problem::no_such_task)

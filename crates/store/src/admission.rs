@@ -6,7 +6,7 @@ use candlemill_shared::Clock;
 use candlemill_shared::task::TaskId;
 use redis::Script;
 use redis::aio::ConnectionManager;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const MINUTE_MS: i64 = 60_000;
@@ -27,13 +27,22 @@ impl std::fmt::Debug for Admission {
     }
 }
 
+/// A task that needs a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) owner: String,
+    pub(crate) task: TaskId,
+    /// Tasks that the owner may have under way.
+    pub(crate) at_most: u32,
+}
+
 /// Places that are taken together, written down as JSON: owners and ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reservation(String);
 
 impl Reservation {
-    pub(crate) fn of(wanted: &[(String, TaskId, u32)]) -> Self {
-        let places: Vec<_> = wanted.iter().map(|(owner, id, _)| (owner, id)).collect();
+    fn of(wanted: &[Wanted]) -> Self {
+        let places: Vec<_> = wanted.iter().map(|one| (&one.owner, one.task)).collect();
         Self(serde_json::json!(places).to_string())
     }
 
@@ -80,16 +89,13 @@ impl Admission {
     }
 
     /// Reserves a place for each task, in order, where its owner has fewer than that tier's number under way.
-    /// The answer tells of each whether it has a place. `reservation` is written down until [`Self::kept`] is called.
-    pub(crate) async fn reserve(
-        &self,
-        wanted: &[(String, TaskId, u32)],
-        reservation: &Reservation,
-    ) -> Result<Vec<bool>, StoreError> {
+    /// The answer tells of each whether it has a place. The reservation is written down until [`Self::kept`] is called.
+    pub(crate) async fn reserve(&self, wanted: &[Wanted]) -> Result<(Vec<bool>, Reservation), StoreError> {
+        let reservation = Reservation::of(wanted);
         let now = self.clock.now_ms();
         let mut owners: Vec<(&str, Vec<usize>)> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
-        for (index, (owner, ..)) in wanted.iter().enumerate() {
+        for (index, Wanted { owner, .. }) in wanted.iter().enumerate() {
             let at = *known.entry(owner).or_insert_with(|| {
                 owners.push((owner, Vec::new()));
                 owners.len() - 1
@@ -102,8 +108,8 @@ impl Admission {
             let mut call = self.reserve.key(keys::owner_tasks(owner));
             call.arg(now);
             for &index in theirs {
-                let (_, id, most) = &wanted[index];
-                call.arg(*most).arg(id.to_string());
+                let Wanted { task, at_most, .. } = &wanted[index];
+                call.arg(*at_most).arg(task.to_string());
             }
             pipe.invoke_script(&call);
         }
@@ -124,7 +130,7 @@ impl Admission {
                 places[index] = place == 1;
             }
         }
-        Ok(places)
+        Ok((places, reservation))
     }
 
     /// Whoever reserved knows what became of the tasks: they are stored, or their places given back.
@@ -151,7 +157,7 @@ impl Admission {
     }
 
     /// Gives places back.
-    pub(crate) async fn release(&self, places: &[(String, TaskId)]) -> Result<(), StoreError> {
+    pub(crate) async fn release(&self, places: &[(&str, TaskId)]) -> Result<(), StoreError> {
         if places.is_empty() {
             return Ok(());
         }
@@ -163,14 +169,40 @@ impl Admission {
         pipe.query_async(&mut connection).await.map_err(StoreError::redis("giving places back"))
     }
 
-    /// Sets the places of `owner` to those of the tasks that really are in flight.
-    pub(crate) async fn recount(&self, owner: &str, in_flight: &[TaskId]) -> Result<(), StoreError> {
+    /// The places of `owner`, without those that are being reserved at the moment.
+    pub(crate) async fn taken(&self, owner: &str) -> Result<HashSet<TaskId>, StoreError> {
+        let mut connection = self.connection.clone();
+        // In this order: whatever is taken, and is being reserved, is found among the reservations.
+        let (taken, reserving): (Vec<String>, Vec<String>) = redis::pipe()
+            .zrange(keys::owner_tasks(owner), 0, -1)
+            .zrange(keys::RESERVING, 0, -1)
+            .query_async(&mut connection)
+            .await
+            .map_err(StoreError::redis("reading who has a place"))?;
+        let reserving: HashSet<TaskId> =
+            reserving.into_iter().flat_map(|one| Reservation(one).places()).map(|(_, id)| id).collect();
+        let taken = taken.iter().filter_map(|id| id.parse().ok());
+        Ok(taken.filter(|id| !reserving.contains(id)).collect())
+    }
+
+    /// Of the places that were `taken` by `owner` only those of tasks `in_flight` stay, and each of these gets one.
+    pub(crate) async fn correct(
+        &self,
+        owner: &str,
+        taken: &HashSet<TaskId>,
+        in_flight: &HashSet<TaskId>,
+    ) -> Result<(), StoreError> {
         let key = keys::owner_tasks(owner);
         let now = self.clock.now_ms();
         let mut pipe = redis::pipe();
-        pipe.atomic().del(&key).ignore();
-        for id in in_flight {
-            pipe.zadd(&key, id.to_string(), now).ignore();
+        for gone in taken.difference(in_flight) {
+            pipe.zrem(&key, gone.to_string()).ignore();
+        }
+        for missing in in_flight.difference(taken) {
+            pipe.zadd(&key, missing.to_string(), now).ignore();
+        }
+        if pipe.is_empty() {
+            return Ok(());
         }
         let mut connection = self.connection.clone();
         pipe.query_async(&mut connection).await.map_err(StoreError::redis("recounting tasks under way"))

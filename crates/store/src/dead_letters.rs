@@ -4,7 +4,7 @@
 //! the request, then the record, then the queue. What a crash leaves behind heals itself: a place is recounted, a key is
 //! taken over after 10 s, a record that did not reach the queue is put there by the sweeper.
 
-use crate::admission::Reservation;
+use crate::admission::Wanted;
 use crate::error::{StoreError, duplicates};
 use crate::keys;
 use crate::store::Store;
@@ -128,9 +128,9 @@ impl Store {
             return Ok(ReplayOutcome::NotReplayable(Box::new(read)));
         }
         self.lower_cancel_flag(id).await?;
-        let wanted = [(owner.to_owned(), id, jobs_at_once)];
-        let reservation = Reservation::of(&wanted);
-        let outcome = if self.place_for(&wanted, &reservation).await? {
+        let wanted = [Wanted { owner: owner.to_owned(), task: id, at_most: jobs_at_once }];
+        let (places, reservation) = self.reserve(&wanted).await?;
+        let outcome = if places == [true] {
             let revived = self.revive(&read).await;
             if !matches!(&revived, Ok(ReplayOutcome::Replayed(_))) {
                 self.give_place_back(id, owner).await;
@@ -198,26 +198,11 @@ impl Store {
         lowered.map_err(StoreError::redis("preparing a replay"))
     }
 
-    async fn place_for(
-        &self,
-        wanted: &[(String, TaskId, u32); 1],
-        reservation: &Reservation,
-    ) -> Result<bool, StoreError> {
-        if self.admission().reserve(wanted, reservation).await? == [true] {
-            return Ok(true);
-        }
-        // Redis may remember tasks that have ended.
-        let [(owner, ..)] = wanted;
-        let in_flight = self.tasks().in_flight_of(owner).await?;
-        self.admission().recount(owner, &in_flight).await?;
-        Ok(self.admission().reserve(wanted, reservation).await? == [true])
-    }
-
     /// Best effort: what stays taken is recounted before anybody is refused. The place of a task that is under way stays.
     async fn give_place_back(&self, id: TaskId, owner: &str) {
         let given_back = async {
             let ended = self.tasks().get(id).await?.is_none_or(|record| record.state.is_end());
-            if ended { self.admission().release(&[(owner.to_owned(), id)]).await } else { Ok(()) }
+            if ended { self.admission().release(&[(owner, id)]).await } else { Ok(()) }
         };
         if let Err(error) = given_back.await {
             tracing::warn!(task.id = %id, %error, "the place of a task that was not replayed stays taken until it is recounted");

@@ -20,6 +20,7 @@ mod markets;
 mod mongo;
 mod parents;
 mod pauses;
+mod places;
 mod progress;
 pub mod queue;
 mod series;

@@ -1,16 +1,17 @@
 //! Accepting tasks: each durable before its caller is told so, many in one journal write.
 //!
-//! Order: places of the owners in Redis (nothing is written when Redis is away), then the records in MongoDB, then the
-//! queue. A record that does not reach the queue is put there by the sweeper.
+//! Order: the keys of the requests, so that one that stands for a task under way never needs a place; the places of the
+//! owners; the records; the queue. Whoever gets no place, or cannot ask for one because Redis is away, gives its keys back.
+//! A record that does not reach the queue is put there by the sweeper.
 
-use crate::admission::Reservation;
-use crate::error::{StoreError, duplicates};
+use crate::admission::Wanted;
+use crate::error::StoreError;
 use crate::store::Store;
-use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
+use crate::task_keys::{self, Holder, IDEMPOTENCY_MS};
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
-use mongodb::bson::Document;
-use std::collections::{HashMap, HashSet};
+use futures::StreamExt;
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -25,7 +26,8 @@ pub(crate) const TRIES: usize = 50;
 pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// A key without a record was left by a crash when it is older than this.
 const UNDER_WAY_MS: i64 = 10_000;
-const TAKING: &str = "taking the keys of tasks";
+/// Requests that stand for older tasks and are answered at once.
+const DOUBLES_AT_ONCE: usize = 16;
 /// Batches that were stored, but not put into the queue, and are tried again at once.
 const ENQUEUED_LATER: usize = 64;
 /// Tries, and the wait before each: together as long as the sweeper waits for a record to reach the queue.
@@ -109,23 +111,82 @@ impl Submissions {
 }
 
 async fn accept(store: &Store, batch: Vec<Waiting>) {
-    let wanted: Vec<_> = batch.iter().map(|w| (w.record.owner.clone(), w.record.id, w.jobs_at_once)).collect();
-    let reservation = Reservation::of(&wanted);
-    // Where it failed nobody knows which places are taken: that is left to the sweeper.
-    if let Ok(batch) = reserve(store, batch, &wanted, &reservation).await {
-        store_and_enqueue(store, batch).await;
-        store.strike_out(&reservation).await;
+    let doubles = match store.tasks().keys.take(records(&batch)).await {
+        Ok(doubles) => doubles,
+        Err(error) => return refuse_all(batch, error),
+    };
+    let (doubles, new): (Vec<_>, Vec<_>) =
+        batch.into_iter().enumerate().partition(|(index, _)| doubles.contains(index));
+    accept_new(store, new.into_iter().map(|(_, waiting)| waiting).collect()).await;
+    // After the others are stored: a double may be one of a request in this very batch.
+    let doubles = doubles.into_iter().map(|(_, double)| accept_double(store, double));
+    futures::stream::iter(doubles).buffer_unordered(DOUBLES_AT_ONCE).collect::<()>().await;
+}
+
+fn records(batch: &[Waiting]) -> impl Iterator<Item = &TaskRecord> {
+    batch.iter().map(|waiting| &waiting.record)
+}
+
+/// Those that hold their keys.
+async fn accept_new(store: &Store, batch: Vec<Waiting>) {
+    if batch.is_empty() {
+        return;
+    }
+    let wanted: Vec<Wanted> = batch
+        .iter()
+        .map(|Waiting { record, jobs_at_once, .. }| Wanted {
+            owner: record.owner.clone(),
+            task: record.id,
+            at_most: *jobs_at_once,
+        })
+        .collect();
+    let (places, reservation) = match store.reserve(&wanted).await {
+        Ok(reserved) => reserved,
+        Err(error) => {
+            give_keys_back(store, &batch).await;
+            refuse_all(batch, error);
+            // Perhaps they were taken, and only the answer is lost. Nobody waits for this.
+            let store = store.clone();
+            tokio::spawn(async move {
+                store.release(&wanted.iter().map(|one| (one.owner.as_str(), one.task)).collect::<Vec<_>>()).await;
+            });
+            return;
+        }
+    };
+    let (kept, refused): (Vec<_>, Vec<_>) = batch.into_iter().zip(places).partition(|(_, place)| *place);
+    let waiting = |some: Vec<(Waiting, bool)>| some.into_iter().map(|(waiting, _)| waiting).collect::<Vec<_>>();
+    store_and_enqueue(store, waiting(kept)).await;
+    store.strike_out(&reservation).await;
+    let refused = waiting(refused);
+    give_keys_back(store, &refused).await;
+    for waiting in refused {
+        drop(waiting.reply.send(Err(SubmitError::TooManyJobs)));
+    }
+}
+
+/// A request whose key somebody else holds.
+async fn accept_double(store: &Store, double: Waiting) {
+    match stand_for(store, &double.record).await {
+        Ok(Some(record)) => drop(double.reply.send(Ok(Submitted { record, created: false }))),
+        Ok(None) => accept_new(store, vec![double]).await,
+        Err(error) => drop(double.reply.send(Err(error))),
     }
 }
 
 async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) {
-    let batch = insert(store, batch).await;
     if batch.is_empty() {
         return;
     }
+    if let Err(error) = store.tasks().insert(records(&batch)).await {
+        // Nobody knows what was stored. What was is swept into the queue, and found by a repetition of its request; what was
+        // not leaves keys without a task, which the next request takes over.
+        let places: Vec<_> = records(&batch).map(|record| (record.owner.as_str(), record.id)).collect();
+        store.release(&places).await;
+        return refuse_all(batch, error);
+    }
     let mut by_pool: HashMap<_, Vec<&TaskRecord>> = HashMap::new();
-    for waiting in &batch {
-        by_pool.entry(waiting.record.pool).or_default().push(&waiting.record);
+    for record in records(&batch) {
+        by_pool.entry(record.pool).or_default().push(record);
     }
     for (pool, records) in by_pool {
         if let Err(error) = store.queue(pool).enqueue(&records).await {
@@ -135,6 +196,16 @@ async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) {
     }
     for waiting in batch {
         drop(waiting.reply.send(Ok(Submitted { record: waiting.record, created: true })));
+    }
+}
+
+/// Best effort: a key without a task is taken over once it is too old to be under way.
+async fn give_keys_back(store: &Store, batch: &[Waiting]) {
+    if batch.is_empty() {
+        return;
+    }
+    if let Err(error) = store.tasks().keys.give_all_back(records(batch)).await {
+        tracing::warn!(%error, "requests that were refused hold their keys for some seconds");
     }
 }
 
@@ -166,161 +237,21 @@ fn refuse_all(batch: Vec<Waiting>, error: StoreError) {
     }
 }
 
-/// Keeps those whose owners have a place left, refuses the others.
-async fn reserve(
-    store: &Store,
-    batch: Vec<Waiting>,
-    wanted: &[(String, TaskId, u32)],
-    reservation: &Reservation,
-) -> Result<Vec<Waiting>, ()> {
-    let mut places = match store.admission().reserve(wanted, reservation).await {
-        Ok(places) => places,
-        Err(error) => {
-            refuse_all(batch, error);
-            return Err(());
-        }
-    };
-    // Before anybody is refused the count is compared with the records: Redis may remember tasks that have ended.
-    let doubted: HashSet<&str> =
-        batch.iter().zip(&places).filter(|(_, place)| !**place).map(|(w, _)| w.record.owner.as_str()).collect();
-    for owner in doubted {
-        let recounted = async {
-            let in_flight = store.tasks().in_flight_of(owner).await?;
-            // Those of this very batch are not stored yet.
-            let ours = batch.iter().zip(&places).filter(|(w, place)| **place && w.record.owner == owner);
-            let all: Vec<TaskId> = in_flight.into_iter().chain(ours.map(|(w, _)| w.record.id)).collect();
-            store.admission().recount(owner, &all).await
-        };
-        if let Err(error) = recounted.await {
-            tracing::warn!(%error, "the number of tasks under way could not be checked");
-        }
-    }
-    if places.contains(&false) {
-        match store.admission().reserve(wanted, reservation).await {
-            Ok(again) => places = again,
-            Err(error) => {
-                refuse_all(batch, error);
-                return Err(());
-            }
-        }
-    }
-    let (kept, refused): (Vec<_>, Vec<_>) = batch.into_iter().zip(places).partition(|(_, place)| *place);
-    for (waiting, _) in refused {
-        // The same request under way is no further task: it is answered whatever the count.
-        let answer = match existing(store, &waiting.record).await {
-            Ok(Some(found)) => Ok(Submitted { record: found, created: false }),
-            Ok(None) => Err(SubmitError::TooManyJobs),
-            Err(error) => Err(error),
-        };
-        drop(waiting.reply.send(answer));
-    }
-    Ok(kept.into_iter().map(|(waiting, _)| waiting).collect())
-}
-
-/// Takes the keys and stores the records. Answers those that stand for an older task or failed, returns the others.
-async fn insert(store: &Store, batch: Vec<Waiting>) -> Vec<Waiting> {
-    if batch.is_empty() {
-        return batch;
-    }
-    let (keys, owners): (Vec<Document>, Vec<usize>) = batch
-        .iter()
-        .enumerate()
-        .flat_map(|(index, waiting)| TaskKeys::documents(&waiting.record).into_iter().map(move |key| (key, index)))
-        .unzip();
-    let taken = match duplicates(store.tasks().keys.collection().insert_many(&keys).ordered(false).await, TAKING) {
-        Ok(taken) => taken,
-        Err(error) => return give_up(store, batch, error).await,
-    };
-    let doubles: HashSet<usize> = taken.iter().filter_map(|key| owners.get(*key).copied()).collect();
-    let (doubles, created): (Vec<_>, Vec<_>) =
-        batch.into_iter().enumerate().partition(|(index, _)| doubles.contains(index));
-    let created: Vec<Waiting> = created.into_iter().map(|(_, waiting)| waiting).collect();
-    let created = write(store, created).await;
-    // After the others are stored: a double may be one of a request in this very batch.
-    for (_, waiting) in doubles {
-        let answer = stand_for(store, &waiting.record).await;
-        if !matches!(&answer, Ok(submitted) if submitted.created) {
-            release(store, std::slice::from_ref(&waiting)).await;
-        }
-        drop(waiting.reply.send(answer));
-    }
-    created
-}
-
-async fn write(store: &Store, batch: Vec<Waiting>) -> Vec<Waiting> {
-    if batch.is_empty() {
-        return batch;
-    }
-    match store.tasks().insert(batch.iter().map(|waiting| &waiting.record)).await {
-        Ok(()) => batch,
-        Err(error) => give_up(store, batch, error).await,
-    }
-}
-
-/// Nobody knows what was stored. What was is swept into the queue, and found by a repetition of its request; what was
-/// not leaves keys without a task, which the next request takes over.
-async fn give_up(store: &Store, batch: Vec<Waiting>, error: StoreError) -> Vec<Waiting> {
-    release(store, &batch).await;
-    refuse_all(batch, error);
-    Vec::new()
-}
-
-async fn release(store: &Store, batch: &[Waiting]) {
-    let places: Vec<_> = batch.iter().map(|w| (w.record.owner.clone(), w.record.id)).collect();
-    if let Err(error) = store.admission().release(&places).await {
-        tracing::warn!(%error, "places of tasks that were not accepted stay taken until they are recounted");
-    }
-}
-
-impl Store {
-    /// What became of the tasks is known. Best effort: the sweeper sees after what is left.
-    pub(crate) async fn strike_out(&self, reservation: &Reservation) {
-        if let Err(error) = self.admission().kept(reservation).await {
-            tracing::debug!(%error, "the sweeper sees after a reservation");
-        }
-    }
-
-    /// Gives places back that were reserved for tasks which were never stored: whoever reserved them died before he could.
-    /// Returns how many.
-    ///
-    /// # Errors
-    /// When a store fails.
-    pub async fn free_places_left_behind(&self) -> Result<usize, StoreError> {
-        let mut freed = 0;
-        for reservation in self.admission().left_behind(self.clock().now_ms() - UNDER_WAY_MS).await? {
-            let places = reservation.places();
-            let ids: Vec<String> = places.iter().map(|(_, id)| id.to_string()).collect();
-            let stored = self.tasks().ids_in_flight(&ids).await?;
-            let unused: Vec<_> = places.into_iter().filter(|(_, id)| !stored.contains(id)).collect();
-            self.admission().release(&unused).await?;
-            self.admission().kept(&reservation).await?;
-            freed += unused.len();
-        }
-        Ok(freed)
-    }
-}
-
-/// The older task that `record` was refused for; where that one has ended meanwhile, `record` is stored after all.
-async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Submitted, SubmitError> {
+/// The older task that `record` was refused for. `None`: that one has ended meanwhile, and `record` holds its keys now.
+async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecord>, SubmitError> {
     let keys = &store.tasks().keys;
     // Of its keys some may have been free: they are not kept for a task that does not come.
-    keys.give_all_back(record).await?;
+    keys.give_all_back([record]).await?;
     for _ in 0..TRIES {
         if let Some(found) = existing(store, record).await? {
-            return Ok(Submitted { record: found, created: false });
+            return Ok(Some(found));
         }
-        let wanted = TaskKeys::documents(record);
-        if !duplicates(keys.collection().insert_many(&wanted).ordered(false).await, TAKING)?.is_empty() {
-            // Somebody was quicker, and its record is about to be there.
-            keys.give_all_back(record).await?;
-            tokio::time::sleep(BETWEEN_TRIES).await;
-            continue;
+        if keys.take([record]).await?.is_empty() {
+            return Ok(None);
         }
-        store.tasks().insert([record]).await?;
-        if let Err(error) = store.queue(record.pool).enqueue(&[record]).await {
-            tracing::warn!(task.id = %record.id, %error, "an accepted task waits for the sweeper");
-        }
-        return Ok(Submitted { record: record.clone(), created: true });
+        // Somebody was quicker, and its record is about to be there.
+        keys.give_all_back([record]).await?;
+        tokio::time::sleep(BETWEEN_TRIES).await;
     }
     Err(StoreError::Overloaded.into())
 }

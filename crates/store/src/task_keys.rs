@@ -4,11 +4,12 @@
 //! key is taken before the record is stored and given back after the record has ended. What a crash leaves behind heals
 //! itself: a key whose task has ended or never came to be is taken over by the next who wants it.
 
-use crate::error::StoreError;
+use crate::error::{StoreError, duplicates};
 use crate::keys::collections;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -135,13 +136,31 @@ impl TaskKeys {
         drop(self.later.try_send(GivenBack { key, task, replayed_at }));
     }
 
-    /// Gives back whatever `record` holds.
-    pub(crate) async fn give_all_back(&self, record: &TaskRecord) -> Result<(), StoreError> {
-        for key in Self::documents(record) {
-            if let Ok(id) = key.get_str("_id") {
-                self.give_back(id, record.id).await?;
-            }
+    /// Takes all keys of `records`. Returns the positions of those that lack one, because others hold it.
+    pub(crate) async fn take<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a TaskRecord>,
+    ) -> Result<HashSet<usize>, StoreError> {
+        let (keys, holders): (Vec<Document>, Vec<usize>) = records
+            .into_iter()
+            .enumerate()
+            .flat_map(|(index, record)| Self::documents(record).into_iter().map(move |key| (key, index)))
+            .unzip();
+        let taken = duplicates(self.keys.insert_many(&keys).ordered(false).await, "taking the keys of tasks")?;
+        Ok(taken.iter().filter_map(|key| holders.get(*key).copied()).collect())
+    }
+
+    /// Gives back whatever `records`, which are not stored, hold.
+    pub(crate) async fn give_all_back<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a TaskRecord>,
+    ) -> Result<(), StoreError> {
+        let (mut keys, mut holders) = (Vec::new(), Vec::new());
+        for record in records {
+            keys.extend(Self::documents(record).iter().filter_map(|key| Some(key.get_str("_id").ok()?.to_owned())));
+            holders.push(record.id.to_string());
         }
-        Ok(())
+        let held = doc! { "_id": { "$in": keys }, "task": { "$in": holders } };
+        self.keys.delete_many(held).await.map(drop).map_err(StoreError::mongo("giving keys of tasks back"))
     }
 }

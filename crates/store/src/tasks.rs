@@ -137,33 +137,33 @@ impl Tasks {
         self.collect(filter, doc! { BEGUN_AT: 1 }, i64::from(limit)).await
     }
 
-    /// Ids of one owner's tasks in flight.
+    /// Ids of one owner's tasks in flight, children aside.
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn in_flight_of(&self, owner: &str) -> Result<Vec<TaskId>, StoreError> {
-        let reading = "counting an owner's tasks in flight";
-        // Children stand in their parent's place.
+    pub async fn in_flight_of(&self, owner: &str) -> Result<HashSet<TaskId>, StoreError> {
         let mut filter = under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying]);
         filter.extend(doc! { "owner": owner, "parent": { "$exists": false } });
-        let ids = self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
-        ids.map_err(StoreError::mongo_in(reading))
+        self.ids(filter, "counting an owner's tasks in flight").await
+    }
+
+    /// Those of `ids` that are in flight.
+    pub(crate) async fn those_in_flight(&self, ids: &[String]) -> Result<HashSet<TaskId>, StoreError> {
+        let filter = doc! { "_id": { "$in": ids }, "active": { "$exists": true } };
+        self.ids(filter, "looking which tasks are stored").await
+    }
+
+    async fn ids(&self, filter: Document, reading: &'static str) -> Result<HashSet<TaskId>, StoreError> {
+        let found =
+            self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
+        found
+            .map_err(StoreError::mongo_in(reading))
             .and_then(|found| {
                 let id = found.get_str("_id").ok().and_then(|id| id.parse::<TaskId>().ok());
                 std::future::ready(id.ok_or_else(|| StoreError::corrupt("a task's id", found)))
             })
             .try_collect()
             .await
-    }
-
-    /// Those of `ids` that are in flight.
-    pub(crate) async fn ids_in_flight(&self, ids: &[String]) -> Result<HashSet<TaskId>, StoreError> {
-        let reading = "looking which tasks are stored";
-        let filter = doc! { "_id": { "$in": ids }, "active": { "$exists": true } };
-        let found =
-            self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
-        let found: Vec<Document> = found.try_collect().await.map_err(StoreError::mongo(reading))?;
-        Ok(found.iter().filter_map(|one| one.get_str("_id").ok()?.parse().ok()).collect())
     }
 
     pub(crate) async fn collect(

@@ -190,8 +190,8 @@ impl Tasks {
     /// Lets the same request be submitted anew, soon. Nobody waits for it, and a key that stays heals itself.
     fn give_back_key(&self, record: &TaskRecord, state: TaskState) {
         if state.is_end() && record.parent.is_none() {
-            let held_since = record.dead_letter.replayed_at;
-            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id, held_since);
+            let replayed_at = record.dead_letter.replayed_at;
+            self.keys.give_back_later(task_keys::active(&record.fingerprint), record.id, replayed_at);
         }
     }
 }
@@ -199,7 +199,8 @@ impl Tasks {
 /// What the start of an attempt that runs sets, besides its number and the task's first start.
 fn changes_at_start(record: &TaskRecord) -> Result<Document, StoreError> {
     Ok(doc! {
-        "state": record.state.as_str(), "updated_at": record.updated_at, "attempts": encode(&record.attempts)?, BEGUN_AT: record.updated_at,
+        "state": record.state.as_str(), "updated_at": record.updated_at, "attempts": encode(&record.attempts)?,
+        BEGUN_AT: record.updated_at,
     })
 }
 

@@ -193,6 +193,39 @@ async fn requests_that_come_together_are_one_task() {
     }
 }
 
+/// Neither takes a request that is no further task a place from another one, nor does a place come from requests that are
+/// being refused at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_come_together_keep_to_the_number_of_the_tier() {
+    const AT_ONCE: usize = 2;
+    let stack = Stack::builder().workers(0).start().await.unwrap();
+    let free = stack.client("free").await.unwrap();
+    let post = async |day: usize| {
+        let body = json!({"symbol": "BTCUSDT", "interval": "1h", "start": format!("2020-01-{day:02}T00:00:00Z"), "end": format!("2020-01-{:02}T00:00:00Z", day + 1)});
+        let answer = free.request(Method::POST, "/api/market-data/fetch").json(&body).send().await.unwrap();
+        let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap());
+        let refused = if status == 202 { Value::Null } else { body["limit"].clone() };
+        ((status, refused), body["task_id"].as_str().unwrap_or_default().to_owned())
+    };
+    let accepted = |answers: &[((u16, Value), String)]| {
+        answers.iter().filter(|(answer, _)| answer.0 == 202).map(|(_, id)| id.clone()).collect::<HashSet<_>>()
+    };
+    let same = join_all((0..12).map(|_| post(1))).await;
+    assert!(same.iter().all(|(answer, _)| *answer == (202, Value::Null)), "{same:?}");
+    let different = join_all((0..24).map(|number| post(1 + number % 20))).await;
+    let (first, mut all) = (accepted(&same), accepted(&different));
+    assert!(
+        different.iter().all(|(answer, _)| answer.0 == 202 || *answer == (403, json!("jobs_at_once"))),
+        "{different:?}"
+    );
+    assert_eq!((first.len(), all.len()), (1, AT_ONCE), "{different:?}");
+    assert!(all.is_superset(&first), "the same request again is no further task");
+    all.extend(accepted(&join_all((20..28).map(post)).await));
+    assert_eq!(all.len(), AT_ONCE, "no more while these wait");
+    let list: Value = free.get("/api/tasks", &[]).await.unwrap();
+    assert_eq!(list["tasks"].as_array().unwrap().len(), AT_ONCE, "{list}");
+}
+
 /// Ids and data of every event of a stream, as text.
 async fn events(api: &Api, task: &str, last: Option<&str>) -> Vec<(u64, Value)> {
     let mut call = api.request(Method::GET, &format!("/api/task/{task}/events"));
