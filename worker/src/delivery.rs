@@ -202,10 +202,7 @@ async fn show_end(shop: &Workshop, record: &TaskRecord) {
     if record.state != TaskState::Succeeded {
         keep_what_was_shown(shop, &mut last).await;
     }
-    if let Err(error) = shop.store.progress().write(&last).await {
-        tracing::warn!(%error, "the end is not shown yet");
-        shop.store.progress().write_later(last);
-    }
+    shop.store.progress().end(last).await;
 }
 
 /// How far a task was is no less true because it stopped there.

@@ -1,24 +1,29 @@
-//! Live progress: the newest snapshot of every task, and its way to whoever watches.
+//! Live progress: the newest snapshot of every task that shows some, or that somebody asked for, and its way to whoever watches.
+
+mod snapshots;
 
 use crate::bus::Bus;
 use crate::error::StoreError;
+use crate::groups::{self, Reply};
 use crate::keys;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::TaskId;
 use futures::{Stream, StreamExt};
-use redis::Script;
 use redis::aio::ConnectionManager;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use snapshots::Snapshots;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Snapshots of ended tasks stay this long in Redis; the record in MongoDB answers afterwards.
-pub(crate) const ENDED_TTL_MS: i64 = 15 * 60_000;
+const ENDED_TTL_MS: i64 = 15 * 60_000;
 /// Snapshots that were read from records stay this long.
 const KEPT_TTL_MS: i64 = 60_000;
 /// Snapshots of tasks under way: longer than any task waits or runs.
-pub(crate) const LIVE_TTL_MS: i64 = 7 * 86_400_000;
+const LIVE_TTL_MS: i64 = 7 * 86_400_000;
+
+const fn lifetime_ms(snapshot: &Progress) -> i64 {
+    if snapshot.state.is_end() { ENDED_TTL_MS } else { LIVE_TTL_MS }
+}
 
 /// Snapshots that are read in one go.
 const READ_AT_ONCE: usize = 500;
@@ -30,16 +35,11 @@ fn decode(id: TaskId, json: &[u8]) -> Result<Progress, StoreError> {
 /// Snapshots in Redis.
 #[derive(Clone)]
 pub struct ProgressBoard {
-    connection: ConnectionManager,
+    snapshots: Snapshots,
     bus: Bus,
-    write: Arc<Script>,
-    began: Instant,
-    /// Milliseconds after `began` at which Redis failed last, and one more; 0: never.
-    failed: Arc<AtomicU64>,
+    ends: mpsc::Sender<(Progress, Reply<()>)>,
 }
 
-/// A Redis that was restarted may have lost its last second, and takes some time to answer everybody again.
-const DOUBTED_MS: u64 = 5_000;
 /// Time between two looks whether Redis is the one that it was.
 const WATCHED_EVERY: Duration = Duration::from_millis(250);
 /// Ends that are written later: how many, how often each is tried, and the wait before a try.
@@ -64,29 +64,24 @@ pub struct ProgressWrite {
 
 impl ProgressBoard {
     pub(crate) fn new(connection: ConnectionManager, bus: Bus) -> Self {
-        let write = Arc::new(Script::new(include_str!("progress/write.lua")));
-        Self { connection, bus, write, began: Instant::now(), failed: Arc::default() }
+        let snapshots = Snapshots::new(connection);
+        let shown = snapshots.clone();
+        let ends = groups::lanes(1, move |group| {
+            let shown = shown.clone();
+            async move { shown.show_ends(group).await }
+        });
+        Self { snapshots, bus, ends }
     }
 
     /// Whether Redis failed a moment ago: snapshots may be older than what was shown, and the record may know more.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
-        let failed = self.failed.load(Ordering::Relaxed);
-        failed > 0 && self.elapsed().saturating_sub(failed) < DOUBTED_MS
-    }
-
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn failed(&self, action: &'static str) -> impl FnOnce(redis::RedisError) -> StoreError {
-        self.doubt();
-        StoreError::redis(action)
+        self.snapshots.is_doubtful()
     }
 
     /// To be told of a Redis that failed elsewhere: see [`Self::is_doubtful`].
     pub fn doubt(&self) {
-        self.failed.store(self.elapsed().saturating_add(1), Ordering::Relaxed);
+        self.snapshots.doubt();
     }
 
     /// The newest snapshot.
@@ -94,13 +89,13 @@ impl ProgressBoard {
     /// # Errors
     /// When Redis fails.
     pub async fn read(&self, id: TaskId) -> Result<Option<Progress>, StoreError> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.snapshots.connection.clone();
         let json: Option<Vec<u8>> = redis::cmd("HGET")
             .arg(keys::progress(id))
             .arg("json")
             .query_async(&mut connection)
             .await
-            .map_err(|error| self.failed("reading progress")(error))?;
+            .map_err(|error| self.snapshots.failed("reading progress")(error))?;
         json.map(|json| decode(id, &json)).transpose()
     }
 
@@ -111,7 +106,7 @@ impl ProgressBoard {
     pub(crate) async fn read_all(&self, ids: &[TaskId]) -> Result<Vec<Option<Progress>>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(READ_AT_ONCE) {
-            let mut connection = self.connection.clone();
+            let mut connection = self.snapshots.connection.clone();
             let mut pipe = redis::pipe();
             for id in some {
                 pipe.hget(keys::progress(*id), "json");
@@ -130,21 +125,23 @@ impl ProgressBoard {
     /// # Errors
     /// When Redis fails.
     pub async fn write(&self, snapshot: &Progress) -> Result<ProgressWrite, StoreError> {
-        let ttl = if snapshot.state.is_end() { ENDED_TTL_MS } else { LIVE_TTL_MS };
-        self.put(snapshot, ttl).await
+        self.snapshots.put(snapshot, lifetime_ms(snapshot)).await
     }
 
-    /// Writes an end that could not be written at its time: tried again for some seconds. Best effort; whoever asks for the
-    /// task later finds its end in the record.
-    pub fn write_later(&self, end: Progress) {
+    /// Tells those who follow of the end of an attempt, and replaces the task's snapshot. Where there is none nobody has asked and
+    /// nothing was shown: then none is kept, and whoever asks later is answered by the record. While Redis is away this is tried
+    /// again for some seconds. Best effort; whoever asks for the task later finds its end in the record.
+    pub async fn end(&self, end: Progress) {
         static PLACES: Semaphore = Semaphore::const_new(WRITTEN_LATER);
+        let Err(error) = groups::ask(&self.ends, end.clone()).await else { return };
+        tracing::warn!(%error, "the end is not shown yet");
         let Ok(place) = PLACES.try_acquire() else { return };
-        let board = self.clone();
+        let ends = self.ends.clone();
         tokio::spawn(async move {
             let _place = place;
             for _ in 0..LATER_TRIES {
                 tokio::time::sleep(LATER_AGAIN).await;
-                if board.write(&end).await.is_ok() {
+                if groups::ask(&ends, end.clone()).await.is_ok() {
                     return;
                 }
             }
@@ -155,7 +152,7 @@ impl ProgressBoard {
     pub async fn watch(self) {
         let mut known = String::new();
         loop {
-            let mut connection = self.connection.clone();
+            let mut connection = self.snapshots.connection.clone();
             let told = redis::cmd("INFO").arg("server").query_async::<String>(&mut connection).await;
             match told.as_ref().map(|told| told.lines().find(|line| line.starts_with("run_id:")).unwrap_or_default()) {
                 Ok(run) if run == known => {}
@@ -175,26 +172,7 @@ impl ProgressBoard {
     /// # Errors
     /// When Redis fails.
     pub async fn keep(&self, snapshot: &Progress) -> Result<(), StoreError> {
-        self.put(snapshot, KEPT_TTL_MS).await.map(drop)
-    }
-
-    async fn put(&self, snapshot: &Progress, ttl_ms: i64) -> Result<ProgressWrite, StoreError> {
-        let id = snapshot.task_id;
-        let json =
-            serde_json::to_string(snapshot).map_err(|error| StoreError::corrupt("a progress snapshot", error))?;
-        let mut connection = self.connection.clone();
-        let (accepted, cancel): (i64, i64) = self
-            .write
-            .key(keys::progress(id))
-            .key(keys::cancel_flag(id))
-            .arg(snapshot.sequence)
-            .arg(json)
-            .arg(ttl_ms)
-            .arg(keys::progress_channel(id))
-            .invoke_async(&mut connection)
-            .await
-            .map_err(|error| self.failed("writing progress")(error))?;
-        Ok(ProgressWrite { accepted: accepted == 1, cancel_requested: cancel == 1 })
+        self.snapshots.put(snapshot, KEPT_TTL_MS).await.map(drop)
     }
 
     /// Snapshots as they are written from now on. There is no history: read the newest after this returned.

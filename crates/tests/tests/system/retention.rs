@@ -2,18 +2,22 @@
 
 use crate::mill::{Mill, fetch, recorded};
 use candlemill_shared::job::{Envelope, Job, Probe};
+use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_store::queue::Depth;
+use futures::StreamExt;
 use futures::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// 15 minutes, in which watchers see the end, and a second of grace.
+/// 15 minutes, in which those who have asked for the task see its end, and a second of grace.
 const SHOWN_MS: i64 = 15 * 60 * 1_000 + 1_000;
 const JOBS: u64 = 400;
+/// Somebody asks for every fourth task while it waits.
+const ASKED: u64 = 4;
 
 async fn keys(connection: &mut MultiplexedConnection) -> BTreeSet<String> {
     let mut all = connection.scan::<String>().await.unwrap();
@@ -32,6 +36,9 @@ async fn run_probes(mill: &Mill, from: u64) -> Vec<TaskId> {
         );
         record.job = Envelope::of(&Probe { number }).unwrap();
         (record.pool, record.fingerprint) = (Probe::POOL, format!("probe-{number}"));
+        if number.is_multiple_of(ASKED) {
+            mill.store.progress().keep(&Progress::from_record(&record)).await.unwrap();
+        }
         mill.accept(record).await.record.id
     };
     let ids = join_all((from..from + JOBS).map(submit)).await;
@@ -74,12 +81,18 @@ async fn redis_keeps_nothing_of_finished_tasks() {
             let of_this_wave = ids.iter().any(|id| key.contains(id.as_str()));
             if of_this_wave {
                 assert!((0..=SHOWN_MS).contains(&life), "{key} lives for {life} ms more");
+                let shown: String = connection.hget(&key, "json").await.unwrap();
+                assert!(shown.contains("\"succeeded\""), "{shown}");
                 of_tasks += 1;
             } else if life == -1 {
                 lasting.insert(key);
             }
         }
-        assert_eq!(of_tasks, JOBS, "of each the newest snapshot is shown for a while, and nothing else");
+        assert_eq!(
+            of_tasks,
+            JOBS / ASKED,
+            "the newest snapshot, for a while, of those that somebody asked for, and nothing else"
+        );
         let of_queue: BTreeSet<_> = lasting.iter().filter(|key| key.contains("{maintenance}")).cloned().collect();
         let left = ["turn", "serial", "ticked", "epoch"].map(|part| format!("cm:{{maintenance}}:{part}"));
         assert!(of_queue.is_subset(&left.into()), "no hash and no set stays: {of_queue:?}");
@@ -95,4 +108,19 @@ async fn redis_keeps_nothing_of_finished_tasks() {
         assert!(SystemClock.now_ms() < now + 10_000, "they expire");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_hears_of_the_end_though_no_snapshot_is_kept() {
+    let mill = Mill::start(recorded()).await;
+    let mut record = mill.record("u", &fetch("BTCUSDT", Interval::Minute1, 1_577_836_800_000, 1_577_840_400_000));
+    record.job = Envelope::of(&Probe { number: 1 }).unwrap();
+    record.pool = Probe::POOL;
+    let board = mill.store.progress();
+    let mut followed = Box::pin(board.follow(record.id).await.unwrap());
+    let id = mill.accept(record).await.record.id;
+    let _worker = mill.worker().await;
+    let heard = tokio::time::timeout(Duration::from_secs(20), followed.next()).await.expect("the end is told").unwrap();
+    assert_eq!((heard.task_id, heard.state), (id, TaskState::Succeeded));
+    assert_eq!(board.read(id).await.unwrap(), None);
 }
