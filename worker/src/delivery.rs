@@ -202,7 +202,7 @@ async fn show_end(shop: &Workshop, record: &TaskRecord) {
     if record.state != TaskState::Succeeded {
         keep_what_was_shown(shop, &mut last).await;
     }
-    shop.store.progress().end(last).await;
+    shop.store.progress().end_steadily(last).await;
 }
 
 /// How far a task was is no less true because it stopped there.

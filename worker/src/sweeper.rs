@@ -84,7 +84,7 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
     let until = store.clock().now_ms() - UNCHANGED_MS;
     if *audited == 0 {
         let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
-        let all = store.tasks().in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
+        let all = store.tasks().all_in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
         bring_all_back(store, metrics, all).await?;
     } else {
         bring_all_back(store, metrics, store.tasks().queued_between(*audited, until).await?).await?;

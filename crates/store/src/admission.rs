@@ -4,14 +4,19 @@ use crate::error::StoreError;
 use crate::keys;
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskId;
+use moka::future::Cache;
 use redis::Script;
 use redis::aio::ConnectionManager;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
 /// Reservations that one look at those left behind handles.
 const LEFT_BEHIND: usize = 100;
+/// Whoever goes on asking at his limit is not recounted for each of his requests: how many owners are remembered, how long.
+const RECOUNTED: u64 = 10_000;
+const RECOUNT_STANDS: Duration = Duration::from_secs(1);
 
 /// Counters in Redis, shared by all API processes.
 #[derive(Clone)]
@@ -19,6 +24,7 @@ pub struct Admission {
     connection: ConnectionManager,
     clock: Arc<dyn Clock>,
     reserve: Arc<Script>,
+    recounted: Cache<String, ()>,
 }
 
 impl std::fmt::Debug for Admission {
@@ -41,7 +47,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Reservation(String);
 
 impl Reservation {
-    fn of(wanted: &[Wanted]) -> Self {
+    pub(crate) fn of(wanted: &[Wanted]) -> Self {
         let places: Vec<_> = wanted.iter().map(|one| (&one.owner, one.task)).collect();
         Self(serde_json::json!(places).to_string())
     }
@@ -67,7 +73,9 @@ pub struct RateDecision {
 
 impl Admission {
     pub(crate) fn new(connection: ConnectionManager, clock: Arc<dyn Clock>) -> Self {
-        Self { connection, clock, reserve: Arc::new(Script::new(include_str!("admission/reserve.lua"))) }
+        let reserve = Arc::new(Script::new(include_str!("admission/reserve.lua")));
+        let recounted = Cache::builder().max_capacity(RECOUNTED).time_to_live(RECOUNT_STANDS).build();
+        Self { connection, clock, reserve, recounted }
     }
 
     /// Counts one request of `owner` in the current minute.
@@ -89,7 +97,7 @@ impl Admission {
     }
 
     /// Reserves a place for each task, in order, where its owner has fewer than that tier's number under way.
-    /// The answer tells of each whether it has a place. The reservation is written down until [`Self::kept`] is called.
+    /// The answer tells of each whether it has a place. The reservation is written down until [`Self::strike_out`] is called.
     pub(crate) async fn reserve(&self, wanted: &[Wanted]) -> Result<(Vec<bool>, Reservation), StoreError> {
         let reservation = Reservation::of(wanted);
         let now = self.clock.now_ms();
@@ -134,7 +142,7 @@ impl Admission {
     }
 
     /// Whoever reserved knows what became of the tasks: they are stored, or their places given back.
-    pub(crate) async fn kept(&self, reservation: &Reservation) -> Result<(), StoreError> {
+    pub(crate) async fn strike_out(&self, reservation: &Reservation) -> Result<(), StoreError> {
         let mut connection = self.connection.clone();
         let gone = redis::cmd("ZREM").arg(keys::RESERVING).arg(&reservation.0).query_async(&mut connection).await;
         gone.map_err(StoreError::redis("striking a reservation out"))
@@ -169,43 +177,48 @@ impl Admission {
         pipe.query_async(&mut connection).await.map_err(StoreError::redis("giving places back"))
     }
 
-    /// The places of `owner`, without those that are being reserved at the moment.
-    pub(crate) async fn taken(&self, owner: &str) -> Result<HashSet<TaskId>, StoreError> {
-        let mut connection = self.connection.clone();
-        // In this order: whatever is taken, and is being reserved, is found among the reservations.
-        let (taken, reserving): (Vec<String>, Vec<String>) = redis::pipe()
-            .zrange(keys::owner_tasks(owner), 0, -1)
-            .zrange(keys::RESERVING, 0, -1)
-            .query_async(&mut connection)
-            .await
-            .map_err(StoreError::redis("reading who has a place"))?;
-        let reserving: HashSet<TaskId> =
-            reserving.into_iter().flat_map(|one| Reservation(one).places()).map(|(_, id)| id).collect();
-        let taken = taken.iter().filter_map(|id| id.parse().ok());
-        Ok(taken.filter(|id| !reserving.contains(id)).collect())
+    /// Undoes [`Self::reserve`], whatever became of it.
+    pub(crate) async fn withdraw(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+        self.release(&wanted.iter().map(|one| (one.owner.as_str(), one.task)).collect::<Vec<_>>()).await?;
+        self.strike_out(&Reservation::of(wanted)).await
     }
 
-    /// Of the places that were `taken` by `owner` only those of tasks `in_flight` stay, and each of these gets one.
-    pub(crate) async fn correct(
+    /// The places of `owners`, without those that were reserved after `after_ms` and whose tasks may not be stored yet.
+    pub(crate) async fn taken(
         &self,
-        owner: &str,
-        taken: &HashSet<TaskId>,
-        in_flight: &HashSet<TaskId>,
-    ) -> Result<(), StoreError> {
-        let key = keys::owner_tasks(owner);
-        let now = self.clock.now_ms();
+        owners: &BTreeSet<&str>,
+        after_ms: i64,
+    ) -> Result<Vec<(String, TaskId)>, StoreError> {
+        let reading = StoreError::redis("reading who has a place");
         let mut pipe = redis::pipe();
-        for gone in taken.difference(in_flight) {
-            pipe.zrem(&key, gone.to_string()).ignore();
-        }
-        for missing in in_flight.difference(taken) {
-            pipe.zadd(&key, missing.to_string(), now).ignore();
-        }
-        if pipe.is_empty() {
-            return Ok(());
+        for owner in owners {
+            pipe.zrange(keys::owner_tasks(owner), 0, -1);
         }
         let mut connection = self.connection.clone();
-        pipe.query_async(&mut connection).await.map_err(StoreError::redis("recounting tasks under way"))
+        // In this order: whatever is taken, and is being reserved, is found among the reservations.
+        let reserving = redis::Cmd::zrangebyscore(keys::RESERVING, format!("({after_ms}"), "+inf");
+        let found = async {
+            let taken: Vec<Vec<String>> = pipe.query_async(&mut connection).await?;
+            Ok((taken, reserving.query_async::<Vec<String>>(&mut connection).await?))
+        };
+        let (taken, reserving) = found.await.map_err(reading)?;
+        let reserving: HashSet<TaskId> =
+            reserving.into_iter().flat_map(|one| Reservation(one).places()).map(|(_, id)| id).collect();
+        let of_all = owners.iter().zip(taken).flat_map(|(owner, ids)| ids.into_iter().map(move |id| (*owner, id)));
+        let readable = of_all.filter_map(|(owner, id)| Some((owner.to_owned(), id.parse().ok()?)));
+        Ok(readable.filter(|(_, id)| !reserving.contains(id)).collect())
+    }
+
+    /// The places of `owners` have just been compared with the records.
+    pub(crate) async fn recounted(&self, owners: &BTreeSet<&str>) {
+        for owner in owners {
+            self.recounted.insert((*owner).to_owned(), ()).await;
+        }
+    }
+
+    /// Whether that was a moment ago.
+    pub(crate) fn was_recounted(&self, owner: &str) -> bool {
+        self.recounted.contains_key(owner)
     }
 }
 

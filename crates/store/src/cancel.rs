@@ -2,11 +2,11 @@
 
 use crate::error::StoreError;
 use crate::keys;
+use crate::later::Later;
 use crate::store::Store;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
-use std::time::Duration;
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 
 /// What a cancellation met.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,10 +21,9 @@ pub enum CancelOutcome {
     NotFound,
 }
 
-/// Ended tasks whose end could not be shown, and that are tried again: how many, how often, and the wait before each try.
+/// Ended tasks whose end could not be shown, and that are tried again: how many, and how often.
 const FORGOTTEN_LATER: usize = 1_024;
 const FORGET_TRIES: u32 = 60;
-const FORGET_AGAIN: Duration = Duration::from_millis(250);
 
 /// Flags outlive the longest task.
 const FLAG_TTL_MS: i64 = 86_400_000;
@@ -79,19 +78,13 @@ impl Store {
     /// Takes an ended task out of the queue and shows its end. While Redis is away this is tried again for some seconds;
     /// after that a worker that receives the task finds it ended, and so does whoever asks for its progress.
     pub(crate) async fn forget_waiting(&self, record: &TaskRecord) {
-        static PLACES: Semaphore = Semaphore::const_new(FORGOTTEN_LATER);
+        static LATER: Later = Later::new(FORGOTTEN_LATER, FORGET_TRIES);
         let Err(error) = self.try_to_forget(record).await else { return };
         tracing::warn!(task.id = %record.id, %error, "the end of a cancelled task is not shown yet");
-        let Ok(place) = PLACES.try_acquire() else { return };
-        let (store, record) = (self.clone(), record.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            for _ in 0..FORGET_TRIES {
-                tokio::time::sleep(FORGET_AGAIN).await;
-                if store.try_to_forget(&record).await.is_ok() {
-                    return;
-                }
-            }
+        let (store, record) = (self.clone(), Arc::new(record.clone()));
+        LATER.spawn(move || {
+            let (store, record) = (store.clone(), Arc::clone(&record));
+            async move { store.try_to_forget(&record).await.is_ok() }
         });
     }
 
@@ -104,7 +97,7 @@ impl Store {
             last.percent = last.percent.max(shown.percent);
             last.pages_total = last.pages_total.max(shown.pages_total);
         }
-        self.progress().write(&last).await?;
+        self.progress().end(last).await?;
         self.queue(record.pool).remove(record).await
     }
 

@@ -5,7 +5,7 @@ use mongodb::results::InsertManyResult;
 use redis::RedisError;
 
 /// A failed call to MongoDB or Redis.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Redis did not answer, or answered an error.
     #[error("Redis failed while {action}")]

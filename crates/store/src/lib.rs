@@ -15,6 +15,7 @@ mod error;
 mod groups;
 mod history;
 mod keys;
+mod later;
 mod lease;
 mod markets;
 mod mongo;

@@ -7,9 +7,9 @@ use crate::admission::{Reservation, Wanted};
 use crate::error::StoreError;
 use crate::store::Store;
 use candlemill_shared::task::TaskId;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-/// A reservation that is older than this was left by a process that died.
+/// A reservation that is older than this was left by a process that died, or by one that could not reach MongoDB.
 const LEFT_BEHIND_MS: i64 = 10_000;
 
 impl Store {
@@ -17,62 +17,58 @@ impl Store {
     /// whether it has one. When the tasks are stored, or their places given back, [`Self::strike_out`] has to be called.
     ///
     /// # Errors
-    /// When Redis fails. Nobody knows which places are taken then: the sweeper sees after them.
+    /// When Redis fails. Nobody knows which places are taken then.
     pub(crate) async fn reserve(&self, wanted: &[Wanted]) -> Result<(Vec<bool>, Reservation), StoreError> {
         let admission = self.admission();
         let (places, reservation) = admission.reserve(wanted).await?;
         // Before anybody is refused the count is compared with the records: Redis may remember tasks that have ended.
-        let doubted: HashSet<&str> =
-            wanted.iter().zip(&places).filter(|(_, place)| !**place).map(|(one, _)| one.owner.as_str()).collect();
+        let refused = wanted.iter().zip(&places).filter(|(_, place)| !**place).map(|(one, _)| one.owner.as_str());
+        let doubted: BTreeSet<&str> = refused.filter(|owner| !admission.was_recounted(owner)).collect();
         if doubted.is_empty() {
             return Ok((places, reservation));
         }
-        for owner in doubted {
-            if let Err(error) = self.recount(owner).await {
-                tracing::warn!(%error, "the number of tasks under way could not be checked");
-            }
+        if let Err(error) = self.recount(&doubted).await {
+            tracing::warn!(%error, "the number of tasks under way could not be checked");
+            return Ok((places, reservation));
         }
         admission.reserve(wanted).await
     }
 
-    /// Compares the places of `owner` with his tasks in flight.
-    async fn recount(&self, owner: &str) -> Result<(), StoreError> {
-        // In this order: what was taken and is no longer being reserved has been stored before the records are read.
-        let taken = self.admission().taken(owner).await?;
-        let in_flight = self.tasks().in_flight_of(owner).await?;
-        self.admission().correct(owner, &taken, &in_flight).await
+    /// Gives back the places of `owners` whose tasks are not in flight.
+    async fn recount(&self, owners: &BTreeSet<&str>) -> Result<(), StoreError> {
+        // In this order: what has a place, and is no longer being reserved, has been stored before the records are read.
+        let taken = self.admission().taken(owners, self.clock().now_ms() - LEFT_BEHIND_MS).await?;
+        self.release_unused(&taken).await?;
+        self.admission().recounted(owners).await;
+        Ok(())
     }
 
-    /// Gives places back. Best effort: what stays taken is recounted before anybody is refused.
-    pub(crate) async fn release(&self, places: &[(&str, TaskId)]) {
-        if let Err(error) = self.admission().release(places).await {
-            tracing::warn!(%error, "places of tasks that were not accepted stay taken until they are recounted");
-        }
+    /// Returns how many.
+    async fn release_unused(&self, places: &[(String, TaskId)]) -> Result<usize, StoreError> {
+        let in_flight = self.tasks().in_flight(places.iter().map(|(_, id)| *id)).await?;
+        let unused: Vec<(&str, TaskId)> =
+            places.iter().filter(|(_, id)| !in_flight.contains(id)).map(|(owner, id)| (owner.as_str(), *id)).collect();
+        self.admission().release(&unused).await?;
+        Ok(unused.len())
     }
 
     /// What became of the tasks is known. Best effort: the sweeper sees after what is left.
     pub(crate) async fn strike_out(&self, reservation: &Reservation) {
-        if let Err(error) = self.admission().kept(reservation).await {
+        if let Err(error) = self.admission().strike_out(reservation).await {
             tracing::debug!(%error, "the sweeper sees after a reservation");
         }
     }
 
-    /// Gives places back that were reserved for tasks which were never stored: whoever reserved them died before he could.
-    /// Returns how many.
+    /// Gives places back that were reserved for tasks which were never stored: whoever reserved them died before he could, or
+    /// could not reach MongoDB. Returns how many.
     ///
     /// # Errors
     /// When a store fails.
     pub async fn free_places_left_behind(&self) -> Result<usize, StoreError> {
         let mut freed = 0;
         for reservation in self.admission().left_behind(self.clock().now_ms() - LEFT_BEHIND_MS).await? {
-            let places = reservation.places();
-            let ids: Vec<String> = places.iter().map(|(_, id)| id.to_string()).collect();
-            let stored = self.tasks().those_in_flight(&ids).await?;
-            let unused: Vec<(&str, TaskId)> =
-                places.iter().filter(|(_, id)| !stored.contains(id)).map(|(owner, id)| (owner.as_str(), *id)).collect();
-            self.admission().release(&unused).await?;
-            self.admission().kept(&reservation).await?;
-            freed += unused.len();
+            freed += self.release_unused(&reservation.places()).await?;
+            self.admission().strike_out(&reservation).await?;
         }
         Ok(freed)
     }

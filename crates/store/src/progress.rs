@@ -6,13 +6,14 @@ use crate::bus::Bus;
 use crate::error::StoreError;
 use crate::groups::{self, Reply};
 use crate::keys;
+use crate::later::Later;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::TaskId;
 use futures::{Stream, StreamExt};
 use redis::aio::ConnectionManager;
 use snapshots::Snapshots;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 /// Snapshots of ended tasks stay this long in Redis; the record in MongoDB answers afterwards.
 const ENDED_TTL_MS: i64 = 15 * 60_000;
@@ -42,10 +43,9 @@ pub struct ProgressBoard {
 
 /// Time between two looks whether Redis is the one that it was.
 const WATCHED_EVERY: Duration = Duration::from_millis(250);
-/// Ends that are written later: how many, how often each is tried, and the wait before a try.
-const WRITTEN_LATER: usize = 1_024;
-const LATER_TRIES: u32 = 60;
-const LATER_AGAIN: Duration = Duration::from_millis(250);
+/// Ends that are shown later, and how often each is tried.
+const ENDED_LATER: usize = 1_024;
+const ENDED_TRIES: u32 = 60;
 
 impl std::fmt::Debug for ProgressBoard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -128,23 +128,25 @@ impl ProgressBoard {
         self.snapshots.put(snapshot, lifetime_ms(snapshot)).await
     }
 
-    /// Tells those who follow of the end of an attempt, and replaces the task's snapshot. Where there is none nobody has asked and
-    /// nothing was shown: then none is kept, and whoever asks later is answered by the record. While Redis is away this is tried
-    /// again for some seconds. Best effort; whoever asks for the task later finds its end in the record.
-    pub async fn end(&self, end: Progress) {
-        static PLACES: Semaphore = Semaphore::const_new(WRITTEN_LATER);
-        let Err(error) = groups::ask(&self.ends, end.clone()).await else { return };
+    /// Replaces the task's snapshot at the end of an attempt, and tells those who follow. Where there is none nobody has asked and
+    /// nothing was shown: then none is kept, and whoever asks later is answered by the record.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub(crate) async fn end(&self, end: Progress) -> Result<(), StoreError> {
+        groups::ask(&self.ends, end).await
+    }
+
+    /// As [`Self::end`], and while Redis is away again for some seconds. Best effort; whoever asks for the task later finds its
+    /// end in the record.
+    pub async fn end_steadily(&self, end: Progress) {
+        static LATER: Later = Later::new(ENDED_LATER, ENDED_TRIES);
+        let Err(error) = self.end(end.clone()).await else { return };
         tracing::warn!(%error, "the end is not shown yet");
-        let Ok(place) = PLACES.try_acquire() else { return };
-        let ends = self.ends.clone();
-        tokio::spawn(async move {
-            let _place = place;
-            for _ in 0..LATER_TRIES {
-                tokio::time::sleep(LATER_AGAIN).await;
-                if groups::ask(&ends, end.clone()).await.is_ok() {
-                    return;
-                }
-            }
+        let board = self.clone();
+        LATER.spawn(move || {
+            let (board, end) = (board.clone(), end.clone());
+            async move { board.end(end).await.is_ok() }
         });
     }
 

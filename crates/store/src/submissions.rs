@@ -6,14 +6,17 @@
 
 use crate::admission::Wanted;
 use crate::error::StoreError;
+use crate::later::Later;
 use crate::store::Store;
-use crate::task_keys::{self, Holder, IDEMPOTENCY_MS};
+use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use futures::StreamExt;
+use mongodb::bson::Document;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// Submissions that may wait for their batch.
 const WAITING: usize = 4_096;
@@ -28,11 +31,12 @@ pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 const UNDER_WAY_MS: i64 = 10_000;
 /// Requests that stand for older tasks and are answered at once.
 const DOUBLES_AT_ONCE: usize = 16;
-/// Batches that were stored, but not put into the queue, and are tried again at once.
-const ENQUEUED_LATER: usize = 64;
-/// Tries, and the wait before each: together as long as the sweeper waits for a record to reach the queue.
-const ENQUEUE_TRIES: u32 = 32;
-const ENQUEUE_AGAIN: Duration = Duration::from_millis(250);
+/// Longest time from taking the keys to having the places: well within [`UNDER_WAY_MS`].
+const RESERVED_WITHIN_MS: i64 = 5_000;
+/// Batches of which something is tried again, and how often: together as long as the sweeper waits for a record to reach the
+/// queue.
+const AGAIN_AT_ONCE: usize = 64;
+const AGAIN_TRIES: u32 = 32;
 
 /// An accepted task.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,9 +84,9 @@ impl Submissions {
     #[must_use]
     pub fn start(store: &Store) -> Self {
         let (inbox, waiting) = mpsc::channel(WAITING);
-        let waiting = std::sync::Arc::new(tokio::sync::Mutex::new(waiting));
+        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         for _ in 0..WRITERS {
-            let (store, waiting) = (store.clone(), std::sync::Arc::clone(&waiting));
+            let (store, waiting) = (store.clone(), Arc::clone(&waiting));
             tokio::spawn(async move {
                 loop {
                     let mut batch = Vec::with_capacity(BATCH);
@@ -111,13 +115,18 @@ impl Submissions {
 }
 
 async fn accept(store: &Store, batch: Vec<Waiting>) {
-    let doubles = match store.tasks().keys.take(records(&batch)).await {
+    let taken_at = store.clock().now_ms();
+    let doubles = match store.tasks().keys.take(records(&batch), taken_at).await {
         Ok(doubles) => doubles,
-        Err(error) => return refuse_all(batch, error),
+        Err(error) => {
+            let held = TaskKeys::held_by(records(&batch));
+            refuse_all(batch, &error);
+            return give_keys_back_later(store, held);
+        }
     };
     let (doubles, new): (Vec<_>, Vec<_>) =
         batch.into_iter().enumerate().partition(|(index, _)| doubles.contains(index));
-    accept_new(store, new.into_iter().map(|(_, waiting)| waiting).collect()).await;
+    accept_new(store, new.into_iter().map(|(_, waiting)| waiting).collect(), taken_at).await;
     // After the others are stored: a double may be one of a request in this very batch.
     let doubles = doubles.into_iter().map(|(_, double)| accept_double(store, double));
     futures::stream::iter(doubles).buffer_unordered(DOUBLES_AT_ONCE).collect::<()>().await;
@@ -127,8 +136,8 @@ fn records(batch: &[Waiting]) -> impl Iterator<Item = &TaskRecord> {
     batch.iter().map(|waiting| &waiting.record)
 }
 
-/// Those that hold their keys.
-async fn accept_new(store: &Store, batch: Vec<Waiting>) {
+/// Those that hold their keys since `taken_at`.
+async fn accept_new(store: &Store, batch: Vec<Waiting>, taken_at: i64) {
     if batch.is_empty() {
         return;
     }
@@ -140,49 +149,59 @@ async fn accept_new(store: &Store, batch: Vec<Waiting>) {
             at_most: *jobs_at_once,
         })
         .collect();
-    let (places, reservation) = match store.reserve(&wanted).await {
+    // Nobody may take the keys for abandoned while their records are on the way.
+    let left_ms = RESERVED_WITHIN_MS - (store.clock().now_ms() - taken_at);
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+    let reserved = match tokio::time::timeout(left, store.reserve(&wanted)).await {
+        Ok(reserved) => reserved,
+        Err(_) => Err(StoreError::Overloaded),
+    };
+    let (places, reservation) = match reserved {
         Ok(reserved) => reserved,
         Err(error) => {
             give_keys_back(store, &batch).await;
-            refuse_all(batch, error);
-            // Perhaps they were taken, and only the answer is lost. Nobody waits for this.
-            let store = store.clone();
-            tokio::spawn(async move {
-                store.release(&wanted.iter().map(|one| (one.owner.as_str(), one.task)).collect::<Vec<_>>()).await;
-            });
-            return;
+            refuse_all(batch, &error);
+            return withdraw_later(store, wanted);
         }
     };
     let (kept, refused): (Vec<_>, Vec<_>) = batch.into_iter().zip(places).partition(|(_, place)| *place);
-    let waiting = |some: Vec<(Waiting, bool)>| some.into_iter().map(|(waiting, _)| waiting).collect::<Vec<_>>();
-    store_and_enqueue(store, waiting(kept)).await;
-    store.strike_out(&reservation).await;
-    let refused = waiting(refused);
-    give_keys_back(store, &refused).await;
-    for waiting in refused {
-        drop(waiting.reply.send(Err(SubmitError::TooManyJobs)));
+    let [kept, refused] = [kept, refused].map(|some| some.into_iter().map(|(waiting, _)| waiting).collect());
+    let (stored, ()) = tokio::join!(store_and_enqueue(store, kept), refuse(store, refused));
+    if stored {
+        store.strike_out(&reservation).await;
     }
 }
 
 /// A request whose key somebody else holds.
 async fn accept_double(store: &Store, double: Waiting) {
     match stand_for(store, &double.record).await {
-        Ok(Some(record)) => drop(double.reply.send(Ok(Submitted { record, created: false }))),
-        Ok(None) => accept_new(store, vec![double]).await,
+        Ok(Double::Older(record)) => drop(double.reply.send(Ok(Submitted { record: *record, created: false }))),
+        Ok(Double::New { taken_at }) => accept_new(store, vec![double], taken_at).await,
         Err(error) => drop(double.reply.send(Err(error))),
     }
 }
 
-async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) {
+/// Those that have no place.
+async fn refuse(store: &Store, batch: Vec<Waiting>) {
     if batch.is_empty() {
         return;
     }
+    give_keys_back(store, &batch).await;
+    for waiting in batch {
+        drop(waiting.reply.send(Err(SubmitError::TooManyJobs)));
+    }
+}
+
+/// Whether it is known what became of them.
+async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) -> bool {
+    if batch.is_empty() {
+        return true;
+    }
     if let Err(error) = store.tasks().insert(records(&batch)).await {
         // Nobody knows what was stored. What was is swept into the queue, and found by a repetition of its request; what was
-        // not leaves keys without a task, which the next request takes over.
-        let places: Vec<_> = records(&batch).map(|record| (record.owner.as_str(), record.id)).collect();
-        store.release(&places).await;
-        return refuse_all(batch, error);
+        // not leaves keys without a task, which the next request takes over, and places, which the sweeper gives back.
+        refuse_all(batch, &error);
+        return false;
     }
     let mut by_pool: HashMap<_, Vec<&TaskRecord>> = HashMap::new();
     for record in records(&batch) {
@@ -197,60 +216,78 @@ async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) {
     for waiting in batch {
         drop(waiting.reply.send(Ok(Submitted { record: waiting.record, created: true })));
     }
+    true
 }
 
 /// Best effort: a key without a task is taken over once it is too old to be under way.
 async fn give_keys_back(store: &Store, batch: &[Waiting]) {
-    if batch.is_empty() {
-        return;
-    }
-    if let Err(error) = store.tasks().keys.give_all_back(records(batch)).await {
+    if let Err(error) = store.tasks().keys.give_all_back(TaskKeys::held_by(records(batch))).await {
         tracing::warn!(%error, "requests that were refused hold their keys for some seconds");
     }
 }
 
-/// Goes on trying for a while, so that accepted tasks start as soon as Redis is back. What is left is the sweeper's.
-fn enqueue_later(store: &Store, pool: Pool, records: Vec<TaskRecord>) {
-    static PLACES: Semaphore = Semaphore::const_new(ENQUEUED_LATER);
-    let Ok(place) = PLACES.try_acquire() else { return };
-    let store = store.clone();
-    tokio::spawn(async move {
-        let _place = place;
-        let records: Vec<&TaskRecord> = records.iter().collect();
-        for _ in 0..ENQUEUE_TRIES {
-            tokio::time::sleep(ENQUEUE_AGAIN).await;
-            // Those that were cancelled meanwhile are found ended by whoever claims them.
-            if store.queue(pool).enqueue(&records).await.is_ok() {
-                return;
-            }
-        }
-        tracing::warn!(tasks = records.len(), "accepted tasks wait for the sweeper to put them into the queue");
+/// MongoDB failed: perhaps they were taken, and only the answer is lost.
+fn give_keys_back_later(store: &Store, held: Document) {
+    static LATER: Later = Later::new(AGAIN_AT_ONCE, AGAIN_TRIES);
+    let keys = store.tasks().keys.clone();
+    LATER.spawn(move || {
+        let (keys, held) = (keys.clone(), held.clone());
+        async move { keys.give_all_back(held).await.is_ok() }
     });
 }
 
-fn refuse_all(batch: Vec<Waiting>, error: StoreError) {
-    let mut error = Some(error);
+/// Redis failed: the same of places.
+fn withdraw_later(store: &Store, wanted: Vec<Wanted>) {
+    static LATER: Later = Later::new(AGAIN_AT_ONCE, AGAIN_TRIES);
+    let (admission, wanted) = (store.admission().clone(), Arc::new(wanted));
+    LATER.spawn(move || {
+        let (admission, wanted) = (admission.clone(), Arc::clone(&wanted));
+        async move { admission.withdraw(&wanted).await.is_ok() }
+    });
+}
+
+/// Accepted tasks start as soon as Redis is back. What is left after all tries is the sweeper's.
+fn enqueue_later(store: &Store, pool: Pool, records: Vec<TaskRecord>) {
+    static LATER: Later = Later::new(AGAIN_AT_ONCE, AGAIN_TRIES);
+    let (queue, records) = (store.queue(pool).clone(), Arc::new(records));
+    LATER.spawn(move || {
+        let (queue, records) = (queue.clone(), Arc::clone(&records));
+        // Those that were cancelled meanwhile are found ended by whoever claims them.
+        async move { queue.enqueue(&records.iter().collect::<Vec<_>>()).await.is_ok() }
+    });
+}
+
+fn refuse_all(batch: Vec<Waiting>, error: &StoreError) {
     for waiting in batch {
-        // One cause, many callers: the first hears it whole, and all of them hear which store it was.
-        let heard = error.take().unwrap_or(StoreError::Overloaded);
-        drop(waiting.reply.send(Err(SubmitError::Store(heard))));
+        drop(waiting.reply.send(Err(SubmitError::Store(error.clone()))));
     }
 }
 
-/// The older task that `record` was refused for. `None`: that one has ended meanwhile, and `record` holds its keys now.
-async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecord>, SubmitError> {
+/// What a request is whose key somebody else held.
+enum Double {
+    /// It stands for this task.
+    Older(Box<TaskRecord>),
+    /// That one has ended meanwhile, and the request holds its keys now.
+    New {
+        /// UTC ms.
+        taken_at: i64,
+    },
+}
+
+async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Double, SubmitError> {
     let keys = &store.tasks().keys;
     // Of its keys some may have been free: they are not kept for a task that does not come.
-    keys.give_all_back([record]).await?;
+    keys.give_all_back(TaskKeys::held_by([record])).await?;
     for _ in 0..TRIES {
         if let Some(found) = existing(store, record).await? {
-            return Ok(Some(found));
+            return Ok(Double::Older(Box::new(found)));
         }
-        if keys.take([record]).await?.is_empty() {
-            return Ok(None);
+        let taken_at = store.clock().now_ms();
+        if keys.take([record], taken_at).await?.is_empty() {
+            return Ok(Double::New { taken_at });
         }
         // Somebody was quicker, and its record is about to be there.
-        keys.give_all_back([record]).await?;
+        keys.give_all_back(TaskKeys::held_by([record])).await?;
         tokio::time::sleep(BETWEEN_TRIES).await;
     }
     Err(StoreError::Overloaded.into())

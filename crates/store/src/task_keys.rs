@@ -90,16 +90,16 @@ impl TaskKeys {
         &self.keys
     }
 
-    /// The keys that `record` needs.
-    pub(crate) fn documents(record: &TaskRecord) -> Vec<Document> {
+    /// The keys that `record` needs, taken at `now_ms`.
+    fn documents(record: &TaskRecord, now_ms: i64) -> Vec<Document> {
         let document = |id: String| {
-            doc! { "_id": id, "task": record.id.to_string(), "taken_at": record.created_at }
+            doc! { "_id": id, "task": record.id.to_string(), "taken_at": now_ms }
         };
         let mut documents = vec![document(active(&record.fingerprint))];
         if let Some(hash) = &record.idempotency {
             let mut key = document(idempotency(hash));
             key.insert("fingerprint", &record.fingerprint);
-            key.insert("expires_at", DateTime::from_millis(record.created_at.saturating_add(IDEMPOTENCY_MS)));
+            key.insert("expires_at", DateTime::from_millis(now_ms.saturating_add(IDEMPOTENCY_MS)));
             documents.push(key);
         }
         documents
@@ -136,31 +136,34 @@ impl TaskKeys {
         drop(self.later.try_send(GivenBack { key, task, replayed_at }));
     }
 
-    /// Takes all keys of `records`. Returns the positions of those that lack one, because others hold it.
+    /// Takes all keys of `records`, at `now_ms`. Returns the positions of those that lack one, because others hold it.
     pub(crate) async fn take<'a>(
         &self,
         records: impl IntoIterator<Item = &'a TaskRecord>,
+        now_ms: i64,
     ) -> Result<HashSet<usize>, StoreError> {
         let (keys, holders): (Vec<Document>, Vec<usize>) = records
             .into_iter()
             .enumerate()
-            .flat_map(|(index, record)| Self::documents(record).into_iter().map(move |key| (key, index)))
+            .flat_map(|(index, record)| Self::documents(record, now_ms).into_iter().map(move |key| (key, index)))
             .unzip();
         let taken = duplicates(self.keys.insert_many(&keys).ordered(false).await, "taking the keys of tasks")?;
         Ok(taken.iter().filter_map(|key| holders.get(*key).copied()).collect())
     }
 
-    /// Gives back whatever `records`, which are not stored, hold.
-    pub(crate) async fn give_all_back<'a>(
-        &self,
-        records: impl IntoIterator<Item = &'a TaskRecord>,
-    ) -> Result<(), StoreError> {
+    /// Whatever `records`, which are not stored, may hold.
+    pub(crate) fn held_by<'a>(records: impl IntoIterator<Item = &'a TaskRecord>) -> Document {
         let (mut keys, mut holders) = (Vec::new(), Vec::new());
         for record in records {
-            keys.extend(Self::documents(record).iter().filter_map(|key| Some(key.get_str("_id").ok()?.to_owned())));
+            keys.push(active(&record.fingerprint));
+            keys.extend(record.idempotency.as_deref().map(idempotency));
             holders.push(record.id.to_string());
         }
-        let held = doc! { "_id": { "$in": keys }, "task": { "$in": holders } };
+        doc! { "_id": { "$in": keys }, "task": { "$in": holders } }
+    }
+
+    /// Gives back what is `held`, as [`Self::held_by`] says it.
+    pub(crate) async fn give_all_back(&self, held: Document) -> Result<(), StoreError> {
         self.keys.delete_many(held).await.map(drop).map_err(StoreError::mongo("giving keys of tasks back"))
     }
 }

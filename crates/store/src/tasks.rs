@@ -110,7 +110,7 @@ impl Tasks {
     ///
     /// # Errors
     /// When MongoDB fails, at the start or in mid-stream.
-    pub async fn in_flight(
+    pub async fn all_in_flight(
         &self,
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
         let reading = "reading tasks in flight";
@@ -137,33 +137,24 @@ impl Tasks {
         self.collect(filter, doc! { BEGUN_AT: 1 }, i64::from(limit)).await
     }
 
-    /// Ids of one owner's tasks in flight, children aside.
+    /// Those of `ids` that are in flight.
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn in_flight_of(&self, owner: &str) -> Result<HashSet<TaskId>, StoreError> {
-        let mut filter = under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying]);
-        filter.extend(doc! { "owner": owner, "parent": { "$exists": false } });
-        self.ids(filter, "counting an owner's tasks in flight").await
-    }
-
-    /// Those of `ids` that are in flight.
-    pub(crate) async fn those_in_flight(&self, ids: &[String]) -> Result<HashSet<TaskId>, StoreError> {
-        let filter = doc! { "_id": { "$in": ids }, "active": { "$exists": true } };
-        self.ids(filter, "looking which tasks are stored").await
-    }
-
-    async fn ids(&self, filter: Document, reading: &'static str) -> Result<HashSet<TaskId>, StoreError> {
-        let found =
-            self.records.find(filter).projection(doc! { "_id": 1 }).await.map_err(StoreError::mongo(reading))?;
-        found
-            .map_err(StoreError::mongo_in(reading))
-            .and_then(|found| {
-                let id = found.get_str("_id").ok().and_then(|id| id.parse::<TaskId>().ok());
-                std::future::ready(id.ok_or_else(|| StoreError::corrupt("a task's id", found)))
-            })
-            .try_collect()
-            .await
+    pub async fn in_flight(&self, ids: impl IntoIterator<Item = TaskId>) -> Result<HashSet<TaskId>, StoreError> {
+        const AT_ONCE: usize = 1_000;
+        let reading = "looking which tasks are in flight";
+        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+        let mut in_flight = HashSet::with_capacity(ids.len());
+        for some in ids.chunks(AT_ONCE) {
+            let filter = doc! { "_id": { "$in": some }, "active": { "$exists": true } };
+            let found = self.records.find(filter).projection(doc! { "_id": 1 });
+            let mut found = found.await.map_err(StoreError::mongo(reading))?;
+            while found.advance().await.map_err(StoreError::mongo(reading))? {
+                in_flight.extend(found.current().get_str("_id").ok().and_then(|id| id.parse::<TaskId>().ok()));
+            }
+        }
+        Ok(in_flight)
     }
 
     pub(crate) async fn collect(

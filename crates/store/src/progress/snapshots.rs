@@ -25,10 +25,6 @@ pub(super) struct Snapshots {
     failed: Arc<AtomicU64>,
 }
 
-fn encode(snapshot: &Progress) -> Result<String, StoreError> {
-    serde_json::to_string(snapshot).map_err(|error| StoreError::corrupt("a progress snapshot", error))
-}
-
 impl Snapshots {
     pub(super) fn new(connection: ConnectionManager) -> Self {
         let write = Arc::new(Script::new(include_str!("write.lua")));
@@ -55,13 +51,15 @@ impl Snapshots {
 
     pub(super) async fn put(&self, snapshot: &Progress, ttl_ms: i64) -> Result<ProgressWrite, StoreError> {
         let id = snapshot.task_id;
+        let json =
+            serde_json::to_string(snapshot).map_err(|error| StoreError::corrupt("a progress snapshot", error))?;
         let mut connection = self.connection.clone();
         let (accepted, cancel): (i64, i64) = self
             .write
             .key(keys::progress(id))
             .key(keys::cancel_flag(id))
             .arg(snapshot.sequence)
-            .arg(encode(snapshot)?)
+            .arg(json)
             .arg(ttl_ms)
             .arg(keys::progress_channel(id))
             .invoke_async(&mut connection)
@@ -70,18 +68,24 @@ impl Snapshots {
         Ok(ProgressWrite { accepted: accepted == 1, cancel_requested: cancel == 1 })
     }
 
-    /// Ends, many in two round trips: which of the tasks have a snapshot, then what is new.
+    /// Ends: which of the tasks have a snapshot is asked for all of them at once.
     pub(super) async fn show_ends(&self, group: Vec<(Progress, Reply<()>)>) {
         let kept = match self.kept(&group).await {
             Ok(kept) => kept,
-            Err(error) => return refuse(group, self.failed(WRITING), &error),
+            Err(error) => {
+                let told = self.failed(WRITING);
+                return group.into_iter().for_each(|(_, reply)| drop(reply.send(Err(told(error.clone())))));
+            }
         };
-        let (kept, unknown): (Vec<_>, Vec<_>) = group.into_iter().zip(kept).partition(|(_, kept)| *kept);
-        let replaced = kept.into_iter().map(|((end, reply), _)| async move {
-            drop(reply.send(self.put(&end, lifetime_ms(&end)).await.map(drop)));
-        });
-        let told = self.tell(unknown.into_iter().map(|(end, _)| end).collect());
-        tokio::join!(join_all(replaced), told);
+        let mut replaced = Vec::new();
+        for ((end, reply), kept) in group.into_iter().zip(kept) {
+            if kept {
+                replaced.push(async move { drop(reply.send(self.put(&end, lifetime_ms(&end)).await.map(drop))) });
+            } else {
+                drop(reply.send(Ok(())));
+            }
+        }
+        join_all(replaced).await;
     }
 
     async fn kept(&self, group: &[(Progress, Reply<()>)]) -> Result<Vec<bool>, RedisError> {
@@ -90,33 +94,5 @@ impl Snapshots {
             asked.exists(keys::progress(end.task_id));
         }
         asked.query_async(&mut self.connection.clone()).await
-    }
-
-    /// Tells those who follow, should there be any.
-    async fn tell(&self, ends: Vec<(Progress, Reply<()>)>) {
-        let mut told = redis::pipe();
-        let mut encoded = Vec::with_capacity(ends.len());
-        for (end, reply) in ends {
-            match encode(&end) {
-                Ok(json) => {
-                    told.publish(keys::progress_channel(end.task_id), json).ignore();
-                    encoded.push((end, reply));
-                }
-                Err(error) => drop(reply.send(Err(error))),
-            }
-        }
-        if encoded.is_empty() {
-            return;
-        }
-        match told.query_async::<()>(&mut self.connection.clone()).await {
-            Ok(()) => encoded.into_iter().for_each(|(_, reply)| drop(reply.send(Ok(())))),
-            Err(error) => refuse(encoded, self.failed(WRITING), &error),
-        }
-    }
-}
-
-fn refuse(group: Vec<(Progress, Reply<()>)>, told: impl Fn(RedisError) -> StoreError, error: &RedisError) {
-    for (_, reply) in group {
-        drop(reply.send(Err(told(error.clone()))));
     }
 }

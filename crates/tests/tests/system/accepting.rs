@@ -7,10 +7,12 @@ use candlemill_devkit::Stack;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
+use candlemill_store::SubmitError;
 use futures::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Longest time in which a request is answered while a store is away.
@@ -181,6 +183,8 @@ async fn an_api_with_open_streams_stops_in_order_and_clients_come_back() {
     assert_eq!(end.unwrap().unwrap().state, TaskState::Succeeded);
 }
 
+const RESERVING: &str = "cm:reserving";
+
 async fn nothing_stands_in(redis: &mut MultiplexedConnection, key: &str) {
     let emptied = async {
         while redis.zcard::<_, u64>(key).await.unwrap() > 0 {
@@ -194,7 +198,6 @@ async fn nothing_stands_in(redis: &mut MultiplexedConnection, key: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn places_of_tasks_that_were_never_stored_come_back() {
     const PLACES: &str = "cm:{owner:u}:tasks";
-    const RESERVING: &str = "cm:reserving";
     let mill = Mill::start(SimulatorConfig::default()).await;
     let now = SystemClock.now_ms();
     let waits = TaskRecord {
@@ -215,4 +218,38 @@ async fn places_of_tasks_that_were_never_stored_come_back() {
         [stored],
         "that of the task that waits stays"
     );
+}
+
+/// Whoever is refused is refused for tasks that are under way or being stored, not for what Redis remembers of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn places_of_ended_tasks_keep_nobody_out() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let mut redis = mill.redis().await;
+    let now = SystemClock.now_ms();
+    let mut taken = HashMap::new();
+    for owner in ["remembered", "reserving"] {
+        let ids = [TaskId::new(now), TaskId::new(now)].map(|id| id.to_string());
+        for id in &ids {
+            redis.zadd::<_, _, _, ()>(format!("cm:{{owner:{owner}}}:tasks"), id, now).await.unwrap();
+        }
+        taken.insert(owner, ids);
+    }
+    let post = async |owner: &str| {
+        mill.try_accept_within(2, mill.record(owner, &fetch("BTCUSDT", Interval::Minute1, 0, 60_000))).await
+    };
+    let accepted = post("remembered").await.unwrap().record.id.to_string();
+    let left = redis.zrange::<_, Vec<String>>("cm:{owner:remembered}:tasks", 0, -1).await.unwrap();
+    assert_eq!(left, [accepted], "the others have gone");
+
+    let reservation = json!(taken["reserving"].each_ref().map(|id| ("reserving", id))).to_string();
+    redis.zadd::<_, _, _, ()>(RESERVING, &reservation, now).await.unwrap();
+    let refused = post("reserving").await.unwrap_err();
+    assert!(matches!(refused, SubmitError::TooManyJobs), "they are on their way: {refused}");
+    redis.zadd::<_, _, _, ()>(RESERVING, &reservation, now - 11_000).await.unwrap();
+    let accepted = async {
+        while post("reserving").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), accepted).await.expect("after so long they do not come");
 }

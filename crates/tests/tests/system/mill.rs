@@ -168,7 +168,12 @@ impl Mill {
     }
 
     pub(crate) async fn try_accept(&self, record: TaskRecord) -> Result<Submitted, SubmitError> {
-        self.submissions.submit(record, 1_000).await
+        self.try_accept_within(1_000, record).await
+    }
+
+    /// Accepts `record` unless its owner has so many tasks under way.
+    pub(crate) async fn try_accept_within(&self, at_once: u32, record: TaskRecord) -> Result<Submitted, SubmitError> {
+        self.submissions.submit(record, at_once).await
     }
 
     /// The record of `id` once `fits` says so.

@@ -6,7 +6,6 @@ use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_store::queue::Depth;
-use futures::StreamExt;
 use futures::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
@@ -108,19 +107,4 @@ async fn redis_keeps_nothing_of_finished_tasks() {
         assert!(SystemClock.now_ms() < now + 10_000, "they expire");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_follows_hears_of_the_end_though_no_snapshot_is_kept() {
-    let mill = Mill::start(recorded()).await;
-    let mut record = mill.record("u", &fetch("BTCUSDT", Interval::Minute1, 1_577_836_800_000, 1_577_840_400_000));
-    record.job = Envelope::of(&Probe { number: 1 }).unwrap();
-    record.pool = Probe::POOL;
-    let board = mill.store.progress();
-    let mut followed = Box::pin(board.follow(record.id).await.unwrap());
-    let id = mill.accept(record).await.record.id;
-    let _worker = mill.worker().await;
-    let heard = tokio::time::timeout(Duration::from_secs(20), followed.next()).await.expect("the end is told").unwrap();
-    assert_eq!((heard.task_id, heard.state), (id, TaskState::Succeeded));
-    assert_eq!(board.read(id).await.unwrap(), None);
 }
