@@ -274,6 +274,7 @@ enum Double {
     },
 }
 
+/// The older task that `record` was refused for, if there still is one.
 async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Double, SubmitError> {
     let keys = &store.tasks().keys;
     // Of its keys some may have been free: they are not kept for a task that does not come.
