@@ -59,10 +59,11 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
         cancel: listed.token.clone(),
         counters: std::sync::Arc::default(),
     };
-    let outcome = run(context).await;
+    // Boxed: these are two thirds of an attempt, and one that needs no work ends without them.
+    let outcome = Box::pin(run(context)).await;
     shop.metrics.running.dec();
     let outcome = if hold.lost.is_cancelled() { Outcome::Overtaken } else { outcome };
-    finish(shop, &record, hold, outcome).await
+    Box::pin(finish(shop, &record, hold, outcome)).await
 }
 
 /// The ending of an attempt that needs no work, given its record as it begins.
