@@ -23,9 +23,8 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Database, StoreError
     Ok(client.database(&config.mongodb_database))
 }
 
-/// Indexes of earlier versions: by which documents vanished, with an entry for each that did not; and by which an owner's tasks
-/// were listed.
-const SUPERSEDED: [&str; 2] = ["expires_at_1", "owner_1__id_-1"];
+/// Name of the index by which documents vanish in earlier versions: it had an entry for each that does not.
+const EXPIRY_OF_ALL: &str = "expires_at_1";
 
 /// Documents vanish at the time in their field `expires_at`. Those without it have no entry.
 fn expiry() -> IndexModel {
@@ -43,6 +42,8 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
     database
         .collection::<Document>(collections::TASKS)
         .create_indexes([
+            // Dead letters of an owner are found by this one: `secantusd-rs` finds none of them by the partial index below.
+            index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
             // Owner and id in one text: lists of one owner's tasks.
             index(doc! { "listed": 1 }, IndexOptions::default()),
             // Some of them, by which those lists are passed through.
@@ -93,14 +94,13 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
     Ok(())
 }
 
-/// Each of them costs every new document an entry. A program of an earlier version that starts beside this one creates them
-/// again, which is harmless.
+/// Without it every new document costs an entry, and every end of a task a second one. A program of an earlier version that
+/// starts beside this one creates it again, which is harmless.
 async fn drop_superseded(database: &Database, collection: &str) -> Result<(), mongodb::error::Error> {
     let collection = database.collection::<Document>(collection);
-    let names = collection.list_index_names().await?;
-    for name in names.into_iter().filter(|name| SUPERSEDED.contains(&name.as_str())) {
+    if collection.list_index_names().await?.iter().any(|name| name == EXPIRY_OF_ALL) {
         // Several processes may start at once: that it is gone already is as good.
-        if let Err(error) = collection.drop_index(name).await {
+        if let Err(error) = collection.drop_index(EXPIRY_OF_ALL).await {
             tracing::debug!(%error, "the index was dropped by another process, or stays");
         }
     }

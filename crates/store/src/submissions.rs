@@ -8,7 +8,7 @@ use crate::admission::Wanted;
 use crate::error::StoreError;
 use crate::later::Later;
 use crate::store::Store;
-use crate::task_keys::{self, Holder, IDEMPOTENCY_MS, TaskKeys};
+use crate::task_keys::{self, Holder, TaskKeys};
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use futures::StreamExt;
@@ -299,7 +299,7 @@ pub(crate) async fn existing(store: &Store, record: &TaskRecord) -> Result<Optio
     if let Some(hash) = &record.idempotency {
         let key = task_keys::idempotency(hash);
         if let Some((holder, found)) = held(store, &key, record.created_at).await? {
-            if record.created_at - holder.taken_at >= IDEMPOTENCY_MS {
+            if holder.expires_at.is_some_and(|at| record.created_at >= at) {
                 store.tasks().keys.give_back(&key, holder.task).await?;
             } else if holder.fingerprint == record.fingerprint {
                 return Ok(Some(found));

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// An `Idempotency-Key` is honoured this long, ms.
-pub(crate) const IDEMPOTENCY_MS: i64 = 86_400_000;
+const IDEMPOTENCY_MS: i64 = 86_400_000;
 
 #[derive(Debug, Clone)]
 pub(crate) struct TaskKeys {
@@ -66,6 +66,8 @@ pub(crate) struct Holder {
     pub(crate) fingerprint: String,
     /// UTC ms.
     pub(crate) taken_at: i64,
+    /// UTC ms; only with an `Idempotency-Key`.
+    pub(crate) expires_at: Option<i64>,
     /// Whether it was taken for a task that had ended before.
     pub(crate) is_replay: bool,
 }
@@ -99,7 +101,7 @@ impl TaskKeys {
         if let Some(hash) = &record.idempotency {
             let mut key = document(idempotency(hash));
             key.insert("fingerprint", &record.fingerprint);
-            key.insert("expires_at", DateTime::from_millis(now_ms.saturating_add(IDEMPOTENCY_MS)));
+            key.insert("expires_at", DateTime::from_millis(record.created_at.saturating_add(IDEMPOTENCY_MS)));
             documents.push(key);
         }
         documents
@@ -120,6 +122,7 @@ impl TaskKeys {
             task: found.get_str("task").ok().and_then(|id| id.parse().ok()).ok_or_else(unreadable)?,
             fingerprint: found.get_str("fingerprint").unwrap_or_default().to_owned(),
             taken_at: found.get_i64("taken_at").map_err(|_| unreadable())?,
+            expires_at: found.get_datetime("expires_at").ok().map(|at| at.timestamp_millis()),
             is_replay: found.get_bool("replay").unwrap_or(false),
         }))
     }
