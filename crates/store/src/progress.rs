@@ -128,17 +128,14 @@ impl ProgressBoard {
         self.snapshots.put(snapshot, lifetime_ms(snapshot)).await
     }
 
-    /// Replaces the task's snapshot at the end of an attempt, and tells those who follow. Where there is none nobody has asked and
-    /// nothing was shown: then none is kept, and whoever asks later is answered by the record.
-    ///
-    /// # Errors
-    /// When Redis fails.
+    /// Once, and not best effort: see [`Self::end_steadily`].
     pub(crate) async fn end(&self, end: Progress) -> Result<(), StoreError> {
         groups::ask(&self.ends, end).await
     }
 
-    /// As [`Self::end`], and while Redis is away again for some seconds. Best effort; whoever asks for the task later finds its
-    /// end in the record.
+    /// Replaces the task's snapshot at the end of an attempt, and tells those who follow. Where there is none nobody has asked and
+    /// nothing was shown: then none is kept, and whoever asks later is answered by the record. While Redis is away this is tried
+    /// again for some seconds. Best effort; whoever asks for the task later finds its end in the record.
     pub async fn end_steadily(&self, end: Progress) {
         static LATER: Later = Later::new(ENDED_LATER, ENDED_TRIES);
         let Err(error) = self.end(end.clone()).await else { return };
