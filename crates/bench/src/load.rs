@@ -4,7 +4,7 @@ use crate::backfill::START;
 use crate::figures::{Latencies, figure, mebibytes};
 use crate::http::{Connection, get, post};
 use anyhow::{Context as _, Result, ensure};
-use candlemill_devkit::{Stack, unique_name};
+use candlemill_devkit::Stack;
 use candlemill_shared::tier::TierTable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,12 +21,7 @@ pub(crate) async fn measure(seconds: u64, connections: usize) -> Result<()> {
     // Without workers: what is measured is accepting, not fetching. So nothing ends, and there must be room for all.
     let mut tiers = TierTable::default();
     tiers.enterprise.jobs_at_once = u32::MAX;
-    let file = std::env::temp_dir().join(format!("{}.json", unique_name("tiers")));
-    std::fs::write(&file, serde_json::to_string(&tiers)?)?;
-    let tiers = file.to_str().context("a folder for temporary files whose name is UTF-8")?;
-    let stack = Stack::builder().workers(0).api_env("TIERS_FILE", tiers).start().await;
-    std::fs::remove_file(&file)?;
-    let stack = stack?;
+    let stack = Stack::builder().workers(0).tiers(tiers).start().await?;
     let token = stack.token("enterprise").await?;
     let url = stack.api_url().to_owned();
     let mut first = Connection::open(&url).await?;

@@ -7,6 +7,7 @@ use crate::service::{API, Service, WORKER};
 use crate::simulator::{JWT_SECRET, PUBLISHABLE_KEY, SECRET_KEY, Simulator};
 use crate::{MongoServer, Redis, unique_name};
 use anyhow::{Context as _, Result};
+use candlemill_shared::tier::TierTable;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 pub struct StackBuilder {
     workers: Option<usize>,
     api_environment: BTreeMap<String, String>,
+    tiers: Option<TierTable>,
     worker_environment: BTreeMap<String, String>,
     simulator_environment: BTreeMap<String, String>,
     proxies: bool,
@@ -38,6 +40,13 @@ impl StackBuilder {
     #[must_use]
     pub fn api_env(mut self, name: &str, value: &str) -> Self {
         self.api_environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// What the API grants to each tier.
+    #[must_use]
+    pub fn tiers(mut self, tiers: TierTable) -> Self {
+        self.tiers = Some(tiers);
         self
     }
 
@@ -152,6 +161,13 @@ impl StackBuilder {
         worker_environment.extend(self.worker_environment.clone());
 
         let mut api_environment = BTreeMap::from(shared);
+        if let Some(tiers) = &self.tiers {
+            let file = folder.join("tiers.json");
+            std::fs::write(&file, serde_json::to_string(tiers)?)
+                .with_context(|| format!("writing {}", file.display()))?;
+            let name = file.to_str().context("a folder for the stack whose name is UTF-8")?;
+            api_environment.insert("TIERS_FILE".to_owned(), name.to_owned());
+        }
         let supabase = via(simulator.url(), links.as_ref().map(|links| &links.supabase));
         for (name, value) in [
             ("SUPABASE_URL", supabase.as_str()),

@@ -315,11 +315,7 @@ async fn jobs_at_once(stack: &Stack) {
 async fn too_many_requests_are_told_when_to_come_again() {
     let mut tiers = TierTable::default();
     tiers.free.requests_per_minute = 5;
-    let file = std::env::temp_dir().join(format!("{}.json", candlemill_devkit::unique_name("tiers")));
-    std::fs::write(&file, serde_json::to_string(&tiers).unwrap()).unwrap();
-    let stack = Stack::builder().workers(0).api_env("TIERS_FILE", file.to_str().unwrap()).start().await;
-    std::fs::remove_file(&file).unwrap();
-    let stack = stack.unwrap();
+    let stack = Stack::builder().workers(0).tiers(tiers).start().await.unwrap();
     let (free, pro) = (stack.client("free").await.unwrap(), stack.client("pro").await.unwrap());
     let number = |answer: &Response, name: &str| answer.headers()[name].to_str().unwrap().parse::<u32>().unwrap();
     let mut left = Vec::new();
