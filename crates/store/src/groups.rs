@@ -2,6 +2,8 @@
 //!
 //! Whoever calls waits for the command that carries its part, no longer: a group is what came while the one before was
 //! under way. No transaction spans them: one that a killed process leaves open locks its documents for a minute.
+//!
+//! Lists of ids are sent sorted: a server that plans a question sorts them, several times over (`secantusd-rs` does).
 
 mod changes;
 
@@ -22,7 +24,7 @@ pub(crate) use changes::Change;
 /// Questions that may wait for their group.
 const WAITING: usize = 8_192;
 /// Questions of one command.
-const GROUP: usize = 256;
+const GROUP: usize = 500;
 /// Longest wait for the answer to a command.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -122,7 +124,8 @@ async fn read_group(
     group: Vec<(String, Reply<Found>)>,
 ) {
     let found = async {
-        let ids: Vec<&str> = group.iter().map(|(id, _)| id.as_str()).collect();
+        let mut ids: Vec<&str> = group.iter().map(|(id, _)| id.as_str()).collect();
+        ids.sort_unstable();
         let mut cursor = database.collection::<Document>(collection).find(doc! { "_id": { "$in": ids } }).await?;
         let mut found = HashMap::with_capacity(group.len());
         while cursor.advance().await? {

@@ -123,6 +123,8 @@ async fn marked(
     ids: &[&str],
     mark: &str,
 ) -> Result<HashSet<String>, Error> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
     let bearing = doc! { "_id": { "$in": ids }, MARK: mark };
     let mut cursor = database.collection::<Document>(collection).find(bearing).projection(doc! { "_id": 1 }).await?;
     let mut marked = HashSet::new();
@@ -158,7 +160,8 @@ fn statements(changes: &[Change], mark: &str) -> Result<Vec<Statement>, Error> {
 /// The statement for changes under one condition.
 fn statement(changes: &[&Change], mark: &str) -> Option<Document> {
     let first = changes.first()?;
-    let ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
+    let mut ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
+    ids.sort_unstable();
     let mut query = doc! { "_id": if let [id] = *ids { Bson::from(id) } else { doc! { "$in": &ids }.into() } };
     query.extend(first.guard.clone());
     let literal = |change: &Change| doc! { "$literal": &change.set };
