@@ -44,7 +44,7 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
         Claim::Started(record) => *record,
         Claim::Ended(record, ending) => {
             shop.metrics.attempts.inc();
-            return conclude(shop, &record, hold, *ending).await;
+            return conclude(shop, *record, hold, *ending).await;
         }
         Claim::Stale => {
             shop.metrics.stale_deliveries.inc();
@@ -63,7 +63,7 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
     let outcome = Box::pin(run(context)).await;
     shop.metrics.running.dec();
     let outcome = if hold.lost.is_cancelled() { Outcome::Overtaken } else { outcome };
-    Box::pin(finish(shop, &record, hold, outcome)).await
+    Box::pin(finish(shop, record, hold, outcome)).await
 }
 
 /// The ending of an attempt that needs no work, given its record as it begins.
@@ -112,16 +112,16 @@ fn ending_of(record: &TaskRecord, outcome: Outcome, now: i64) -> Option<Ending> 
 }
 
 /// Writes the end of the attempt.
-async fn finish(shop: &Workshop, record: &TaskRecord, hold: &Hold, outcome: Outcome) -> Result<(), StoreError> {
+async fn finish(shop: &Workshop, record: TaskRecord, hold: &Hold, outcome: Outcome) -> Result<(), StoreError> {
     let store = &shop.store;
     if let Outcome::Parts(children, so_far) = &outcome {
-        return leave_to(shop, record, hold, children, so_far).await;
+        return leave_to(shop, &record, hold, children, so_far).await;
     }
-    let Some(ending) = ending_of(record, outcome, store.clock().now_ms()) else {
+    let Some(ending) = ending_of(&record, outcome, store.clock().now_ms()) else {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is written");
         return forget_if_ended(shop, record.pool, hold).await;
     };
-    if !steadily(|| store.tasks().end(record, &ending)).await? {
+    if !steadily(|| store.tasks().end(&record, &ending)).await? {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; its end is not recorded");
         return forget_if_ended(shop, record.pool, hold).await;
     }
@@ -129,18 +129,18 @@ async fn finish(shop: &Workshop, record: &TaskRecord, hold: &Hold, outcome: Outc
 }
 
 /// What follows when the record has an attempt's end: what watchers see, then the queue.
-async fn conclude(shop: &Workshop, record: &TaskRecord, hold: &Hold, ending: Ending) -> Result<(), StoreError> {
-    log_end(shop, record, &ending);
-    let mut ended = record.clone();
+async fn conclude(shop: &Workshop, record: TaskRecord, hold: &Hold, ending: Ending) -> Result<(), StoreError> {
+    log_end(shop, &record, &ending);
+    let mut ended = record;
     (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, ending.at, ending.result, ending.error);
     make_known(shop, &ended, ending.at).await;
-    let (queue, token) = (shop.store.queue(record.pool), &hold.delivery.token);
+    let (queue, token) = (shop.store.queue(ended.pool), &hold.delivery.token);
     let settled = match ending.run_at {
         Some(due) => let_go(hold, || queue.reschedule(&ended, token, due)).await?,
         None => let_go(hold, || queue.settle(&ended, token)).await?,
     };
     if !settled {
-        tracing::warn!(attempt = record.attempt, "another worker holds the task already; it will find how it ended");
+        tracing::warn!(attempt = ended.attempt, "another worker holds the task already; it will find how it ended");
     }
     Ok(())
 }
