@@ -19,9 +19,10 @@ const DUTY_TERM: Duration = Duration::from_secs(5);
 const UNCHANGED_MS: i64 = 5_000;
 /// So is a parent that waits for its children: as long as they run it is written about several times a second.
 const UNTENDED_MS: i64 = 3_000;
-/// All tasks in flight are looked at this often, whatever happens: programs of earlier versions store records that are not
-/// found by the time at which they were queued.
+/// All tasks in flight are looked at this often, even if nothing else calls for it.
 const COMPLETE: Duration = Duration::from_secs(3_600);
+/// Time between two questions whether it is time to tidy up: one process does so once an hour.
+const TIDYING: Duration = Duration::from_secs(60);
 /// Longest time that one look spends on parents; those that are left come next.
 const TENDING: Duration = Duration::from_secs(1);
 /// Records that one look handles at most.
@@ -36,6 +37,7 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // A new leader looks at everything once: nobody knows how far the one before had come.
     let (mut audited, mut complete) = (0, Instant::now());
+    let _tidies = AbortOnDropHandle::new(tokio::spawn(tidy(store.clone())));
     loop {
         tokio::select! {
             _ = looks.tick() => {}
@@ -57,6 +59,17 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
                 audited = 0;
                 tracing::warn!(%error, "nobody sweeps at the moment");
             }
+        }
+    }
+}
+
+/// Asks until it is aborted whether it is time to tidy up. That may read everything that is stored, so the sweeper does not wait.
+async fn tidy(store: Store) {
+    loop {
+        // First: a worker that has just started has more urgent work.
+        tokio::time::sleep(TIDYING).await;
+        if let Err(error) = store.tidy_up().await {
+            tracing::warn!(%error, "tidying up broke off");
         }
     }
 }

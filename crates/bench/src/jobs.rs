@@ -5,6 +5,7 @@ use crate::figures::{figure, mebibytes};
 use crate::http::{Connection, post};
 use anyhow::{Result, ensure};
 use candlemill_devkit::Stack;
+use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
     figure("all posted after", format!("{:.2} s", started.elapsed().as_secs_f64()));
     let records = collection(stack.mongo_uri(), stack.database()).await?;
     let records = records.client().database(stack.database()).collection::<Document>("tasks");
-    while records.count_documents(doc! { "active": { "$exists": true } }).await? > 0 {
+    while under_way(&records).await? > 0 {
         ensure!(started.elapsed() < PATIENCE, "tasks are still under way after {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -59,4 +60,10 @@ pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
     );
     figure("worker, peak resident memory", mebibytes(stack.workers[0].peak_memory()?));
     stack.stop().await
+}
+
+/// Tasks that wait or have begun, by the two indexes of those.
+async fn under_way(records: &Collection<Document>) -> Result<u64> {
+    let (waiting, begun) = (doc! { "queued_at": { "$gte": 0 } }, doc! { "begun_at": { "$gte": 0 } });
+    Ok(records.count_documents(waiting).await? + records.count_documents(begun).await?)
 }

@@ -23,7 +23,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command::Run(run) = Arguments::parse().command;
-    match run.execute().await {
+    match Box::pin(run.execute()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody reads standard error where this fails.

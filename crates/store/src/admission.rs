@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
 /// Reservations that one look at those left behind handles.
-const LEFT_BEHIND: usize = 100;
+const LEFT_BEHIND: isize = 100;
 /// Whoever goes on asking at his limit is not recounted for each of his requests: how many owners are remembered, how long.
 const RECOUNTED: u64 = 10_000;
 const RECOUNT_STANDS: Duration = Duration::from_secs(1);
@@ -151,16 +151,9 @@ impl Admission {
     /// Reservations older than `before_ms` that nobody struck out: their process died, or Redis was away.
     pub(crate) async fn left_behind(&self, before_ms: i64) -> Result<Vec<Reservation>, StoreError> {
         let mut connection = self.connection.clone();
-        let found: Vec<String> = redis::cmd("ZRANGEBYSCORE")
-            .arg(keys::RESERVING)
-            .arg("-inf")
-            .arg(before_ms)
-            .arg("LIMIT")
-            .arg(0)
-            .arg(LEFT_BEHIND)
-            .query_async(&mut connection)
-            .await
-            .map_err(StoreError::redis("looking for reservations"))?;
+        let oldest = redis::Cmd::zrangebyscore_limit(keys::RESERVING, "-inf", before_ms, 0, LEFT_BEHIND);
+        let found: Vec<String> =
+            oldest.query_async(&mut connection).await.map_err(StoreError::redis("looking for reservations"))?;
         Ok(found.into_iter().map(Reservation).collect())
     }
 

@@ -1,8 +1,9 @@
 //! Dead letters: tasks that were given up, kept with cause and payload until their owner replays or discards them.
 //!
 //! Order of a replay: place of the owner and cancel flag in Redis (nothing is written when Redis is away), then the key of
-//! the request, then the record, then the queue. What a crash leaves behind heals itself: a place is recounted, a key is
-//! taken over after 10 s, a record that did not reach the queue is put there by the sweeper.
+//! the request, then the record, then the queue. What a crash leaves behind heals itself: a place is recounted
+//! once nobody reserves it any more, a key is taken over after 10 s, a record that did not reach the queue is put there by
+//! the sweeper.
 
 use crate::admission::Wanted;
 use crate::error::{StoreError, duplicates};
@@ -10,7 +11,7 @@ use crate::keys;
 use crate::store::Store;
 use crate::submissions::{BETWEEN_TRIES, SubmitError, TRIES, existing};
 use crate::task_keys::TaskKeys;
-use crate::tasks::{BEGUN_AT, QUEUED_AT, Tasks, encode, from_document};
+use crate::tasks::{BEGUN_AT, BURIED, QUEUED_AT, Tasks, encode, from_document, listed_between};
 use crate::webhooks;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{DeadLetter, Discarded, TaskId, TaskRecord, TaskState};
@@ -66,7 +67,10 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn dead_letters(&self, query: &DeadLetterQuery) -> Result<Vec<TaskRecord>, StoreError> {
-        let mut filter = doc! { "owner": &query.owner, "state": TaskState::Dead.as_str() };
+        let (first, end) = listed_between(&query.owner, query.before);
+        let mut filter = doc! {
+            BURIED: { "$gte": first, "$lt": end }, "owner": &query.owner, "state": TaskState::Dead.as_str(),
+        };
         filter.insert("dead_letter.discarded", doc! { "$exists": query.discarded });
         if let Some(kind) = &query.kind {
             filter.insert("job.kind", kind);
@@ -74,10 +78,7 @@ impl Tasks {
         if let Some(code) = &query.code {
             filter.insert("error.code", code);
         }
-        if let Some(before) = query.before {
-            filter.insert("_id", doc! { "$lt": before.to_string() });
-        }
-        self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
+        self.collect(filter, doc! { BURIED: -1 }, i64::from(query.limit)).await
     }
 
     /// The record as it is after `update`; `None` when it is no longer what `read` says.
@@ -108,8 +109,8 @@ impl Tasks {
             QUEUED_AT: now_ms, "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
         };
         set.extend(webhooks::waits_again(read)?);
-        self.change_ended(read, doc! { "$set": set, "$unset": { "expires_at": "", "children": "", BEGUN_AT: "" } })
-            .await
+        let unset = doc! { "expires_at": "", "children": "", BEGUN_AT: "", BURIED: "" };
+        self.change_ended(read, doc! { "$set": set, "$unset": unset }).await
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod collections {
     pub(crate) const TASKS: &str = "tasks";
     /// Keys that only one task may hold.
     pub(crate) const TASK_KEYS: &str = "task_keys";
-    /// Changes of stored documents that were made once.
+    /// When all that is stored was looked at last.
     pub(crate) const STEPS: &str = "steps";
     /// Verified ranges.
     pub(crate) const COVERAGE: &str = "coverage";

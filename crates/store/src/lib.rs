@@ -29,6 +29,7 @@ mod store;
 mod submissions;
 mod task_keys;
 mod tasks;
+mod tidy;
 mod tokens;
 mod webhooks;
 mod workers;

@@ -3,7 +3,8 @@
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::keys::collections;
-use crate::tasks;
+use crate::{tasks, tidy};
+use candlemill_shared::Clock;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{Acknowledgment, ClientOptions, IndexOptions, WriteConcern};
 use mongodb::{Client, Database, IndexModel};
@@ -23,8 +24,20 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Database, StoreError
     Ok(client.database(&config.mongodb_database))
 }
 
-/// Name of the index by which documents vanish in earlier versions: it had an entry for each that does not.
-const EXPIRY_OF_ALL: &str = "expires_at_1";
+/// Names of indexes of earlier versions: of when documents vanish, with an entry for each that does not; of each owner's
+/// tasks; of each owner's dead letters; of tasks in flight.
+const SUPERSEDED: [&str; 4] = ["expires_at_1", "owner_1__id_-1", "owner_1_state_1__id_-1", "state_1_updated_at_1"];
+
+fn index(keys: Document, options: IndexOptions) -> IndexModel {
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// Of the documents that have the field. It is one field, and its being there the condition, because `secantusd-rs` finds
+/// nothing by an index whose condition is a value.
+fn index_of_some(field: &str) -> IndexModel {
+    let has_it = doc! { field: { "$exists": true } };
+    index(doc! { field: 1 }, IndexOptions::builder().partial_filter_expression(has_it).build())
+}
 
 /// Documents vanish at the time in their field `expires_at`. Those without it have no entry.
 fn expiry() -> IndexModel {
@@ -33,54 +46,30 @@ fn expiry() -> IndexModel {
         .expire_after(Duration::ZERO)
         .partial_filter_expression(doc! { "expires_at": { "$exists": true } })
         .build();
-    IndexModel::builder().keys(doc! { "expires_at": 1 }).options(options).build()
+    index(doc! { "expires_at": 1 }, options)
 }
 
 /// Creates the indexes that do not exist yet.
-pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError> {
-    let index = |keys: Document, options: IndexOptions| IndexModel::builder().keys(keys).options(options).build();
+pub(crate) async fn ensure_indexes(database: &Database, clock: &dyn Clock) -> Result<(), StoreError> {
     database
         .collection::<Document>(collections::TASKS)
         .create_indexes([
-            // Dead letters of an owner are found by this one: `secantusd-rs` finds none of them by the partial index below.
-            index(doc! { "owner": 1, "_id": -1 }, IndexOptions::default()),
             // Owner and id in one text: lists of one owner's tasks.
             index(doc! { "listed": 1 }, IndexOptions::default()),
             // Some of them, by which those lists are passed through.
-            index(
-                doc! { "milestone": 1 },
-                IndexOptions::builder().partial_filter_expression(doc! { "milestone": { "$exists": true } }).build(),
-            ),
-            // All tasks in flight, by state.
-            index(
-                doc! { "state": 1, "updated_at": 1 },
-                IndexOptions::builder().partial_filter_expression(doc! { "active": { "$exists": true } }).build(),
-            ),
-            // What the sweeper looks through: those that came into the queue of late, and those that began, longest silent first.
+            index_of_some("milestone"),
+            // Those that are dead letters.
+            index_of_some(tasks::BURIED),
+            // What the sweeper looks through: those that wait, and those that began.
             index(doc! { tasks::QUEUED_AT: 1 }, IndexOptions::builder().sparse(true).build()),
-            index(
-                doc! { tasks::BEGUN_AT: 1 },
-                IndexOptions::builder()
-                    .partial_filter_expression(doc! { tasks::BEGUN_AT: { "$exists": true } })
-                    .build(),
-            ),
-            // Dead letters: few among many tasks.
-            index(
-                doc! { "owner": 1, "state": 1, "_id": -1 },
-                IndexOptions::builder().partial_filter_expression(doc! { "state": "dead" }).build(),
-            ),
-            // Messages about ended tasks that are to be delivered: only these have the field.
-            index(
-                doc! { "webhook.next_at": 1 },
-                IndexOptions::builder()
-                    .partial_filter_expression(doc! { "webhook.next_at": { "$exists": true } })
-                    .build(),
-            ),
+            index_of_some(tasks::BEGUN_AT),
+            // Messages about ended tasks that are to be delivered.
+            index_of_some("webhook.next_at"),
             expiry(),
         ])
         .await
         .map_err(StoreError::mongo("creating the indexes of tasks"))?;
-    list_older_records(database).await.map_err(StoreError::mongo("listing tasks of earlier versions"))?;
+    tidy::note_start(database, clock.now_ms()).await?;
     database
         .collection::<Document>(collections::TASK_KEYS)
         .create_index(expiry())
@@ -94,47 +83,15 @@ pub(crate) async fn ensure_indexes(database: &Database) -> Result<(), StoreError
     Ok(())
 }
 
-/// Without it every new document costs an entry, and every end of a task a second one. A program of an earlier version that
-/// starts beside this one creates it again, which is harmless.
+/// Each of them costs new documents an entry, and most the ends of tasks another one. Programs of an earlier version that run
+/// beside this one read more without them; one that starts creates them again, which is harmless.
 async fn drop_superseded(database: &Database, collection: &str) -> Result<(), mongodb::error::Error> {
     let collection = database.collection::<Document>(collection);
-    if collection.list_index_names().await?.iter().any(|name| name == EXPIRY_OF_ALL) {
+    for name in collection.list_index_names().await?.iter().filter(|name| SUPERSEDED.contains(&name.as_str())) {
         // Several processes may start at once: that it is gone already is as good.
-        if let Err(error) = collection.drop_index(EXPIRY_OF_ALL).await {
+        if let Err(error) = collection.drop_index(name).await {
             tracing::debug!(%error, "the index was dropped by another process, or stays");
         }
     }
-    Ok(())
-}
-
-/// Gives records of versions that had no lists theirs, once.
-async fn list_older_records(database: &Database) -> Result<(), mongodb::error::Error> {
-    let (steps, step) = (database.collection::<Document>(collections::STEPS), doc! { "_id": "tasks.lists" });
-    if steps.find_one(step.clone()).await?.is_some() {
-        return Ok(());
-    }
-    let records = database.collection::<Document>(collections::TASKS);
-    let older = [
-        doc! { "listed": { "$exists": false } },
-        doc! { "_id": { "$regex": "0$" }, "milestone": { "$exists": false } },
-        doc! {
-            "active": { "$exists": true },
-            tasks::QUEUED_AT: { "$exists": false }, tasks::BEGUN_AT: { "$exists": false },
-        },
-    ];
-    let fields = doc! { "owner": 1, "state": 1, "updated_at": 1, tasks::QUEUED_AT: 1, tasks::BEGUN_AT: 1 };
-    // In small batches: the server gives up a cursor that nobody has asked for minutes.
-    let mut cursor = records.find(doc! { "$or": older.to_vec() }).projection(fields).batch_size(500).await?;
-    while cursor.advance().await? {
-        let record = cursor.deserialize_current()?;
-        let (id, owner) = (record.get_str("_id").unwrap_or_default(), record.get_str("owner").unwrap_or_default());
-        let mut lists = doc! { "listed": tasks::listed(owner, id) };
-        if let Some(milestone) = tasks::milestone(owner, id) {
-            lists.insert("milestone", milestone);
-        }
-        records.update_one(doc! { "_id": id }, doc! { "$set": lists }).await?;
-        tasks::adopt(&records, &record).await?;
-    }
-    steps.update_one(step, doc! { "$set": { "done": true } }).upsert(true).await?;
     Ok(())
 }

@@ -126,7 +126,7 @@ impl Store {
     /// # Errors
     /// When MongoDB fails.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        mongo::ensure_indexes(&self.parts.database).await
+        mongo::ensure_indexes(self.database(), self.clock().as_ref()).await
     }
 
     /// Asks both servers for a sign of life, at most two seconds long.
@@ -151,6 +151,10 @@ impl Store {
         };
         let (redis, mongodb) = tokio::join!(redis, mongodb);
         Health { redis, mongodb }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.parts.database
     }
 
     pub(crate) fn redis(&self) -> ConnectionManager {

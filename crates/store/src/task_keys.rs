@@ -2,11 +2,13 @@
 //!
 //! They are documents of their own with the key as `_id`, so that no unique index stands on the records themselves. A
 //! key is taken before the record is stored and given back after the record has ended. What a crash leaves behind heals
-//! itself: a key whose task has ended or never came to be is taken over by the next who wants it.
+//! itself: a key whose task has ended or never came to be is taken over by the next who wants it, and goes a day later.
 
 use crate::error::{StoreError, duplicates};
 use crate::keys::collections;
+use crate::store::Store;
 use candlemill_shared::task::{TaskId, TaskRecord};
+use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
 use std::collections::HashSet;
@@ -25,6 +27,8 @@ pub(crate) struct TaskKeys {
 /// Keys that may wait to be given back, and how many go in one command.
 const GIVEN_BACK_LATER: usize = 8_192;
 const GROUP: usize = 1_024;
+/// Keys of ended tasks are looked for when they were taken so long ago, ms.
+const LEFT_BEHIND_MS: i64 = 86_400_000;
 /// A group gathers this long.
 const GATHERING: Duration = Duration::from_millis(50);
 
@@ -37,6 +41,13 @@ struct GivenBack {
     replayed_at: Option<i64>,
 }
 
+/// Those of `keys` that one of `holders` holds.
+fn held(mut keys: Vec<String>, mut holders: Vec<String>) -> Document {
+    keys.sort_unstable();
+    holders.sort_unstable();
+    doc! { "_id": { "$in": keys }, "task": { "$in": holders } }
+}
+
 /// The task may be replayed meanwhile, and hold the key anew: that one stays.
 async fn give_back_in_groups(keys: Collection<Document>, mut waiting: mpsc::Receiver<GivenBack>) {
     let mut group = Vec::with_capacity(GROUP);
@@ -45,9 +56,12 @@ async fn give_back_in_groups(keys: Collection<Document>, mut waiting: mpsc::Rece
         let (ids, holders): (Vec<String>, Vec<String>) =
             once.into_iter().map(|one| (one.key, one.task.to_string())).unzip();
         // One statement, one journal write. All of these tasks have ended, so each of them may lose any of the keys.
-        let first = doc! { "_id": { "$in": ids }, "task": { "$in": holders }, "replay": { "$ne": true } };
+        let mut first = held(ids, holders);
+        first.insert("replay", doc! { "$ne": true });
         let again = replayed.into_iter().map(|one| {
-            doc! { "_id": one.key, "task": one.task.to_string(), "taken_at": { "$lte": one.replayed_at } }
+            let mut held = held(vec![one.key], vec![one.task.to_string()]);
+            held.insert("taken_at", doc! { "$lte": one.replayed_at });
+            held
         });
         for held in std::iter::once(first).chain(again) {
             if let Err(error) = keys.delete_many(held).await {
@@ -129,8 +143,7 @@ impl TaskKeys {
 
     /// Gives `key` back if `task` holds it.
     pub(crate) async fn give_back(&self, key: &str, task: TaskId) -> Result<(), StoreError> {
-        let gone = self.keys.delete_one(doc! { "_id": key, "task": task.to_string() }).await;
-        gone.map(drop).map_err(StoreError::mongo("giving a task's key back"))
+        self.give_all_back(held(vec![key.to_owned()], vec![task.to_string()])).await
     }
 
     /// Gives `key` back soon, together with others, if `task` holds it. Best effort: a key of an ended task is taken over by
@@ -162,11 +175,44 @@ impl TaskKeys {
             keys.extend(record.idempotency.as_deref().map(idempotency));
             holders.push(record.id.to_string());
         }
-        doc! { "_id": { "$in": keys }, "task": { "$in": holders } }
+        held(keys, holders)
     }
 
     /// Gives back what is `held`, as [`Self::held_by`] says it.
     pub(crate) async fn give_all_back(&self, held: Document) -> Result<(), StoreError> {
         self.keys.delete_many(held).await.map(drop).map_err(StoreError::mongo("giving keys of tasks back"))
+    }
+}
+
+impl Store {
+    /// Gives back the keys of requests whose tasks have ended, or never came to be, a day after they were taken: a process died, or
+    /// MongoDB was away, before they could be given back. Reads all keys. Returns how many there were.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub(crate) async fn give_back_keys_left_behind(&self) -> Result<u64, StoreError> {
+        let reading = "reading the keys of tasks";
+        // An `Idempotency-Key` has its own end.
+        let old = doc! {
+            "taken_at": { "$lt": self.clock().now_ms() - LEFT_BEHIND_MS }, "expires_at": { "$exists": false },
+        };
+        let keys = self.tasks().keys.collection();
+        let found = keys.find(old.clone()).await.map_err(StoreError::mongo(reading))?;
+        let mut groups = std::pin::pin!(found.try_chunks(GROUP));
+        let mut given_back = 0;
+        while let Some(group) = groups.try_next().await.map_err(|error| StoreError::mongo_in(reading)(error.1))? {
+            let part = |name| move |key: &Document| key.get_str(name).unwrap_or_default().to_owned();
+            let in_flight =
+                self.tasks().in_flight(group.iter().filter_map(|key| part("task")(key).parse().ok())).await?;
+            let is_left = |key: &&Document| part("task")(key).parse().is_ok_and(|task| !in_flight.contains(&task));
+            let left: Vec<&Document> = group.iter().filter(is_left).collect();
+            let (ids, holders) = left.into_iter().map(|key| (part("_id")(key), part("task")(key))).unzip();
+            // A replay may have taken one of them meanwhile.
+            let mut left = old.clone();
+            left.extend(held(ids, holders));
+            given_back +=
+                keys.delete_many(left).await.map_err(StoreError::mongo("giving keys of tasks back"))?.deleted_count;
+        }
+        Ok(given_back)
     }
 }

@@ -11,7 +11,7 @@ use crate::task_keys::{self, TaskKeys};
 use crate::webhooks;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, Symbol};
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 pub use attempts::{Checkpoint, Claim, Ending};
-pub(crate) use list::{listed, milestone};
+pub(crate) use list::{BURIED, listed, listed_between, listed_expression, milestone};
 pub(crate) use record::{BEGUN_AT, QUEUED_AT, from_document, from_raw, to_document};
 
 /// The records.
@@ -101,29 +101,31 @@ impl Tasks {
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
         let mut filter = under_way(&[TaskState::Queued]);
         filter.insert(QUEUED_AT, doc! { "$gt": after_ms, "$lte": until_ms });
-        let reading = "reading waiting tasks";
-        let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
-        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
+        self.stream(filter).await
     }
 
-    /// All tasks in flight. Those that programs of earlier versions have written are given what they are found by.
+    /// All tasks in flight; one that begins meanwhile may come twice.
     ///
     /// # Errors
     /// When MongoDB fails, at the start or in mid-stream.
     pub async fn all_in_flight(
         &self,
     ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
+        let waiting = self.queued_between(0, i64::MAX).await?;
+        let mut begun = under_way(&[TaskState::Running, TaskState::Retrying]);
+        begun.insert(BEGUN_AT, doc! { "$gte": 0 });
+        // Asked only when the others have been read: what begins meanwhile is among them, or among these.
+        let tasks = self.clone();
+        Ok(waiting.chain(async move { tasks.stream(begun).await }.try_flatten_stream()))
+    }
+
+    async fn stream(
+        &self,
+        filter: Document,
+    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
         let reading = "reading tasks in flight";
-        let all = under_way(&[TaskState::Queued, TaskState::Running, TaskState::Retrying]);
-        let cursor = self.records.find(all).await.map_err(StoreError::mongo(reading))?;
-        let records = self.records.clone();
-        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(move |found| {
-            let records = records.clone();
-            async move {
-                adopt(&records, &found).await.map_err(StoreError::mongo("adopting a task of an earlier version"))?;
-                from_document(found)
-            }
-        }))
+        let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
+        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
     }
 
     /// Tasks that run, or wait for another attempt, and about which nothing was written since `before_ms`; the longest
@@ -144,7 +146,8 @@ impl Tasks {
     pub async fn in_flight(&self, ids: impl IntoIterator<Item = TaskId>) -> Result<HashSet<TaskId>, StoreError> {
         const AT_ONCE: usize = 1_000;
         let reading = "looking which tasks are in flight";
-        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+        let mut ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+        ids.sort_unstable();
         let mut in_flight = HashSet::with_capacity(ids.len());
         for some in ids.chunks(AT_ONCE) {
             let filter = doc! { "_id": { "$in": some }, "active": { "$exists": true } };
@@ -204,7 +207,7 @@ impl Tasks {
             .records
             .find_one_and_update(
                 doc! { "_id": read.id.to_string(), "state": { "$in": waiting } },
-                doc! { "$set": set, "$unset": { "active": "", BEGUN_AT: "" } },
+                doc! { "$set": set, "$unset": { "active": "", QUEUED_AT: "", BEGUN_AT: "" } },
             )
             .return_document(ReturnDocument::After)
             .await
@@ -228,23 +231,6 @@ impl Tasks {
             .map_err(StoreError::mongo("asking a task to stop"))?;
         found.map(from_document).transpose()
     }
-}
-
-/// Gives a task in flight the time by which it is found, if a program of an earlier version left it without.
-pub(crate) async fn adopt(records: &Collection<Document>, found: &Document) -> Result<(), mongodb::error::Error> {
-    let state = found.get_str("state").unwrap_or_default();
-    let field = match state.parse() {
-        Ok(TaskState::Queued) => QUEUED_AT,
-        Ok(TaskState::Running | TaskState::Retrying) => BEGUN_AT,
-        _ => return Ok(()),
-    };
-    let (Some(id), Some(updated_at)) = (found.get("_id"), found.get("updated_at")) else { return Ok(()) };
-    if found.contains_key(field) {
-        return Ok(());
-    }
-    // Unless it has moved on since: whoever moved it knows the field, or the next complete look finds it.
-    let unmoved = doc! { "_id": id, "state": state, "updated_at": updated_at };
-    records.update_one(unmoved, doc! { "$set": { field: updated_at } }).await.map(drop)
 }
 
 /// Tasks in flight in one of `states`.

@@ -1,6 +1,6 @@
 //! Attempts: how one begins, what it keeps on its way, how it ends.
 
-use super::{BEGUN_AT, Tasks, encode, from_raw};
+use super::{BEGUN_AT, BURIED, QUEUED_AT, Tasks, encode, from_raw, listed};
 use crate::error::StoreError;
 use crate::groups::Change;
 use crate::{task_keys, webhooks};
@@ -86,6 +86,9 @@ impl Tasks {
             set.insert("attempt", i64::from(record.attempt));
             if !had_started {
                 set.insert("started_at", record.started_at);
+            }
+            if !unset.contains(&QUEUED_AT) {
+                unset.push(QUEUED_AT);
             }
             if was_due && !set.contains_key("run_at") {
                 unset.push("run_at");
@@ -179,11 +182,14 @@ impl Tasks {
         }
         set.insert("ended_at", ending.at);
         set.extend(webhooks::due_at_end(record, ending.at)?);
-        if ending.state != TaskState::Dead {
-            // What is dead stays until its owner has replayed or discarded it.
+        if ending.state == TaskState::Dead {
+            // It stays until its owner has replayed or discarded it.
+            set.insert(BURIED, listed(&record.owner, &record.id.to_string()));
+        } else {
             set.insert("expires_at", self.expiry(ending.at));
         }
-        unset.extend(["active", BEGUN_AT]);
+        // A worker of an earlier version may have let the time stand at which it was queued.
+        unset.extend(["active", BEGUN_AT, QUEUED_AT]);
         Ok((set, unset))
     }
 

@@ -8,7 +8,7 @@
 
 use super::{BEGUN_AT, TaskQuery, Tasks};
 use crate::error::StoreError;
-use candlemill_shared::task::{TaskRecord, TaskState};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
@@ -21,9 +21,17 @@ const SPARE: usize = 3;
 /// After every text that a ULID may be.
 const AFTER_ALL: &str = "~";
 
+/// Field of a dead letter: what it is listed under, once more. An index has entries for these alone.
+pub(crate) const BURIED: &str = "buried";
+
 /// What a record is listed under.
 pub(crate) fn listed(owner: &str, id: &str) -> String {
     format!("{owner}|{id}")
+}
+
+/// The same, worked out by the server.
+pub(crate) fn listed_expression() -> Document {
+    doc! { "$concat": ["$owner", "|", "$_id"] }
 }
 
 /// What a record is found under as a milestone, if it is one. Its level follows from the last digits of its id, which are
@@ -31,6 +39,12 @@ pub(crate) fn listed(owner: &str, id: &str) -> String {
 pub(crate) fn milestone(owner: &str, id: &str) -> Option<String> {
     let level = id.bytes().rev().take(LEVELS.len()).take_while(|digit| *digit == b'0').count();
     (level > 0).then(|| of_level(level, &listed(owner, id)))
+}
+
+/// What the tasks of `owner` older than `before` are listed under; some of another one whose name begins alike may be too.
+pub(crate) fn listed_between(owner: &str, before: Option<TaskId>) -> (String, String) {
+    let end = before.map_or_else(|| AFTER_ALL.to_owned(), |before| before.to_string());
+    (listed(owner, ""), listed(owner, &end))
 }
 
 fn of_level(level: usize, listed: &str) -> String {
@@ -48,8 +62,8 @@ impl Tasks {
             return self.list_under_way(query).await;
         }
         let mut found: Vec<TaskRecord> = Vec::new();
-        let end = query.before.map_or_else(|| AFTER_ALL.to_owned(), |before| before.to_string());
-        let (first, mut end, mut tasks) = (listed(&query.owner, ""), listed(&query.owner, &end), limit);
+        let (first, mut end) = listed_between(&query.owner, query.before);
+        let mut tasks = limit;
         loop {
             let start = self.stretch(&first, &end, tasks).await?;
             let mut filter = doc! { "listed": { "$gte": &start, "$lt": &end }, "owner": &query.owner };

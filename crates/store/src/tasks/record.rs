@@ -7,7 +7,7 @@ use mongodb::bson::{self, Document, RawDocument, RawDocumentBuf};
 use serde::Serialize;
 
 /// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
-/// list, [`QUEUED_AT`], [`BEGUN_AT`], and `active` while it is in flight.
+/// list or [`list::BURIED`], [`QUEUED_AT`], [`BEGUN_AT`], and `active` while it is in flight.
 pub(crate) fn to_document(record: &TaskRecord) -> Result<RawDocumentBuf, StoreError> {
     let id = record.id.to_string();
     let when = |stands: bool| stands.then_some(record.updated_at);
@@ -15,6 +15,7 @@ pub(crate) fn to_document(record: &TaskRecord) -> Result<RawDocumentBuf, StoreEr
         record,
         listed: list::listed(&record.owner, &id),
         milestone: list::milestone(&record.owner, &id),
+        buried: (record.state == TaskState::Dead).then(|| list::listed(&record.owner, &id)),
         active: (!record.state.is_end()).then_some(true),
         queued_at: when(record.state == TaskState::Queued),
         begun_at: when(matches!(record.state, TaskState::Running | TaskState::Retrying)),
@@ -32,6 +33,8 @@ struct Stored<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     milestone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    buried: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     active: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queued_at: Option<i64>,
@@ -39,7 +42,7 @@ struct Stored<'a> {
     begun_at: Option<i64>,
 }
 
-/// Field: when the task began to wait for its first attempt, or for that after a replay; UTC ms. It stays.
+/// Field of a task that waits for its first attempt, or for that after a replay: since when; UTC ms.
 pub(crate) const QUEUED_AT: &str = "queued_at";
 /// Field of a task that runs or waits for another attempt: when it was last written about; UTC ms.
 ///

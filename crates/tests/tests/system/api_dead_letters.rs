@@ -20,14 +20,15 @@ async fn kill(stack: &Stack, ids: &[String], code: &str) {
     let tasks = client.database(stack.database()).collection::<Document>("tasks");
     for id in ids {
         let set = doc! {
-            "state": "dead", "attempt": 3, "ended_at": 1_700_000_000_000_i64,
+            "state": "dead", "buried": "$listed", "attempt": 3, "ended_at": 1_700_000_000_000_i64,
             "error": { "code": code, "message": "gave up" },
             "attempts": (1..=3).map(|number| Bson::from(doc! {
                 "number": number, "worker": "w", "started_at": 1_i64, "ended_at": 2_i64,
                 "error": { "code": code, "message": "" },
             })).collect::<Vec<_>>(),
         };
-        let killed = tasks.update_one(doc! { "_id": id }, doc! { "$set": set, "$unset": { "active": "" } }).await;
+        let steps = vec![doc! { "$set": set }, doc! { "$unset": ["active"] }];
+        let killed = tasks.update_one(doc! { "_id": id }, steps).await;
         assert_eq!(killed.unwrap().modified_count, 1);
     }
 }

@@ -109,13 +109,27 @@ impl Mill {
 
     /// The collection of task records, past the store.
     pub(crate) async fn documents(&self) -> mongodb::Collection<mongodb::bson::Document> {
-        let client = mongodb::Client::with_uri_str(self.mongo.uri()).await.unwrap();
-        client.database(&self.database).collection("tasks")
+        self.collection("tasks").await
     }
 
-    /// Lets the database look as if no version had brought it up to its own form.
-    pub(crate) async fn forget_steps(&self) {
-        self.documents().await.client().database(&self.database).collection::<()>("steps").drop().await.unwrap();
+    /// One of MongoDB's collections, past the store.
+    pub(crate) async fn collection(&self, name: &str) -> mongodb::Collection<mongodb::bson::Document> {
+        let client = mongodb::Client::with_uri_str(self.mongo.uri()).await.unwrap();
+        client.database(&self.database).collection(name)
+    }
+
+    /// Lets the database look as if nobody had tidied up for an hour.
+    pub(crate) async fn let_an_hour_pass(&self) {
+        let hour = mongodb::bson::doc! { "$inc": { "looked_at": -3_600_000_i64 } };
+        assert_eq!(
+            self.collection("steps")
+                .await
+                .update_one(mongodb::bson::Document::new(), hour)
+                .await
+                .unwrap()
+                .modified_count,
+            1
+        );
     }
 
     /// A connection to Redis, past the store.

@@ -4,10 +4,10 @@ use crate::mill::{Mill, fetch};
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
-use candlemill_store::{Checkpoint, Claim, Ending, Store, TaskQuery};
+use candlemill_store::{Checkpoint, Claim, DeadLetterQuery, Ending, Store, TaskQuery};
 use futures::TryStreamExt;
 use futures::future::join_all;
-use mongodb::bson::doc;
+use mongodb::bson::{self, doc};
 use std::collections::{HashMap, HashSet};
 
 const HOUR: i64 = 3_600_000;
@@ -177,18 +177,67 @@ async fn what_an_earlier_version_wrote_is_listed_and_swept() {
     let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
     let waits = mill.submit("u", &job(0)).await.record.id;
     let begun = started(&mill.store, &mill.submit("u", &job(1)).await.record, "w").await.id;
-    let later = doc! { "queued_at": "", "begun_at": "", "listed": "", "milestone": "", "mark": "" };
+    let dead = started(&mill.store, &mill.submit("u", &job(2)).await.record, "w").await;
+    let end = Ending { state: TaskState::Dead, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
+    assert!(mill.store.tasks().end(&dead, &end).await.unwrap());
+    let later = doc! { "queued_at": "", "begun_at": "", "listed": "", "milestone": "", "buried": "", "mark": "" };
     let documents = mill.documents().await;
     documents.update_many(doc! {}, doc! { "$unset": later }).await.unwrap();
-    mill.forget_steps().await;
+    // Some of them never took away the time at which a task was queued.
+    let moved_on = doc! { "state": { "$ne": "queued" } };
+    documents.update_many(moved_on, doc! { "$set": { "queued_at": 1_i64 } }).await.unwrap();
     assert_eq!(listed(&mill.store, "u", None).await, []);
+    let letters = DeadLetterQuery { owner: "u".to_owned(), limit: 10, ..DeadLetterQuery::default() };
+    assert_eq!(mill.store.tasks().dead_letters(&letters).await.unwrap(), []);
 
-    mill.store.prepare().await.unwrap();
-    assert_eq!(listed(&mill.store, "u", None).await, [begun, waits]);
+    mill.store.tidy_up().await.unwrap();
+    assert_eq!(listed(&mill.store, "u", None).await, [dead.id, begun, waits]);
+    let buried = mill.store.tasks().dead_letters(&letters).await.unwrap();
+    assert_eq!(buried.iter().map(|letter| letter.id).collect::<Vec<_>>(), [dead.id]);
     assert_eq!(listed(&mill.store, "u", Some(TaskState::Running)).await, [begun]);
     let (tasks, now) = (mill.store.tasks(), SystemClock.now_ms());
     let ids = |records: Vec<TaskRecord>| records.into_iter().map(|record| record.id).collect::<Vec<_>>();
     assert_eq!(ids(tasks.unchanged_since(now + 1, 10).await.unwrap()), [begun]);
     assert_eq!(ids(tasks.queued_between(1, now).await.unwrap().try_collect().await.unwrap()), [waits]);
-    assert_eq!(ids(tasks.all_in_flight().await.unwrap().try_collect().await.unwrap()).len(), 2);
+    assert_eq!(ids(tasks.all_in_flight().await.unwrap().try_collect().await.unwrap()), [waits, begun]);
+    assert_eq!(
+        documents.count_documents(doc! { "_id": dead.id.to_string(), "queued_at": { "$exists": true } }).await.unwrap(),
+        0
+    );
+
+    // A worker of an earlier version runs beside this one for a while.
+    documents.update_one(doc! { "_id": dead.id.to_string() }, doc! { "$unset": { "buried": "" } }).await.unwrap();
+    mill.store.tidy_up().await.unwrap();
+    assert_eq!(mill.store.tasks().dead_letters(&letters).await.unwrap(), [], "once an hour");
+    mill.let_an_hour_pass().await;
+    mill.store.tidy_up().await.unwrap();
+    assert_eq!(mill.store.tasks().dead_letters(&letters).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_ended_tasks_left_behind_go_a_day_later() {
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
+    let waits = mill.submit("u", &job(0)).await.record;
+    let ended = mill.submit("u", &job(1)).await.record;
+    mill.store.cancel(ended.id, "u").await.unwrap();
+    let (keys, now) = (mill.collection("task_keys").await, SystemClock.now_ms());
+    let long_ago = now - 25 * HOUR;
+    let key =
+        |name: &str, task: TaskId, taken_at: i64| doc! { "_id": name, "task": task.to_string(), "taken_at": taken_at };
+    keys.update_one(doc! { "task": waits.id.to_string() }, doc! { "$set": { "taken_at": long_ago } }).await.unwrap();
+    let mut of_a_client = key("idempotency:1", ended.id, long_ago);
+    of_a_client.insert("expires_at", bson::DateTime::from_millis(now + HOUR));
+    let never_stored = TaskId::new(long_ago);
+    let others =
+        [key("active:1", ended.id, long_ago), key("active:2", never_stored, long_ago), key("active:3", ended.id, now)];
+    keys.insert_many(others.into_iter().chain([of_a_client])).await.unwrap();
+
+    mill.store.tidy_up().await.unwrap();
+    let own = format!("active:{}", waits.fingerprint);
+    for (name, stays) in
+        [(own.as_str(), true), ("active:1", false), ("active:2", false), ("active:3", true), ("idempotency:1", true)]
+    {
+        assert_eq!(keys.find_one(doc! { "_id": name }).await.unwrap().is_some(), stays, "{name}");
+    }
 }

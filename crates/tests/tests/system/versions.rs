@@ -27,6 +27,7 @@ async fn check(name: &str, stored: &str) {
     let stored: Vec<Value> = serde_json::from_str(stored).unwrap();
     let documents: Vec<Document> = stored.iter().map(|one| bson::serialize_to_document(one).unwrap()).collect();
     mill.documents().await.insert_many(documents).await.unwrap();
+    mill.store.tidy_up().await.unwrap();
     let _worker = mill.worker().await;
     let mut seen = Vec::new();
     for one in &stored {
