@@ -47,12 +47,7 @@ async fn follow(mill: &Mill, id: TaskId) -> Vec<(u64, f64)> {
 
 async fn nothing_is_left(mill: &Mill, record: &TaskRecord) {
     mill.wait(record.id, |record| record.state.is_end()).await;
-    let gone = async {
-        while mill.store.queue(record.pool).depth().await.unwrap() != Depth::default() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the queue is empty in the end");
+    mill.wait_for_depth(record.pool, Depth::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

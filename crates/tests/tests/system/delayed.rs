@@ -37,10 +37,11 @@ async fn delayed_tasks_start_at_their_time_also_when_redis_forgot_them() {
     assert!((due..due + 3_000).contains(&done.started_at.unwrap()), "due at {due}: {done:?}");
     let waits = mill.store.tasks().get(never.id).await.unwrap().unwrap();
     assert_eq!((waits.state, waits.attempt, waits.run_at), (TaskState::Queued, 0, never.run_at));
-    let queue = mill.store.queue(Pool::Backfill);
-    assert_eq!(queue.depth().await.unwrap(), Depth { delayed: 1, ..Depth::default() }, "the sweeper put it back");
+    // The sweeper has put it back.
+    mill.wait_for_depth(Pool::Backfill, Depth { delayed: 1, ..Depth::default() }).await;
     mill.store.cancel(never.id, "u").await.unwrap();
-    assert_eq!(queue.depth().await.unwrap(), Depth::default(), "a delayed task is cancelled at once");
+    let depth = mill.store.queue(Pool::Backfill).depth().await.unwrap();
+    assert_eq!(depth, Depth::default(), "a delayed task is cancelled at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

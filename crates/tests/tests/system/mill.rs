@@ -3,11 +3,12 @@
 use candlemill_devkit::{MongoServer, Redis, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_shared::env::Env;
-use candlemill_shared::job::{Envelope, FetchHistory, Job, Start};
+use candlemill_shared::job::{Envelope, FetchHistory, Job, Pool, Start};
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
+use candlemill_store::queue::Depth;
 use candlemill_store::{Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
 use candlemill_worker::{Worker, WorkerConfig};
 use futures::TryStreamExt;
@@ -209,6 +210,19 @@ impl Mill {
 
     pub(crate) async fn end_of(&self, id: TaskId) -> TaskRecord {
         self.wait(id, |record| record.state.is_end()).await
+    }
+
+    /// Waits until the queue of `pool` is like that: it lets go of a task after the end is recorded.
+    pub(crate) async fn wait_for_depth(&self, pool: Pool, wanted: Depth) {
+        let queue = self.store.queue(pool);
+        let waiting = async {
+            while queue.depth().await.unwrap() != wanted {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+            panic!("in vain: {:?} instead of {wanted:?}", queue.depth().await);
+        }
     }
 
     pub(crate) async fn candles(&self, symbol: &str, interval: Interval) -> Vec<Candle> {

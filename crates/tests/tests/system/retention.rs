@@ -44,10 +44,7 @@ async fn run_probes(mill: &Mill, from: u64) -> Vec<TaskId> {
     for id in &ids {
         assert_eq!(mill.end_of(*id).await.state, TaskState::Succeeded);
     }
-    // The record's end is written before the queue forgets the task.
-    while mill.store.queue(Probe::POOL).depth().await.unwrap() != Depth::default() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    mill.wait_for_depth(Probe::POOL, Depth::default()).await;
     ids
 }
 
