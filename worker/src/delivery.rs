@@ -46,6 +46,10 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
             shop.metrics.attempts.inc();
             return conclude(shop, *record, hold, *ending).await;
         }
+        Claim::TooEarly(record, due) => {
+            tracing::warn!(due, "the task is due later, of which the queue had not heard; it waits again");
+            return let_go(hold, || store.queue(pool).reschedule(&record, &hold.delivery.token, due)).await.map(drop);
+        }
         Claim::Stale => {
             shop.metrics.stale_deliveries.inc();
             return forget_if_ended(shop, pool, hold).await;

@@ -8,6 +8,9 @@ use candlemill_shared::retry;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use mongodb::bson::{Document, doc};
 
+/// Clocks of two machines may differ by so much; what is due within that time is due, ms.
+const CLOCKS_DIFFER_MS: i64 = 2_000;
+
 /// What became of an attempt to start a task.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
@@ -15,6 +18,8 @@ pub enum Claim {
     Started(Box<TaskRecord>),
     /// It needed no work: the attempt began and ended in one change. The record is as it began.
     Ended(Box<TaskRecord>, Box<Ending>),
+    /// It is due later, at this time (UTC ms), of which the queue did not hear: whoever ended the attempt before died first.
+    TooEarly(Box<TaskRecord>, i64),
     /// It has ended, or there is no such task: the delivery is stale.
     Stale,
 }
@@ -71,6 +76,9 @@ impl Tasks {
             // A change whose document was changed again before anybody looked seems not to have been made.
             if let Some(begun) = unsure.take().filter(|begun| began(&read, begun)) {
                 return Ok(Claim::Started(Box::new(begun)));
+            }
+            if let Some(due) = due_later(&read, found.at) {
+                return Ok(Claim::TooEarly(Box::new(read), due));
             }
             let guard = doc! {
                 "attempt": i64::from(read.attempt), "active": true, "cancel_requested": read.cancel_requested,
@@ -225,6 +233,11 @@ fn began(now: &TaskRecord, begun: &TaskRecord) -> bool {
                 .is_some_and(|mine| (&mine.worker, mine.started_at) == (&one.worker, one.started_at))
     };
     now.attempt > begun.attempt && now.attempts.iter().any(is_mine)
+}
+
+/// When a task is due that must not begin yet. One that is to stop may end at once.
+fn due_later(record: &TaskRecord, now_ms: i64) -> Option<i64> {
+    record.run_at.filter(|due| !record.cancel_requested && *due > now_ms + CLOCKS_DIFFER_MS)
 }
 
 /// The record as its next attempt begins.

@@ -2,10 +2,11 @@
 
 use crate::mill::{Mill, fetch, recorded};
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskRecord, TaskState};
+use candlemill_shared::task::{TaskError, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
-use candlemill_store::SubmitError;
 use candlemill_store::queue::Depth;
+use candlemill_store::{Claim, Ending, SubmitError};
+use std::time::Duration;
 
 const START: i64 = 1_577_836_800_000;
 const HOUR: i64 = 3_600_000;
@@ -42,6 +43,29 @@ async fn delayed_tasks_start_at_their_time_also_when_redis_forgot_them() {
     mill.store.cancel(never.id, "u").await.unwrap();
     let depth = mill.store.queue(Pool::Backfill).depth().await.unwrap();
     assert_eq!(depth, Depth::default(), "a delayed task is cancelled at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_waits_for_its_time_though_its_worker_died_before_the_queue_heard_of_it() {
+    let mill = Mill::start(recorded()).await;
+    let id = mill.accept(record(&mill, 0)).await.record.id;
+    let queue = mill.store.queue(Pool::Backfill);
+    let held = queue.claim("dies", 1, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(held.len(), 1);
+    let Claim::Started(begun) = mill.store.tasks().claim(id, "dies", |_| None).await.unwrap() else {
+        panic!("nobody else has it")
+    };
+    let now = SystemClock.now_ms();
+    let due = now + 10_000;
+    let error = Some(TaskError::new("exchange_unavailable", "it wants a pause"));
+    let ending = Ending { state: TaskState::Retrying, result: None, error, run_at: Some(due), at: now };
+    assert!(mill.store.tasks().end(&begun, &ending).await.unwrap());
+    let worker = mill.worker().await;
+    let done = mill.end_of(id).await;
+    assert_eq!((done.state, done.attempt), (TaskState::Succeeded, 2), "{done:?}");
+    let started = done.attempts[1].started_at;
+    assert!((due..due + 3_000).contains(&started), "due at {due}, started at {started}");
+    assert_eq!(worker.counted("attempts").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
