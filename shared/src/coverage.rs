@@ -28,6 +28,12 @@ impl GapReason {
     }
 }
 
+/// An absence counts as confirmed when the exchange was asked again at least this long after it was first seen, ms.
+pub const CONFIRMED_AFTER_MS: i64 = 3_600_000;
+
+/// Ages, in ms after it was first seen, at which an absence is asked again: an hour, a day, a month.
+pub const RECHECK_AFTER_MS: [i64; 3] = [CONFIRMED_AFTER_MS, 86_400_000, 30 * 86_400_000];
+
 /// A run of neighbouring buckets without a candle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
@@ -38,17 +44,43 @@ pub struct Gap {
     pub buckets: u64,
     /// Why they are absent.
     pub reason: GapReason,
+    /// When the exchange was first seen to lack them, UTC ms; absent in records of versions before 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<i64>,
+    /// When the exchange last said so, UTC ms; at least `seen_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<i64>,
 }
 
 impl Gap {
-    /// The gap over `range`, which lies on the interval's grid.
+    /// The gap over `range`, which lies on the interval's grid. When it was seen is not known.
     #[must_use]
     pub fn new(interval: Interval, range: TimeRange, reason: GapReason) -> Self {
-        Self { range, buckets: interval.count(range), reason }
+        Self { range, buckets: interval.count(range), reason, seen_at: None, confirmed_at: None }
+    }
+
+    /// The same gap, seen for the first time at `at` (UTC ms).
+    #[must_use]
+    pub fn seen(self, at: i64) -> Self {
+        Self { seen_at: Some(at), confirmed_at: Some(at), ..self }
+    }
+
+    /// Whether the exchange said so twice, at least [`CONFIRMED_AFTER_MS`] apart.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.seen_at.zip(self.confirmed_at).is_some_and(|(seen, confirmed)| confirmed - seen >= CONFIRMED_AFTER_MS)
+    }
+
+    /// When the exchange is to be asked again by housekeeping, UTC ms; `None`: it was asked often enough.
+    #[must_use]
+    pub fn recheck_at(&self) -> Option<i64> {
+        let Some((seen, confirmed)) = self.seen_at.zip(self.confirmed_at) else { return Some(0) };
+        RECHECK_AFTER_MS.iter().map(|age| seen.saturating_add(*age)).find(|due| confirmed < *due)
     }
 }
 
-/// Joins neighbouring gaps of one reason. `gaps` is ascending and does not overlap.
+/// Joins neighbouring gaps of one reason. `gaps` is ascending and does not overlap. A joined gap is as young, and as long
+/// unconfirmed, as any part of it.
 #[must_use]
 pub fn join_gaps(gaps: Vec<Gap>) -> Vec<Gap> {
     let mut joined: Vec<Gap> = Vec::with_capacity(gaps.len());
@@ -57,6 +89,8 @@ pub fn join_gaps(gaps: Vec<Gap>) -> Vec<Gap> {
             Some(last) if last.range.end == gap.range.start && last.reason == gap.reason => {
                 last.range.end = gap.range.end;
                 last.buckets += gap.buckets;
+                last.seen_at = last.seen_at.zip(gap.seen_at).map(|(one, other)| one.max(other));
+                last.confirmed_at = last.confirmed_at.zip(gap.confirmed_at).map(|(one, other)| one.min(other));
             }
             _ => joined.push(gap),
         }

@@ -51,6 +51,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const POOL: Pool;
     /// Longest time of one attempt.
     const TIMEOUT: Duration;
+
+    /// The lowest version of which a program reads this payload: one that uses nothing new stays readable for older workers.
+    fn version(&self) -> u32 {
+        Self::VERSION
+    }
 }
 
 /// Fetches the candles of one symbol and interval whose open times lie in a range.
@@ -67,14 +72,41 @@ pub struct FetchHistory {
     pub start: Start,
     /// First open time that is no longer wanted, UTC ms; `None`: all that is closed when the job runs.
     pub end: Option<i64>,
+    /// What is done about candles that are stored already.
+    #[serde(default, skip_serializing_if = "FetchMode::is_fetch")]
+    pub mode: FetchMode,
+}
+
+/// What a fetch does about candles that are stored already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchMode {
+    /// It asks only for what the ledger lacks.
+    #[default]
+    Fetch,
+    /// It asks for everything again and compares: restated candles are recorded, holes filled.
+    Verify,
+}
+
+impl FetchMode {
+    /// Whether only what is lacking is asked for.
+    #[must_use]
+    pub const fn is_fetch(&self) -> bool {
+        matches!(self, Self::Fetch)
+    }
 }
 
 impl Job for FetchHistory {
     const KIND: &'static str = "fetch_history";
-    const VERSION: u32 = 1;
+    /// 2: `mode`, written only where it is not `fetch`.
+    const VERSION: u32 = 2;
     const POOL: Pool = Pool::Backfill;
     /// Nine years of seconds at the exchange's own weight limit take 95 minutes; four such tasks share the budget.
     const TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+
+    fn version(&self) -> u32 {
+        if self.mode.is_fetch() { 1 } else { 2 }
+    }
 }
 
 /// Fetches several histories as one task: each becomes a task of its own, and this one ends after the last of them.
@@ -149,8 +181,11 @@ impl FetchHistory {
     /// What makes two requests of one user the same: SHA-256 over the owner and everything that was asked.
     #[must_use]
     pub fn fingerprint(&self, owner: &str) -> String {
-        let Self { exchange, symbol, interval, start, end } = self;
-        let text = format!("{}\n{owner}\n{exchange}\n{symbol}\n{interval}\n{start:?}\n{end:?}", Self::KIND);
+        let Self { exchange, symbol, interval, start, end, mode } = self;
+        let mut text = format!("{}\n{owner}\n{exchange}\n{symbol}\n{interval}\n{start:?}\n{end:?}", Self::KIND);
+        if !mode.is_fetch() {
+            text.push_str("\nverify");
+        }
         hex::encode(Sha256::digest(text))
     }
 }
@@ -199,7 +234,7 @@ impl Envelope {
     /// # Errors
     /// When the payload has no JSON form.
     pub fn of<J: Job>(job: &J) -> Result<Self, serde_json::Error> {
-        Ok(Self { kind: J::KIND.to_owned(), version: J::VERSION, payload: serde_json::to_value(job)? })
+        Ok(Self { kind: J::KIND.to_owned(), version: job.version(), payload: serde_json::to_value(job)? })
     }
 
     /// Reads the payload of job `J`.
@@ -229,6 +264,7 @@ mod tests {
             interval: Interval::Minute1,
             start: Start::At(1_577_836_800_000),
             end: None,
+            mode: FetchMode::Fetch,
         }
     }
 
@@ -248,8 +284,8 @@ mod tests {
     #[test]
     fn foreign_newer_and_broken_payloads_are_told_apart() {
         let mut envelope = Envelope::of(&fetch()).unwrap();
-        envelope.version = 2;
-        assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::NewerVersion { found: 2, .. })));
+        envelope.version = 3;
+        assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::NewerVersion { found: 3, .. })));
         envelope.version = 1;
         envelope.payload = json!({"symbol": "no symbol!"});
         assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::Undecodable { .. })));
@@ -267,6 +303,16 @@ mod tests {
         assert_eq!(serde_json::to_value(Envelope::of(&batch).unwrap()).unwrap(), stored);
         assert_ne!(batch.fingerprint("a"), fetch().fingerprint("a"));
         assert_ne!(batch.fingerprint("a"), FetchBatch { fetches: vec![fetch(), fetch()] }.fingerprint("a"));
+    }
+
+    #[test]
+    fn a_verification_is_of_version_2_and_a_plain_fetch_stays_readable_for_older_workers() {
+        let verify = FetchHistory { mode: FetchMode::Verify, ..fetch() };
+        let envelope = Envelope::of(&verify).unwrap();
+        assert_eq!((envelope.version, &envelope.payload["mode"]), (2, &json!("verify")));
+        assert_eq!(envelope.open::<FetchHistory>().unwrap(), verify);
+        assert_eq!(Envelope::of(&fetch()).unwrap().version, 1);
+        assert_ne!(verify.fingerprint("a"), fetch().fingerprint("a"));
     }
 
     #[test]

@@ -145,6 +145,17 @@ pub struct FetchResult {
     pub gaps_total: u64,
     /// From the first attempt's start to the end, ms.
     pub duration_ms: u64,
+    /// Of a verification: buckets that the ledger had called complete, and that had neither candle nor gap.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u64,
+    /// Of a verification: open time up to which it has compared, UTC ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_until: Option<i64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Most gaps that a result lists.

@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::input::Time;
 use crate::state::AppState;
-use candlemill_shared::job::{EARLIEST_MS, FetchHistory, Start};
+use candlemill_shared::job::{EARLIEST_MS, FetchHistory, FetchMode, Start};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Exchange, Interval, Symbol};
@@ -54,7 +54,8 @@ impl Wanted<'_> {
             refuse("start", format!("must lie before end ({})", rfc3339(end)));
             return None;
         }
-        Some(FetchHistory { exchange: Exchange::Binance, symbol: symbol?, interval: interval?, start, end })
+        let (symbol, interval, mode) = (symbol?, interval?, FetchMode::Fetch);
+        Some(FetchHistory { exchange: Exchange::Binance, symbol, interval, start, end, mode })
     }
 }
 

@@ -3,7 +3,7 @@
 use candlemill_devkit::{MongoServer, Redis, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_shared::env::Env;
-use candlemill_shared::job::{Envelope, FetchHistory, Job, Pool, Start};
+use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, Job, Pool, Start};
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
@@ -257,5 +257,6 @@ pub(crate) fn fetch(symbol: &str, interval: Interval, start: i64, end: i64) -> F
         interval,
         start: Start::At(start),
         end: Some(end),
+        mode: FetchMode::Fetch,
     }
 }
