@@ -155,6 +155,42 @@ impl Interval {
         }
     }
 
+    /// Open time of the first bucket of the block that holds `at`. Blocks are `buckets` (at least 1) long and lie on one grid
+    /// for ever, so that everybody cuts a series at the same places; a block of a multiple begins where one of these does.
+    /// Never before 1970.
+    #[must_use]
+    pub fn block_start(self, at: i64, buckets: u32) -> i64 {
+        let buckets = i64::from(buckets.max(1));
+        let start = match self.grid() {
+            Some((length, anchor)) => at - (at - anchor).rem_euclid(length.saturating_mul(buckets)),
+            None => month_start(at, -month_index(at).rem_euclid(buckets)),
+        };
+        start.max(0)
+    }
+
+    /// Open time of the first bucket after the block of `buckets` that holds `at`.
+    #[must_use]
+    pub fn block_end(self, at: i64, buckets: u32) -> i64 {
+        let count = i64::from(buckets.max(1));
+        match self.grid() {
+            Some((length, anchor)) => {
+                let block = length.saturating_mul(count);
+                at.saturating_add(block - (at - anchor).rem_euclid(block))
+            }
+            None => month_start(at, count - month_index(at).rem_euclid(count)),
+        }
+    }
+
+    /// The parts of `range` (whole buckets) that lie in one block of `buckets` each, ascending.
+    pub fn blocks(self, range: TimeRange, buckets: u32) -> impl Iterator<Item = TimeRange> + Send {
+        let mut start = range.start;
+        std::iter::from_fn(move || {
+            let part = TimeRange::new(start, self.block_end(start, buckets).min(range.end));
+            start = part.end;
+            (!part.is_empty()).then_some(part)
+        })
+    }
+
     /// The buckets that open inside `range`: first open time to the open time after the last, on the grid.
     #[must_use]
     pub fn align(self, range: TimeRange) -> TimeRange {
@@ -267,6 +303,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn blocks_lie_on_one_grid(index in 0usize..16, instant in 0i64..4_000_000_000_000, buckets in 0i64..5_000, small in 1u32..2_000) {
+            let interval = Interval::ALL[index];
+            let range = TimeRange::new(interval.bucket_start(instant), interval.advance(interval.bucket_start(instant), buckets));
+            let blocks: Vec<_> = interval.blocks(range, small).collect();
+            prop_assert!(blocks.windows(2).all(|pair| pair[0].end == pair[1].start));
+            prop_assert_eq!(blocks.iter().map(|block| interval.count(*block)).sum::<u64>(), u64::try_from(buckets).unwrap());
+            for block in &blocks {
+                let (start, end) = (interval.block_start(block.start, small), interval.block_end(block.start, small));
+                prop_assert!(start <= block.start && block.end <= end);
+                prop_assert_eq!(interval.block_start(end - 1, small), start);
+                prop_assert_eq!(interval.block_end(start, small), end);
+                let large = interval.block_start(block.start, small * 64);
+                prop_assert!(large == 0 || interval.block_start(large, small) == large, "a large block begins where a small one does");
+            }
+        }
+
         #[test]
         fn buckets_tile_the_time(index in 0usize..16, instant in 0i64..4_000_000_000_000) {
             let interval = Interval::ALL[index];

@@ -6,7 +6,7 @@
 mod document;
 
 use crate::coverage::Correction;
-use crate::error::StoreError;
+use crate::error::{DUPLICATE_KEY, StoreError, duplicates};
 use crate::keys;
 use crate::series::Series;
 use candlemill_shared::{Candle, TimeRange};
@@ -34,8 +34,8 @@ pub struct Inserted {
     pub restated: Vec<Correction>,
 }
 
-/// MongoDB's code of a duplicate key.
-const DUPLICATE_KEY: i32 = 11_000;
+/// Candles that are renamed with one command.
+const RENAMED: i64 = 1_000;
 
 impl Candles {
     pub(crate) const fn new(database: Database) -> Self {
@@ -94,7 +94,7 @@ impl Candles {
             .iter()
             .filter_map(|now| {
                 let was = stored.get(&now.open_time)?;
-                (was != *now).then(|| Correction { stored: was.clone(), now: (*now).clone() })
+                (was != *now).then(|| Correction { stored: was.clone(), now: Some((*now).clone()) })
             })
             .collect())
     }
@@ -116,6 +116,55 @@ impl Candles {
         }
         let cursor = find.await.map_err(StoreError::mongo("reading candles"))?;
         Ok(cursor.map_err(StoreError::mongo_in("reading candles")).and_then(|raw| std::future::ready(decode(&raw))))
+    }
+
+    /// The open times of the candles of `range`, ascending; off the exchange's grid where the exchange was.
+    ///
+    /// # Errors
+    /// When MongoDB fails, at the start or in mid-stream.
+    pub async fn open_times(
+        &self,
+        series: &Series,
+        range: TimeRange,
+    ) -> Result<impl Stream<Item = Result<i64, StoreError>> + Send + use<>, StoreError> {
+        const READING: &str = "reading the ids of candles";
+        let collection = self.collection(series);
+        let find = collection.find(within(series, range)).sort(doc! { "_id": 1 }).projection(doc! { "_id": 1 });
+        let cursor = find.batch_size(10_000).await.map_err(StoreError::mongo(READING))?;
+        let open_time = |raw: RawDocumentBuf| {
+            let id = raw.get_str("_id").unwrap_or_default();
+            keys::open_time_of(id).ok_or_else(|| StoreError::corrupt("a candle's id", id))
+        };
+        Ok(cursor.map_err(StoreError::mongo_in(READING)).and_then(move |raw| std::future::ready(open_time(raw))))
+    }
+
+    /// Gives candles of a symbol with a `_`, which versions before 0.2 stored under ids that lie among those of another symbol,
+    /// the ids of this version.
+    pub(crate) async fn rename_earlier_ids(&self, series: &Series) -> Result<(), StoreError> {
+        const RENAMING: &str = "renaming candles of an earlier version";
+        let symbol = series.symbol.as_str();
+        if !symbol.contains('_') {
+            return Ok(());
+        }
+        let candles = self.collection(series).clone_with_type::<Document>();
+        let earlier = doc! { "_id": { "$gte": format!("{symbol}_0"), "$lt": format!("{symbol}_:") } };
+        loop {
+            let cursor = candles.find(earlier.clone()).limit(RENAMED).await.map_err(StoreError::mongo(RENAMING))?;
+            let found: Vec<Document> = cursor.map_err(StoreError::mongo_in(RENAMING)).try_collect().await?;
+            let id = |candle: &Document| candle.get_str("_id").unwrap_or_default().to_owned();
+            let old: Vec<String> = found.iter().map(id).filter(|id| id.len() == symbol.len() + 14).collect();
+            if old.is_empty() {
+                return Ok(());
+            }
+            let renamed = found.into_iter().filter(|candle| old.contains(&id(candle))).filter_map(|mut candle| {
+                let open_time = keys::open_time_of(candle.get_str("_id").ok()?)?;
+                candle.insert("_id", keys::candle_id(symbol, open_time));
+                Some(candle)
+            });
+            duplicates(candles.insert_many(renamed).ordered(false).await, RENAMING)?;
+            let gone = doc! { "_id": { "$in": old } };
+            candles.delete_many(gone).await.map_err(StoreError::mongo(RENAMING))?;
+        }
     }
 
     /// Number of stored candles of `range`.

@@ -1,79 +1,86 @@
 //! The coverage ledger: which ranges of a series are complete, and why buckets inside them are absent.
 //!
-//! Verified ranges are documents of their own, and the ledger is their union: writers only add or extend, so two tasks
-//! on one series need no lock, and a crash in the middle of a tidy-up leaves overlaps, never a hole.
+//! A series is cut into chunks on a fixed grid, one document each. A change reads its chunk and replaces it only as it was
+//! read, so writers on one series need no lock, and the rules of a chunk (`chunk.rs`) hold at every moment.
 
-mod segments;
+mod audit;
+mod chunk;
+mod corrections;
+mod document;
+mod earlier;
 
-use crate::error::StoreError;
+use crate::candles::Candles;
+use crate::error::{StoreError, duplicates};
 use crate::keys::{collections, ranged_id, series_id};
 use crate::series::Series;
-use candlemill_shared::coverage::{Gap, GapReason, join_gaps};
-use candlemill_shared::range::normalise;
-use candlemill_shared::{Candle, TimeRange};
-use futures::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc};
+use candlemill_shared::coverage::{Gap, join_gaps};
+use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::{Clock, TimeRange};
+use chunk::{CHUNK_BUCKETS, Chunk};
+use document::{Stored, decode, encode, is_duplicate};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use moka::future::Cache;
+use mongodb::bson::{Document, doc};
 use mongodb::{Collection, Database};
-use segments::Segments;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+
+pub use audit::Audited;
+pub use chunk::Observation;
+pub use corrections::Correction;
+
+/// The last millisecond that an id holds: the year 2286.
+const LAST_MS: i64 = 9_999_999_999_999;
+/// New chunks of one insertion.
+const BATCH: usize = 500;
+/// Chunks that are changed at once.
+const AT_ONCE: usize = 8;
+/// Series of which a process knows that no earlier version's ledger is left.
+const ADOPTED_SERIES: u64 = 100_000;
 
 /// The ledger.
 #[derive(Debug, Clone)]
 pub struct Coverage {
-    verified: Collection<Document>,
-    segments: Segments,
-    gaps: Collection<Document>,
+    chunks: Collection<Document>,
     corrections: Collection<Document>,
-    /// Held by whoever joins segments: two at a time would do the same work.
-    tidying: Arc<Mutex<()>>,
+    earlier: earlier::Earlier,
+    candles: Candles,
+    clock: Arc<dyn Clock>,
+    adopted: Cache<String, ()>,
 }
 
-/// What the ledger holds of a series up to some time.
-#[derive(Debug, Clone)]
-pub struct Verified {
-    /// Ascending and joined.
-    joined: Vec<TimeRange>,
-    /// Documents that they were read from.
-    segments: usize,
+/// What the ledger says of a range, as it was read.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Complete ranges, ascending and joined.
+    pub verified: Vec<TimeRange>,
+    /// Absent buckets, ascending, settled or not.
+    pub gaps: Vec<Gap>,
 }
 
-impl Verified {
-    /// The verified parts of `range`, ascending.
+impl Known {
+    /// The parts of `range` that have to be asked for: what is not verified, and absences that were neither confirmed an hour
+    /// apart nor seen since `since` (UTC ms).
     #[must_use]
-    pub fn within(&self, range: TimeRange) -> Vec<TimeRange> {
-        self.joined.iter().map(|known| known.intersect(range)).filter(|part| !part.is_empty()).collect()
-    }
-
-    /// Start of the verified range that reaches up to `at`, or `at` itself: a range that begins at `at` continues it.
-    #[must_use]
-    pub fn start_of(&self, at: i64) -> i64 {
-        self.joined.iter().find(|known| known.start < at && at <= known.end).map_or(at, |known| known.start)
+    pub fn lacking(&self, range: TimeRange, since: i64) -> Vec<TimeRange> {
+        let mut lacking = subtract(range, &self.verified);
+        let doubted = |gap: &&Gap| {
+            gap.reason.is_settled() && !gap.is_confirmed() && gap.confirmed_at.is_none_or(|confirmed| confirmed < since)
+        };
+        lacking.extend(self.gaps.iter().filter(doubted).map(|gap| gap.range.intersect(range)));
+        normalise(lacking)
     }
 }
-
-/// A stored candle of which the exchange now gives other figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Correction {
-    /// As it is stored.
-    pub stored: Candle,
-    /// As the exchange gave it later.
-    pub now: Candle,
-}
-
-/// Series whose segments outnumber this are tidied when a task ends: every task reads them, and joining them costs a few
-/// writes.
-const TIDY_ABOVE: usize = 16;
 
 impl Coverage {
-    pub(crate) fn new(database: &Database) -> Self {
+    pub(crate) fn new(database: &Database, candles: Candles, clock: Arc<dyn Clock>) -> Self {
         Self {
-            verified: database.collection(collections::COVERAGE),
-            segments: Segments::start(database),
-            gaps: database.collection(collections::GAPS),
+            chunks: database.collection(collections::COVERAGE_CHUNKS),
             corrections: database.collection(collections::CORRECTIONS),
-            tidying: Arc::default(),
+            earlier: earlier::Earlier::new(database),
+            candles,
+            clock,
+            adopted: Cache::new(ADOPTED_SERIES),
         }
     }
 
@@ -82,84 +89,119 @@ impl Coverage {
     /// # Errors
     /// When MongoDB fails.
     pub async fn verified(&self, series: &Series, within: TimeRange) -> Result<Vec<TimeRange>, StoreError> {
-        Ok(self.verified_until(series, within.end).await?.within(within))
+        Ok(self.known(series, within).await?.verified)
     }
 
-    /// All that is verified of a series in segments that begin before `end`.
+    /// What is known of `within`: verified parts cut to it, gaps that share a bucket with it.
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn verified_until(&self, series: &Series, end: i64) -> Result<Verified, StoreError> {
-        // One may begin long before a range and reach into it, so there is no lower bound; there are only a few.
-        let segments = self.segments(between(series, TimeRange::new(0, end))).await?;
-        Ok(Verified { segments: segments.len(), joined: normalise(segments) })
+    pub async fn known(&self, series: &Series, within: TimeRange) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let mut chunks = self.read(series, within, 1).await?;
+        while let Some(stored) = chunks.try_next().await? {
+            known.verified.extend(stored.chunk.verified.iter().map(|range| range.intersect(within)));
+            known.gaps.extend(stored.chunk.gaps.into_iter().filter(|gap| !gap.range.intersect(within).is_empty()));
+        }
+        known.verified = normalise(known.verified);
+        Ok(known)
     }
 
-    async fn segments(&self, which: Document) -> Result<Vec<TimeRange>, StoreError> {
-        let reading = "reading the coverage ledger";
-        let cursor = self.verified.find(which).await.map_err(StoreError::mongo(reading))?;
-        cursor
-            .map_err(StoreError::mongo_in(reading))
-            .and_then(|found| std::future::ready(range_of(&found)))
-            .try_collect()
-            .await
-    }
-
-    /// Records that `range` is complete but for `gaps`, and of `looked_at`, which holds `range`, all absences there are.
-    ///
-    /// Gaps are written before the range is verified: a verified range never hides one. Gaps of an earlier look that are
-    /// no longer there go last, so that an interruption leaves one too many, never one too few.
+    /// Takes over what looks at the exchange at `at` (UTC ms) say. Candles of all buckets that are in no gap are stored before.
+    /// Returns the buckets that the exchange now lacks, though a candle of them is stored: they stay what they are.
     ///
     /// # Errors
     /// When MongoDB fails; a repetition is harmless.
     pub async fn record(
         &self,
         series: &Series,
-        range: TimeRange,
-        looked_at: TimeRange,
-        gaps: &[Gap],
-    ) -> Result<(), StoreError> {
-        let documents: Vec<Document> = gaps.iter().map(|gap| gap_document(series, gap)).collect();
-        self.write_gaps(documents).await?;
-        if !range.is_empty() {
-            self.extend(series, range).await?;
+        looks: &[Observation],
+        at: i64,
+    ) -> Result<Vec<TimeRange>, StoreError> {
+        let interval = series.interval;
+        let Some(hull) = hull(looks.iter().map(|look| look.range)) else { return Ok(Vec::new()) };
+        let recorded = self.update(series, hull, |range, chunk| {
+            for look in looks {
+                let seen = look.range.intersect(range);
+                if seen.is_empty() {
+                    continue;
+                }
+                let cut = |gap: &Gap| Gap::new(interval, gap.range.intersect(seen), gap.reason);
+                let gaps = look.gaps.iter().map(cut).filter(|gap| !gap.range.is_empty()).collect();
+                chunk.observe(interval, &Observation { range: seen, gaps }, at);
+            }
+        });
+        recorded.await?;
+        let absent: Vec<TimeRange> = looks.iter().flat_map(|look| look.gaps.iter().map(|gap| gap.range)).collect();
+        if absent.is_empty() {
+            return Ok(Vec::new());
         }
-        let kept: Vec<String> = gaps.iter().map(|gap| ranged_id(series, gap.range.start)).collect();
-        let mut stale = between(series, looked_at);
-        if let Ok(bounds) = stale.get_document_mut("_id") {
-            bounds.insert("$nin", kept);
-        }
-        let forgetting = "forgetting filled gaps";
-        // There are hardly ever any, and a look costs less than a journaled write.
-        if self.gaps.find_one(stale.clone()).await.map_err(StoreError::mongo(forgetting))?.is_some() {
-            self.gaps.delete_many(stale).await.map_err(StoreError::mongo(forgetting))?;
-        }
-        Ok(())
+        // Somebody else may have stored a candle there between his look and ours, and died before he could say so.
+        let stored = self.stored_in(series, &absent).await?;
+        self.fill(series, &stored).await?;
+        Ok(stored)
     }
 
-    async fn extend(&self, series: &Series, range: TimeRange) -> Result<(), StoreError> {
-        self.segments.extend(ranged_id(series, range.start), range).await
+    /// Takes `buckets` out of gaps, because candles of them are about to be stored.
+    ///
+    /// # Errors
+    /// When MongoDB fails; a repetition is harmless.
+    pub async fn reopen_gaps(&self, series: &Series, buckets: &[TimeRange]) -> Result<(), StoreError> {
+        let Some(hull) = hull(buckets.iter().copied()) else { return Ok(()) };
+        let reopened = self.update(series, hull, |_, chunk| {
+            let inside = |gap: &Gap| buckets.iter().map(|range| range.intersect(gap.range)).collect::<Vec<_>>();
+            let parts: Vec<TimeRange> = normalise(chunk.gaps.iter().flat_map(inside).collect());
+            chunk.reopen(series.interval, &parts);
+        });
+        reopened.await
     }
 
-    async fn write_gaps(&self, documents: Vec<Document>) -> Result<(), StoreError> {
-        if documents.is_empty() {
-            return Ok(());
-        }
-        let recording = "recording gaps";
-        match self.gaps.insert_many(&documents).ordered(false).await {
-            Ok(_) => return Ok(()),
-            // Recorded before, by an attempt that did not get to its checkpoint: the newer reason holds.
-            Err(error) if matches!(error.kind.as_ref(), mongodb::error::ErrorKind::InsertMany(_)) => {}
-            Err(error) => return Err(StoreError::mongo(recording)(error)),
-        }
-        for document in documents {
-            let id = doc! { "_id": document.get_str("_id").unwrap_or_default() };
-            self.gaps.replace_one(id, document).upsert(true).await.map_err(StoreError::mongo(recording))?;
-        }
-        Ok(())
+    /// Takes back whatever is said of `ranges`: the next fetch asks for them anew.
+    ///
+    /// # Errors
+    /// When MongoDB fails; a repetition is harmless.
+    pub async fn reopen(&self, series: &Series, ranges: &[TimeRange]) -> Result<(), StoreError> {
+        let Some(hull) = hull(ranges.iter().copied()) else { return Ok(()) };
+        self.update(series, hull, |range, chunk| {
+            let parts: Vec<TimeRange> = ranges.iter().map(|part| part.intersect(range)).collect();
+            chunk.reopen(series.interval, &normalise(parts));
+        })
+        .await
     }
 
-    /// The gaps that begin in `within` after `after`, ascending, at most `limit` records, neighbours joined.
+    /// Makes `buckets`, which have stored candles, buckets of no gap.
+    async fn fill(&self, series: &Series, buckets: &[TimeRange]) -> Result<(), StoreError> {
+        let Some(hull) = hull(buckets.iter().copied()) else { return Ok(()) };
+        self.update(series, hull, |range, chunk| {
+            let parts: Vec<TimeRange> = buckets.iter().map(|part| part.intersect(range)).collect();
+            chunk.fill(series.interval, &normalise(parts));
+        })
+        .await
+    }
+
+    /// The buckets of `ranges` that hold a stored candle.
+    async fn stored_in(&self, series: &Series, ranges: &[TimeRange]) -> Result<Vec<TimeRange>, StoreError> {
+        let Some(hull) = hull(ranges.iter().copied()) else { return Ok(Vec::new()) };
+        let present = self.present_buckets(series, hull).await?;
+        Ok(normalise(present.iter().flat_map(|run| ranges.iter().map(|range| run.intersect(*range))).collect()))
+    }
+
+    /// Runs of neighbouring buckets of `range` with a stored candle.
+    async fn present_buckets(&self, series: &Series, range: TimeRange) -> Result<Vec<TimeRange>, StoreError> {
+        let mut opens = std::pin::pin!(self.candles.open_times(series, range).await?);
+        let mut present: Vec<TimeRange> = Vec::new();
+        while let Some(open) = opens.try_next().await? {
+            let start = series.interval.bucket_start(open);
+            let end = series.interval.next_bucket(start);
+            match present.last_mut() {
+                Some(last) if start <= last.end => last.end = last.end.max(end),
+                _ => present.push(TimeRange::new(start, end)),
+            }
+        }
+        Ok(present)
+    }
+
+    /// The gaps that begin in `within` after `after`, ascending, at most about `limit`, neighbours joined: the last one is whole.
     ///
     /// # Errors
     /// When MongoDB fails.
@@ -170,32 +212,48 @@ impl Coverage {
         after: Option<i64>,
         limit: u32,
     ) -> Result<Vec<Gap>, StoreError> {
-        let reading = "reading gaps";
         let from = after.map_or(within.start, |after| within.start.max(after.saturating_add(1)));
-        let cursor = self
-            .gaps
-            .find(between(series, TimeRange::new(from, within.end)))
-            .sort(doc! { "_id": 1 })
-            .limit(i64::from(limit))
-            .await
-            .map_err(StoreError::mongo(reading))?;
-        let gaps: Vec<Gap> = cursor
-            .map_err(StoreError::mongo_in(reading))
-            .and_then(|found| std::future::ready(gap_of(&found)))
-            .try_collect()
-            .await?;
+        let within = TimeRange::new(from, within.end);
+        let mut chunks = self.read(series, within, 1).await?;
+        let mut gaps: Vec<Gap> = Vec::new();
+        while let Some(stored) = chunks.try_next().await? {
+            for gap in stored.chunk.gaps.into_iter().filter(|gap| within.contains(gap.range.start)) {
+                let goes_on = gaps.last().is_some_and(|last| is_continued(last, &gap));
+                if gaps.len() >= limit as usize && !goes_on {
+                    return Ok(join_gaps(gaps));
+                }
+                gaps.push(gap);
+            }
+        }
         Ok(join_gaps(gaps))
     }
 
-    /// The gap that began before `at` and reaches beyond it.
+    /// The gap that began before `at` and reaches beyond it: from its beginning, as far as one record of it reaches.
     ///
     /// # Errors
     /// When MongoDB fails.
     pub async fn gap_over(&self, series: &Series, at: i64) -> Result<Option<Gap>, StoreError> {
-        let before = between(series, TimeRange::new(0, at));
-        let found = self.gaps.find_one(before).sort(doc! { "_id": -1 }).await;
-        let found = found.map_err(StoreError::mongo("reading a gap"))?;
-        Ok(found.as_ref().map(gap_of).transpose()?.filter(|gap| gap.range.end > at))
+        let (mut over, mut goes_on_at) = (Vec::new(), None);
+        let mut chunks = self.read(series, TimeRange::new(0, at.saturating_add(1)), -1).await?;
+        'whole: while let Some(stored) = chunks.try_next().await? {
+            for gap in stored.chunk.gaps.into_iter().rev().filter(|gap| gap.range.start <= at) {
+                if gap.range.start == at {
+                    // Cut at the border of two chunks.
+                    goes_on_at = Some(gap.reason);
+                    continue;
+                }
+                let touches = match over.last() {
+                    Some(later) => is_continued(&gap, later),
+                    None => gap.range.end > at || gap.range.end == at && goes_on_at == Some(gap.reason),
+                };
+                if !touches {
+                    break 'whole;
+                }
+                over.push(gap);
+            }
+        }
+        over.reverse();
+        Ok(join_gaps(over).pop())
     }
 
     /// Number of gap records that begin in `within`.
@@ -203,121 +261,159 @@ impl Coverage {
     /// # Errors
     /// When MongoDB fails.
     pub async fn count_gaps(&self, series: &Series, within: TimeRange) -> Result<u64, StoreError> {
-        self.gaps.count_documents(between(series, within)).await.map_err(StoreError::mongo("counting gaps"))
+        let chunks = self.read(series, within, 1).await?;
+        let counted = chunks.try_fold(0_u64, |sum, stored| {
+            let inside = stored.chunk.gaps.iter().filter(|gap| within.contains(gap.range.start)).count();
+            std::future::ready(Ok(sum + inside as u64))
+        });
+        counted.await
     }
 
-    /// Joins the segments of a series where `met` has shown many. Extends first, then deletes what is contained.
-    ///
-    /// # Errors
-    /// When MongoDB fails; the ledger's union is the same at every step.
-    pub async fn tidy(&self, series: &Series, met: &Verified) -> Result<(), StoreError> {
-        if met.segments <= TIDY_ABOVE {
-            return Ok(());
-        }
-        let Ok(_alone) = self.tidying.try_lock() else { return Ok(()) };
-        let segments = self.segments(prefix_of(series)).await?;
-        for joined in normalise(segments.clone()) {
-            let contained: Vec<String> = segments
-                .iter()
-                .filter(|part| part.start > joined.start && part.end <= joined.end)
-                .map(|part| ranged_id(series, part.start))
-                .collect();
-            if contained.is_empty() {
-                continue;
-            }
-            self.extend(series, joined).await?;
-            // Only what still ends inside: a segment that another task extends right now stays.
-            self.verified
-                .delete_many(doc! { "_id": { "$in": contained }, "end": { "$lte": joined.end } })
-                .await
-                .map_err(StoreError::mongo("joining verified ranges"))?;
-        }
-        Ok(())
-    }
-
-    /// Records restated candles: the newest version of each wins.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn record_corrections(
+    /// The stored chunks that share a bucket with `range`, ascending (1) or descending (-1).
+    async fn read(
         &self,
         series: &Series,
-        found: &[Correction],
-        now_ms: i64,
+        range: TimeRange,
+        order: i32,
+    ) -> Result<BoxStream<'static, Result<Stored, StoreError>>, StoreError> {
+        self.adopt_once(series).await?;
+        self.read_stored(series, range, order).await
+    }
+
+    async fn read_stored(
+        &self,
+        series: &Series,
+        range: TimeRange,
+        order: i32,
+    ) -> Result<BoxStream<'static, Result<Stored, StoreError>>, StoreError> {
+        const READING: &str = "reading the coverage ledger";
+        let bound = |ms: i64| ranged_id(series, ms.clamp(0, LAST_MS));
+        let first = series.interval.block_start(range.start.clamp(0, LAST_MS), CHUNK_BUCKETS);
+        let ids = doc! { "_id": { "$gte": bound(first), "$lt": bound(range.end) } };
+        let cursor = self.chunks.find(ids).sort(doc! { "_id": order }).await.map_err(StoreError::mongo(READING))?;
+        let interval = series.interval;
+        let chunks = cursor.map_err(StoreError::mongo_in(READING));
+        Ok(chunks.and_then(move |found| std::future::ready(decode(interval, &found))).boxed())
+    }
+
+    /// Changes every chunk of `range` by `change`, which is told the chunk's part of `range` and may be called again on a newer
+    /// state of it.
+    async fn update(
+        &self,
+        series: &Series,
+        range: TimeRange,
+        change: impl Fn(TimeRange, &mut Chunk) + Sync,
     ) -> Result<(), StoreError> {
-        let recording = "recording restated candles";
-        for correction in found {
-            let mut document = mongodb::bson::serialize_to_document(correction)
-                .map_err(|error| StoreError::corrupt("a restated candle", error))?;
-            document.insert("seen_at", now_ms);
-            let id = doc! { "_id": ranged_id(series, correction.stored.open_time) };
-            self.corrections.replace_one(id, document).upsert(true).await.map_err(StoreError::mongo(recording))?;
-        }
-        Ok(())
+        self.adopt_once(series).await?;
+        self.update_stored(series, range, change).await
     }
 
-    /// The restated candles whose open time lies in `within`, ascending.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn corrections(
+    async fn update_stored(
         &self,
         series: &Series,
-        within: TimeRange,
-        limit: u32,
-    ) -> Result<Vec<Correction>, StoreError> {
-        let reading = "reading restated candles";
-        let cursor = self
-            .corrections
-            .find(between(series, within))
-            .sort(doc! { "_id": 1 })
-            .limit(i64::from(limit))
-            .await
-            .map_err(StoreError::mongo(reading))?;
-        cursor
-            .map_err(StoreError::mongo_in(reading))
-            .and_then(|found| {
-                let read = mongodb::bson::deserialize_from_document(found);
-                std::future::ready(read.map_err(|error| StoreError::corrupt("a restated candle", error)))
-            })
+        range: TimeRange,
+        change: impl Fn(TimeRange, &mut Chunk) + Sync,
+    ) -> Result<(), StoreError> {
+        const WRITING: &str = "writing the coverage ledger";
+        let known: Vec<Stored> = self.read_stored(series, range, 1).await?.try_collect().await?;
+        let mut known = known.into_iter().peekable();
+        let (mut new, mut changed) = (Vec::new(), Vec::new());
+        for part in series.interval.blocks(range, CHUNK_BUCKETS) {
+            let id = ranged_id(series, series.interval.block_start(part.start, CHUNK_BUCKETS));
+            while known.next_if(|stored| stored.id < id).is_some() {}
+            match known.next_if(|stored| stored.id == id) {
+                Some(stored) => changed.push((part, stored)),
+                None => {
+                    let mut chunk = Chunk { audited_at: self.clock.now_ms(), ..Chunk::default() };
+                    change(part, &mut chunk);
+                    if !chunk.verified.is_empty() || !chunk.gaps.is_empty() {
+                        new.push((part, Stored { id, rev: 1, chunk }));
+                    }
+                }
+            }
+        }
+        for batch in new.chunks(BATCH) {
+            let documents = batch.iter().map(|(_, stored)| encode(stored)).collect::<Result<Vec<_>, _>>()?;
+            let inserted = self.chunks.insert_many(documents).ordered(false).await;
+            for taken in duplicates(inserted, WRITING)? {
+                // Somebody was quicker.
+                let (part, stored) = &batch[taken];
+                changed.push((*part, self.read_one(series, &stored.id).await?));
+            }
+        }
+        let change = &change;
+        futures::stream::iter(changed)
+            .map(|(part, stored)| async move { self.change_one(series, part, stored, change).await })
+            .buffer_unordered(AT_ONCE)
             .try_collect()
             .await
     }
-}
 
-/// All ids of a series: `_` sorts before `` ` ``, and no id has another character there.
-fn prefix_of(series: &Series) -> Document {
-    let series = series_id(series);
-    doc! { "_id": { "$gte": format!("{series}_"), "$lt": format!("{series}`") } }
-}
+    async fn read_one(&self, series: &Series, id: &str) -> Result<Stored, StoreError> {
+        let found = self.chunks.find_one(doc! { "_id": id }).await;
+        match found.map_err(StoreError::mongo("reading the coverage ledger"))? {
+            Some(found) => decode(series.interval, &found),
+            None => Ok(Stored { id: id.to_owned(), rev: 0, chunk: Chunk::default() }),
+        }
+    }
 
-fn between(series: &Series, range: TimeRange) -> Document {
-    let bound = |ms: i64| ranged_id(series, ms.clamp(0, 9_999_999_999_999));
-    doc! { "_id": { "$gte": bound(range.start), "$lt": bound(range.end) } }
-}
+    /// Replaces one chunk as it was read, or reads it again and tries once more.
+    async fn change_one(
+        &self,
+        series: &Series,
+        part: TimeRange,
+        mut read: Stored,
+        change: &(impl Fn(TimeRange, &mut Chunk) + Sync),
+    ) -> Result<(), StoreError> {
+        loop {
+            let mut chunk = read.chunk.clone();
+            change(part, &mut chunk);
+            if chunk == read.chunk {
+                return Ok(());
+            }
+            let next = Stored { id: read.id.clone(), rev: read.rev + 1, chunk };
+            if self.replace(&read, &next).await? {
+                return Ok(());
+            }
+            read = self.read_one(series, &read.id).await?;
+        }
+    }
 
-fn range_of(document: &Document) -> Result<TimeRange, StoreError> {
-    let time =
-        |field| document.get_i64(field).map_err(|error| StoreError::corrupt("a range of the coverage ledger", error));
-    Ok(TimeRange::new(time("start")?, time("end")?))
-}
+    /// Replaces a chunk if it is as it was read. Whether it was.
+    async fn replace(&self, read: &Stored, next: &Stored) -> Result<bool, StoreError> {
+        const WRITING: &str = "writing the coverage ledger";
+        let document = encode(next)?;
+        if read.rev == 0 {
+            return match self.chunks.insert_one(document).await {
+                Ok(_) => Ok(true),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(StoreError::mongo(WRITING)(error)),
+            };
+        }
+        let replaced = self.chunks.replace_one(doc! { "_id": &read.id, "rev": read.rev }, document).await;
+        Ok(replaced.map_err(StoreError::mongo(WRITING))?.matched_count == 1)
+    }
 
-fn reason_text(reason: GapReason) -> Bson {
-    mongodb::bson::serialize_to_bson(&reason).unwrap_or(Bson::Null)
-}
-
-fn gap_document(series: &Series, gap: &Gap) -> Document {
-    doc! {
-        "_id": ranged_id(series, gap.range.start),
-        "start": gap.range.start,
-        "end": gap.range.end,
-        "buckets": i64::try_from(gap.buckets).unwrap_or(i64::MAX),
-        "reason": reason_text(gap.reason),
+    /// Takes over the ledger of an earlier version, where this process has not looked for one yet.
+    async fn adopt_once(&self, series: &Series) -> Result<(), StoreError> {
+        let id = series_id(series);
+        if self.adopted.get(&id).await.is_some() {
+            return Ok(());
+        }
+        self.adopt(series).await?;
+        self.adopted.insert(id, ()).await;
+        Ok(())
     }
 }
 
-fn gap_of(document: &Document) -> Result<Gap, StoreError> {
-    let mut fields = document.clone();
-    fields.remove("_id");
-    mongodb::bson::deserialize_from_document(fields).map_err(|error| StoreError::corrupt("a gap", error))
+/// Whether `later` is the same absence as `one`, cut only by the border of a chunk or by the times of the looks.
+fn is_continued(one: &Gap, later: &Gap) -> bool {
+    one.range.end == later.range.start && one.reason == later.reason
+}
+
+/// The range from the first start to the last end; `None` when all are empty.
+fn hull(ranges: impl Iterator<Item = TimeRange>) -> Option<TimeRange> {
+    ranges
+        .filter(|range| !range.is_empty())
+        .reduce(|one, other| TimeRange::new(one.start.min(other.start), one.end.max(other.end)))
 }

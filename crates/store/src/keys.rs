@@ -15,9 +15,11 @@ pub(crate) mod collections {
     pub(crate) const TASK_KEYS: &str = "task_keys";
     /// When all that is stored was looked at last.
     pub(crate) const STEPS: &str = "steps";
-    /// Verified ranges.
+    /// The coverage ledger: a document for each chunk of a series.
+    pub(crate) const COVERAGE_CHUNKS: &str = "coverage_chunks";
+    /// Verified ranges, as earlier versions wrote them.
     pub(crate) const COVERAGE: &str = "coverage";
-    /// Absent buckets.
+    /// Absent buckets, as earlier versions wrote them.
     pub(crate) const GAPS: &str = "coverage_gaps";
     /// Candles that the exchange restated.
     pub(crate) const CORRECTIONS: &str = "candle_corrections";
@@ -34,9 +36,18 @@ pub(crate) fn candles(series: &Series) -> String {
     format!("klines.{}.{}", series.exchange, series.interval)
 }
 
-/// `BTCUSDT_1577836800000`: 13 digits hold every millisecond from 2001 to 2286, so text order is time order.
+/// `BTCUSDT_1577836800000`: 13 digits hold every millisecond from 2001 to 2286, so text order is time order. A `_` of the
+/// symbol is written `%5F`: otherwise the candles of `GENUSDT_240927` would lie among those of `GENUSDT`.
 pub(crate) fn candle_id(symbol: &str, open_time: i64) -> String {
+    if symbol.contains('_') {
+        return format!("{}_{open_time:013}", symbol.replace('_', "%5F"));
+    }
     format!("{symbol}_{open_time:013}")
+}
+
+/// Open time in an id that [`candle_id`] made.
+pub(crate) fn open_time_of(id: &str) -> Option<i64> {
+    id.rsplit_once('_')?.1.parse().ok()
 }
 
 /// `binance:BTCUSDT:1m`.
@@ -44,7 +55,12 @@ pub(crate) fn series_id(series: &Series) -> String {
     format!("{}:{}:{}", series.exchange, series.symbol, series.interval)
 }
 
-/// `binance:BTCUSDT:1m_1577836800000`.
+/// Who fetches one page of a series at the moment; `done` for a while after it was fetched.
+pub(crate) fn page(series: &Series, start: i64) -> String {
+    format!("cm:{{{}}}:page:{start}", series_id(series))
+}
+
+/// `binance:BTCUSDT:1m_1577836800000`. No symbol holds a `:`, and what follows the last one no `_` but this.
 pub(crate) fn ranged_id(series: &Series, start: i64) -> String {
     format!("{}_{start:013}", series_id(series))
 }

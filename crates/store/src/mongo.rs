@@ -75,6 +75,15 @@ pub(crate) async fn ensure_indexes(database: &Database, clock: &dyn Clock) -> Re
         .create_index(expiry())
         .await
         .map_err(StoreError::mongo("creating the index of task keys"))?;
+    database
+        .collection::<Document>(collections::COVERAGE_CHUNKS)
+        .create_indexes([
+            // Absences that are to be asked for again.
+            index_of_some("recheck_at"),
+            index(doc! { "audited_at": 1 }, IndexOptions::default()),
+        ])
+        .await
+        .map_err(StoreError::mongo("creating the indexes of the coverage ledger"))?;
     for collection in [collections::TASKS, collections::TASK_KEYS] {
         drop_superseded(database, collection)
             .await

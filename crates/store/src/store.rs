@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::lease::Lease;
 use crate::markets::Markets;
 use crate::mongo;
+use crate::pages::Pages;
 use crate::pauses::Pauses;
 use crate::progress::ProgressBoard;
 use crate::queue::Queue;
@@ -40,6 +41,7 @@ struct Parts {
     admission: Admission,
     candles: Candles,
     coverage: Coverage,
+    pages: Pages,
     lease: Lease,
     markets: Markets,
     pauses: Pauses,
@@ -104,7 +106,8 @@ impl Store {
         let parts = Parts {
             admission: Admission::new(connection.clone(), Arc::clone(&clock)),
             candles: Candles::new(database.clone()),
-            coverage: Coverage::new(&database),
+            coverage: Coverage::new(&database, Candles::new(database.clone()), Arc::clone(&clock)),
+            pages: Pages::new(connection.clone()),
             lease: Lease::new(connection.clone()),
             markets: Markets::new(&database, Arc::clone(&clock)),
             pauses: Pauses::new(&database, queues.clone(), connection.clone()),
@@ -189,6 +192,12 @@ impl Store {
     #[must_use]
     pub fn coverage(&self) -> &Coverage {
         &self.parts.coverage
+    }
+
+    /// Who fetches which page at the moment.
+    #[must_use]
+    pub fn pages(&self) -> &Pages {
+        &self.parts.pages
     }
 
     /// Leases and signs of life.

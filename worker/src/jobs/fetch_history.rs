@@ -2,30 +2,35 @@
 //!
 //! Invariants:
 //! 1. Candles are stored before the range that holds them is verified, and that before progress shows it.
-//! 2. Pages are committed in order: what is verified of a planned range is always its beginning, and one segment.
+//! 2. Pages are committed in order: what is verified of a planned range is always its beginning.
 //! 3. A range with an absence that is not settled is not verified there: the next fetch asks again.
 //! 4. Memory is bounded by the pages under way, whatever the range.
-//! 5. A large fetch is left to parts, and ends by an attempt of its own that finds nothing missing.
+//! 5. Pages lie on one grid, and only one task fetches one at a time: others wait, and look into the ledger again.
+//! 6. A large fetch is left to parts, and ends by an attempt of its own that finds nothing missing.
 
 mod commit;
+mod facts;
+mod leases;
 mod parts;
 mod pipeline;
 mod plan;
-mod settle;
+mod windows;
 
 use crate::context::JobContext;
 use crate::outcome::{Outcome, of_exchange, of_store};
-use crate::patience::patiently;
-use candlemill_exchanges::ExchangeError;
+use crate::patience::{patiently, promptly};
+use candlemill_exchanges::{Disposition, ExchangeError};
 use candlemill_shared::TimeRange;
 use candlemill_shared::children::Children;
 use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::range::subtract;
+use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
 use candlemill_store::{Checkpoint, Series, StoreError};
 
+pub(crate) use leases::PageLeases;
 pub(crate) use pipeline::Places;
+pub(crate) use plan::PER_PAGE;
 
 /// Why a fetch stops before its end.
 #[derive(Debug)]
@@ -55,7 +60,15 @@ impl From<ExchangeError> for Stop {
 pub(super) async fn run(context: JobContext, job: FetchHistory) -> Outcome {
     let series = Series::new(job.exchange, job.symbol.clone(), job.interval);
     let mut result = context.record.result.clone().unwrap_or_default();
-    let fetched = fetch(&context, &job, &series, &mut result).await;
+    let mut fetched = fetch(&context, &job, &series, &mut result).await;
+    let is_end = match &fetched {
+        Err(Stop::Cancelled) => true,
+        Err(Stop::Exchange(error)) => error.disposition() == Disposition::Permanent,
+        _ => false,
+    };
+    if is_end && let Err(error) = keep_fetched_ranges(&context, &job, &series, &mut result).await {
+        fetched = Err(error);
+    }
     let calls = context.counters.take();
     result.calls += calls.calls;
     result.weight += calls.weight;
@@ -74,6 +87,26 @@ pub(super) async fn run(context: JobContext, job: FetchHistory) -> Outcome {
     }
 }
 
+/// Of a task that ends early: what it was to fetch becomes what it has fetched.
+async fn keep_fetched_ranges(
+    context: &JobContext,
+    job: &FetchHistory,
+    series: &Series,
+    result: &mut FetchResult,
+) -> Result<(), Stop> {
+    let Some(asked) = result.range else { return Ok(()) };
+    let fetched = if job.mode.is_fetch() {
+        let coverage = context.shop.store.coverage();
+        // Not `give_up`, which is cancelled by now: a store that is away is waited for as at any other end.
+        promptly(|| coverage.verified(series, asked)).await?
+    } else {
+        vec![TimeRange::new(asked.start, result.checked_until.unwrap_or(asked.start))]
+    };
+    let parts = result.ranges.iter().flat_map(|range| fetched.iter().map(|known| known.intersect(*range)));
+    result.ranges = normalise(parts.collect());
+    Ok(())
+}
+
 async fn fetch(
     context: &JobContext,
     job: &FetchHistory,
@@ -85,8 +118,9 @@ async fn fetch(
         return Err(Stop::Parts(children.clone()));
     }
     show_start(context).await;
-    let plan = plan::plan(context, job, series, result.range).await?;
+    let plan = plan::plan(context, job, series, result).await?;
     result.range = Some(plan.asked);
+    result.reopened += plan.reopened;
     for range in &plan.missing {
         if !result.ranges.iter().any(|known| known.intersect(*range) == *range) {
             result.ranges.push(*range);
@@ -103,8 +137,7 @@ async fn fetch(
         // Before the first page: a later attempt has to know what this one set out to fetch.
         keep(context, result).await?;
     }
-    let gaps_met = pipeline::run(context, series, &plan, result).await?;
-    patiently(context.give_up(), || context.shop.store.coverage().tidy(series, &plan.known)).await?;
+    let gaps_met = pipeline::run(context, series, &plan, !job.mode.is_fetch(), result).await?;
     if plan.is_untouched && gaps_met == 0 {
         (result.gaps, result.gaps_total) = (Vec::new(), 0);
         return Ok(());

@@ -3,14 +3,13 @@
 use super::Stop;
 use super::pipeline::Stored;
 use super::plan::Plan;
-use super::settle::settle;
 use crate::context::JobContext;
 use crate::patience::patiently;
-use candlemill_shared::TimeRange;
-use candlemill_shared::coverage::Gap;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskState};
-use candlemill_store::{Series, Verified};
+use candlemill_store::{Correction, Observation, Series, StoreError};
+use futures::TryStreamExt;
+use futures::future::join_all;
 use tokio::time::{Duration, Instant};
 
 /// Time between two checkpoints of the record. The ledger is written with every commit; the record's counts may lag, but
@@ -22,10 +21,8 @@ pub(super) struct Committer<'a> {
     context: &'a JobContext,
     series: &'a Series,
     result: &'a mut FetchResult,
-    known: &'a Verified,
+    verifies: bool,
     gaps_met: u64,
-    /// The planned range that is being worked through, and the start of its open segment.
-    segment: Option<(TimeRange, i64)>,
     pages_before: u64,
     pages_total: u64,
     candles_before: u64,
@@ -40,15 +37,15 @@ impl<'a> Committer<'a> {
     pub(super) fn new(
         context: &'a JobContext,
         series: &'a Series,
-        plan: &'a Plan,
+        plan: &Plan,
+        verifies: bool,
         result: &'a mut FetchResult,
     ) -> Self {
         let now = Instant::now();
         result.pages_total = result.pages + plan.pages;
         Self {
-            known: &plan.known,
+            verifies,
             gaps_met: 0,
-            segment: None,
             pages_before: result.pages,
             pages_total: result.pages_total,
             candles_before: result.inserted + result.duplicate,
@@ -87,22 +84,22 @@ impl<'a> Committer<'a> {
         self.result.duplicate += batch.found.duplicate;
         self.result.restated += batch.found.restated.len() as u64;
         self.result.pages += batch.pages.len() as u64;
-        let mut entries: Vec<Entry> = Vec::new();
+        let (mut looks, mut held) = (Vec::new(), Vec::with_capacity(batch.pages.len()));
+        let compared_until = batch.pages.last().map(|page| page.window.end);
         for page in batch.pages {
-            metrics.rows_rejected.inc_by(page.rejected);
-            self.result.rejected += page.rejected;
-            self.gaps_met += page.gaps.len() as u64;
-            let segment = match self.segment {
-                Some((planned, start)) if planned == page.planned => start,
-                // A document of the ledger grows where it can: appending day by day makes no second one.
-                _ => self.known.start_of(page.planned.start),
-            };
-            let settled = settle(segment, page.window, page.verified_until, &page.gaps);
-            self.segment = Some((page.planned, settled.segment));
-            Entry::add(&mut entries, page.window, settled.verified, page.gaps);
+            held.push(page.held);
+            let Some(seen) = page.seen else { continue };
+            metrics.rows_rejected.inc_by(seen.rejected);
+            self.result.rejected += seen.rejected;
+            self.gaps_met += seen.gaps.len() as u64;
+            if !seen.range.is_empty() {
+                looks.push(Observation { range: seen.range, gaps: seen.gaps });
+            }
         }
-        for entry in &entries {
-            self.write(entry).await?;
+        self.record(&looks).await?;
+        join_all(held.into_iter().map(super::leases::HeldPage::done)).await;
+        if self.verifies {
+            self.result.checked_until = compared_until.or(self.result.checked_until);
         }
         if self.checkpointed.elapsed() < CHECKPOINT_EVERY {
             return Ok(());
@@ -111,18 +108,26 @@ impl<'a> Committer<'a> {
         self.show().await
     }
 
-    async fn write(&self, entry: &Entry) -> Result<(), Stop> {
-        let coverage = self.context.shop.store.coverage();
-        let give_up = self.context.give_up();
-        // Gaps go with the first range: none may be verified before they are written.
-        let mut gaps = entry.gaps.as_slice();
-        let nothing = [TimeRange::new(0, 0)];
-        let verified = if entry.verified.is_empty() { &nothing } else { entry.verified.as_slice() };
-        for range in verified {
-            let looked_at = if gaps.as_ptr() == entry.gaps.as_ptr() { entry.looked_at } else { TimeRange::new(0, 0) };
-            patiently(give_up, || coverage.record(self.series, *range, looked_at, gaps)).await?;
-            gaps = &[];
+    /// Takes what was seen over into the ledger. Candles that the exchange no longer gives stay, and that is recorded.
+    async fn record(&mut self, looks: &[Observation]) -> Result<(), Stop> {
+        let (store, give_up) = (&self.context.shop.store, self.context.give_up());
+        let (coverage, at) = (store.coverage(), self.context.clock().now_ms());
+        let vanished = patiently(give_up, || coverage.record(self.series, looks, at)).await?;
+        if vanished.is_empty() {
+            return Ok(());
         }
+        let corrections: Vec<Correction> = patiently(give_up, || async {
+            let mut found = Vec::new();
+            for range in &vanished {
+                let candles = store.candles().scan(self.series, *range, None).await?;
+                found.extend(candles.map_ok(|stored| Correction { stored, now: None }).try_collect::<Vec<_>>().await?);
+            }
+            Ok::<_, StoreError>(found)
+        })
+        .await?;
+        tracing::warn!(candles = corrections.len(), "the exchange no longer gives stored candles of {}", self.series);
+        self.result.restated += corrections.len() as u64;
+        patiently(give_up, || coverage.record_corrections(self.series, &corrections, at)).await?;
         Ok(())
     }
 
@@ -176,32 +181,6 @@ impl<'a> Committer<'a> {
                 tracing::warn!(%error, "progress is not shown at the moment");
                 Ok(())
             }
-        }
-    }
-}
-
-/// Neighbouring pages of one planned range, written to the ledger together.
-struct Entry {
-    looked_at: TimeRange,
-    verified: Vec<TimeRange>,
-    gaps: Vec<Gap>,
-}
-
-impl Entry {
-    fn add(entries: &mut Vec<Self>, window: TimeRange, verified: Vec<TimeRange>, gaps: Vec<Gap>) {
-        match entries.last_mut() {
-            Some(last) if last.looked_at.end == window.start => {
-                last.looked_at.end = window.end;
-                for range in verified {
-                    match last.verified.last_mut() {
-                        // The same segment, grown.
-                        Some(grown) if grown.start == range.start => grown.end = range.end,
-                        _ => last.verified.push(range),
-                    }
-                }
-                last.gaps.extend(gaps);
-            }
-            _ => entries.push(Self { looked_at: window, verified, gaps }),
         }
     }
 }

@@ -2,23 +2,34 @@
 
 use super::Stop;
 use super::commit::Committer;
+use super::facts::Facts;
+use super::leases::{HeldPage, PageLeases};
 use super::plan::{PER_PAGE, Plan};
+use super::windows::windows;
+use crate::budget::SharedBudget;
 use crate::context::JobContext;
 use crate::patience::patiently;
-use candlemill_exchanges::{CheckedPage, ExchangeError, pages};
+use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Candle, TimeRange};
-use candlemill_store::{Inserted, Series, StoreError};
+use candlemill_store::{Inserted, Known, Series, Store, StoreError};
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Most pages of one insert.
 const PAGES_PER_INSERT: usize = 8;
 /// Inserts under way at once: the server works on one while the next is sent.
 const INSERTS: usize = 2;
+/// What was read of the ledger is old after this: another task may have fetched a page, and its mark is gone.
+const OLD: Duration = Duration::from_secs(20);
+/// The same for gaps, in which a candle must not be stored before they are reopened.
+const OLD_GAPS: Duration = Duration::from_secs(2);
 
 /// What all backfills of this process share, so that its memory is the same whatever their number.
 #[derive(Debug)]
@@ -36,17 +47,24 @@ impl Places {
     }
 }
 
-/// A page with its absences explained.
+/// A page of the plan.
 pub(super) struct Page {
-    /// What it is part of.
-    pub(super) planned: TimeRange,
     pub(super) window: TimeRange,
-    pub(super) verified_until: i64,
+    /// What was fetched of it; `None`: another task had fetched it meanwhile.
+    pub(super) seen: Option<Seen>,
+    /// Given back when what was fetched stands in the ledger.
+    pub(super) held: HeldPage,
+    /// Given back when the candles are stored.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// What the exchange says of a page, with its absences explained.
+pub(super) struct Seen {
+    /// What was looked at, up to the last bucket that is closed and final.
+    pub(super) range: TimeRange,
     pub(super) gaps: Vec<Gap>,
     pub(super) candles: Vec<Candle>,
     pub(super) rejected: u64,
-    /// Given back when the candles are stored.
-    place: Option<OwnedSemaphorePermit>,
 }
 
 /// Pages whose candles are stored.
@@ -60,13 +78,14 @@ pub(super) async fn run(
     context: &JobContext,
     series: &Series,
     plan: &Plan,
+    verifies: bool,
     result: &mut FetchResult,
 ) -> Result<u64, Stop> {
-    let mut committer = Committer::new(context, series, plan, result);
+    let mut committer = Committer::new(context, series, plan, verifies, result);
     committer.begin().await?;
     // A task of its own, so that pages are fetched and stored while a commit is being written.
     let (sender, mut stored) = mpsc::channel(1);
-    let storing = stored_pages(context, series, plan);
+    let storing = stored_pages(context, series, plan, verifies);
     let _aborted_with_this = AbortOnDropHandle::new(tokio::spawn(async move {
         let mut storing = std::pin::pin!(storing);
         while let Some(batch) = storing.next().await {
@@ -89,100 +108,190 @@ pub(super) async fn run(
     }
 }
 
+/// What the steps of one attempt's pages share.
+struct Work {
+    client: BinanceClient<Arc<SharedBudget>>,
+    store: Store,
+    series: Series,
+    facts: Arc<Facts>,
+    leases: Arc<PageLeases>,
+    places: Arc<Places>,
+    give_up: CancellationToken,
+    known: Known,
+    read_at: Instant,
+    /// When the task was accepted, UTC ms: absences seen since then are not asked for again.
+    since: i64,
+    verifies: bool,
+}
+
 fn stored_pages(
     context: &JobContext,
     series: &Series,
     plan: &Plan,
+    verifies: bool,
 ) -> impl Stream<Item = Result<Stored, Stop>> + Send + use<> {
-    let (client, series, facts) = (context.binance(), series.clone(), plan.facts.clone());
-    let interval = series.interval;
-    let symbol = series.symbol.clone();
-    let windows = plan
-        .missing
-        .clone()
-        .into_iter()
-        .flat_map(move |planned| pages(interval, planned, PER_PAGE).map(move |window| (planned, window)));
+    let record = &context.record;
     let store = context.shop.store.clone();
-    let give_up = context.cancel.clone();
-    let places = Arc::clone(&context.shop.places);
-    let storing = Arc::clone(&places);
-    futures::stream::iter(windows)
-        // The semaphore is never closed.
-        .then(move |window| Arc::clone(&places.pages).acquire_owned().map(move |place| (window, place.ok())))
-        .map(move |((planned, window), place)| {
-            let (client, symbol, facts) = (client.clone(), symbol.clone(), facts.clone());
+    let missing = plan.missing.clone();
+    let work = plan.facts.clone().map(|facts| {
+        Arc::new(Work {
+            client: context.binance(),
+            leases: PageLeases::start(store.pages(), series, record.id, record.attempt),
+            store,
+            series: series.clone(),
+            facts,
+            places: Arc::clone(&context.shop.places),
+            give_up: context.cancel.clone(),
+            known: plan.known.clone(),
+            read_at: plan.read_at,
+            since: record.created_at,
+            verifies,
+        })
+    });
+    let at_once = context.shop.page_concurrency;
+    // Without facts nothing is missing.
+    futures::stream::iter(work).flat_map(move |work| pages_of(work, missing.clone(), at_once))
+}
+
+fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> impl Stream<Item = Result<Stored, Stop>> + Send {
+    let (fetching, storing) = (Arc::clone(&work), Arc::clone(&work));
+    futures::stream::iter(windows(work.series.interval, missing))
+        // One after the other, in the order of time: whoever waits for a page holds none that comes later.
+        .then(move |window| Arc::clone(&work).begin(window))
+        .map(move |page| {
+            let work = Arc::clone(&fetching);
             // Spawned, so that parsing uses every core.
-            let fetching = AbortOnDropHandle::new(tokio::spawn(async move {
-                let page = client.page(&symbol, interval, window).await?;
-                let gaps = page.gaps(interval, &facts);
-                Ok::<_, ExchangeError>(explained(planned, window, page, gaps, place))
-            }));
+            let fetched = AbortOnDropHandle::new(tokio::spawn(async move { work.fetch(page?).await }));
             async move {
-                match fetching.await {
+                match fetched.await {
                     Ok(page) => page,
                     Err(gone) => std::panic::resume_unwind(gone.into_panic()),
                 }
             }
         })
-        .buffered(context.shop.page_concurrency)
+        .buffered(at_once)
         .try_ready_chunks(PAGES_PER_INSERT)
         .map(move |chunk| {
-            let (store, series, give_up) = (store.clone(), series.clone(), give_up.clone());
-            let places = Arc::clone(&storing);
+            let work = Arc::clone(&storing);
             async move {
-                let _lane = places.inserts.acquire().await;
+                let _lane = work.places.inserts.acquire().await;
                 // An error comes after the pages before it: they are stored, and committed before the task sees it.
                 let (pages, error) = match chunk {
                     Ok(pages) => (pages, None),
                     Err(futures::stream::TryReadyChunksError(pages, error)) => (pages, Some(error)),
                 };
-                (insert(&store, &series, &give_up, pages).await, error)
+                (work.insert(pages).await, error)
             }
         })
         .buffered(INSERTS)
         .flat_map(|(stored, error)| {
-            let failed = error.map(|error| Err(Stop::Exchange(error)));
-            futures::stream::iter([Some(stored.map_err(Stop::Store)), failed].into_iter().flatten())
+            futures::stream::iter([Some(stored.map_err(Stop::Store)), error.map(Err)].into_iter().flatten())
         })
 }
 
-async fn insert(
-    store: &candlemill_store::Store,
-    series: &Series,
-    give_up: &tokio_util::sync::CancellationToken,
-    mut pages: Vec<Page>,
-) -> Result<Stored, StoreError> {
-    let candles: Vec<Candle> = pages.iter_mut().flat_map(|page| std::mem::take(&mut page.candles)).collect();
-    let found = patiently(give_up, || store.candles().insert(series, &candles)).await?;
-    if !found.restated.is_empty() {
-        let now = store.clock().now_ms();
-        tracing::warn!(restated = found.restated.len(), "the exchange restated candles of {series}");
-        patiently(give_up, || store.coverage().record_corrections(series, &found.restated, now)).await?;
-    }
-    drop(candles);
-    for page in &mut pages {
-        page.place = None;
-    }
-    Ok(Stored { pages, found })
+/// A page that is about to be fetched.
+struct Begun {
+    /// What is to be asked for; `None`: nothing any more.
+    wanted: Option<TimeRange>,
+    window: TimeRange,
+    held: HeldPage,
+    place: Option<OwnedSemaphorePermit>,
 }
 
-fn explained(
-    planned: TimeRange,
-    window: TimeRange,
-    page: CheckedPage,
-    gaps: Vec<Gap>,
-    place: Option<OwnedSemaphorePermit>,
-) -> Page {
-    for row in &page.rejected {
-        tracing::warn!(open_time = row.open_time, "refused a row: {}", row.why);
+impl Work {
+    /// Takes the page, and a place for it. What another task has fetched meanwhile is not asked for again.
+    async fn begin(self: Arc<Self>, window: TimeRange) -> Result<Begun, Stop> {
+        let interval = self.series.interval;
+        let start = interval.block_start(window.start, PER_PAGE);
+        let (held, fetched_by_others) = self.leases.take(start, &self.give_up).await?;
+        let mut wanted = Some(window);
+        if !self.verifies && (fetched_by_others || self.read_at.elapsed() > OLD) {
+            let coverage = self.store.coverage();
+            let known = patiently(&self.give_up, || coverage.known(&self.series, window)).await?;
+            wanted = windows(interval, known.lacking(window, self.since)).next();
+        }
+        // The semaphore is never closed. What needs no call needs no place.
+        let place = match wanted {
+            Some(_) => Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await,
+            None => None,
+        };
+        Ok(Begun { wanted, window, held, place })
     }
-    Page {
-        planned,
-        window,
-        verified_until: page.verified_until,
-        gaps,
-        rejected: page.rejected.len() as u64,
-        candles: page.candles,
-        place,
+
+    async fn fetch(&self, begun: Begun) -> Result<Page, Stop> {
+        let Begun { wanted, window, held, place } = begun;
+        let seen = match wanted {
+            Some(wanted) => Some(self.ask(wanted).await?),
+            None => None,
+        };
+        Ok(Page { window, seen, held, place })
+    }
+
+    async fn ask(&self, window: TimeRange) -> Result<Seen, ExchangeError> {
+        let (client, Facts { symbol, interval, .. }) = (&self.client, &*self.facts);
+        let page: CheckedPage = client.page(symbol, *interval, window).await?;
+        let gaps = self.facts.explain(client, &page).await?;
+        for row in &page.rejected {
+            tracing::warn!(open_time = row.open_time, "refused a row: {}", row.why);
+        }
+        Ok(Seen {
+            range: TimeRange::new(window.start, page.verified_until),
+            gaps,
+            rejected: page.rejected.len() as u64,
+            candles: page.candles,
+        })
+    }
+
+    async fn insert(&self, mut pages: Vec<Page>) -> Result<Stored, StoreError> {
+        let seen = || pages.iter().filter_map(|page| page.seen.as_ref());
+        let looked_at: Vec<TimeRange> = seen().map(|seen| seen.range).collect();
+        let candles: Vec<Candle> =
+            pages.iter_mut().filter_map(|page| page.seen.as_mut()).flat_map(|seen| std::mem::take(&mut seen.candles)).collect();
+        let (coverage, give_up) = (self.store.coverage(), &self.give_up);
+        self.reopen_gaps_of(&candles).await?;
+        let found = patiently(give_up, || self.store.candles().insert(&self.series, &candles)).await?;
+        if !found.restated.is_empty() {
+            let now = self.store.clock().now_ms();
+            tracing::warn!(restated = found.restated.len(), "the exchange restated candles of {}", self.series);
+            patiently(give_up, || coverage.record_corrections(&self.series, &found.restated, now)).await?;
+        }
+        if self.verifies {
+            for range in looked_at {
+                patiently(give_up, || coverage.forget_corrections(&self.series, range, &found.restated)).await?;
+            }
+        }
+        drop(candles);
+        for page in &mut pages {
+            page.place = None;
+        }
+        Ok(Stored { pages, found })
+    }
+
+    /// Takes the buckets of `candles` out of gaps before the candles are stored: no bucket is ever both.
+    async fn reopen_gaps_of(&self, candles: &[Candle]) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (candles.first(), candles.last()) else { return Ok(()) };
+        let (interval, coverage) = (self.series.interval, self.store.coverage());
+        let range = TimeRange::new(interval.bucket_start(first.open_time), interval.next_bucket(last.open_time));
+        let newer;
+        let known = if self.read_at.elapsed() < OLD_GAPS {
+            &self.known
+        } else {
+            newer = patiently(&self.give_up, || coverage.known(&self.series, range)).await?;
+            &newer
+        };
+        let mut gaps = known.gaps.iter().map(|gap| gap.range).filter(|gap| !gap.intersect(range).is_empty()).peekable();
+        let mut filled = Vec::new();
+        for candle in candles {
+            let bucket = interval.bucket_start(candle.open_time);
+            while gaps.next_if(|gap| gap.end <= bucket).is_some() {}
+            if gaps.peek().is_some_and(|gap| gap.contains(bucket)) {
+                filled.push(TimeRange::new(bucket, interval.next_bucket(bucket)));
+            }
+        }
+        if filled.is_empty() {
+            return Ok(());
+        }
+        let filled = candlemill_shared::range::normalise(filled);
+        patiently(&self.give_up, || coverage.reopen_gaps(&self.series, &filled)).await
     }
 }

@@ -1,122 +1,163 @@
 //! What has to be fetched.
 
 use super::Stop;
+use super::facts::Facts;
+use super::windows::windows;
 use crate::context::JobContext;
+use crate::markets;
 use crate::patience::patiently;
-use candlemill_exchanges::market::MarketStatus;
-use candlemill_exchanges::{MarketFacts, page_count};
-use candlemill_shared::coverage::{Gap, GapReason};
+use candlemill_exchanges::{FINAL_AFTER_MS, explain};
 use candlemill_shared::job::{FetchHistory, Start};
-use candlemill_shared::range::subtract;
+use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Interval, TimeRange};
-use candlemill_store::{MarketLookup, Series, Verified};
+use candlemill_store::{Audited, Known, Observation, Series};
+use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Candles per call: the exchange's most.
-pub(super) const PER_PAGE: u32 = 1_000;
+pub(crate) const PER_PAGE: u32 = 1_000;
 /// A range that ended this long ago lies in the past by any clock.
 const SURELY_PAST_MS: i64 = 86_400_000;
 
 /// What has to be fetched, and what is known of the market.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// What was asked for, on the grid, up to the last bucket that is closed.
+    /// What was asked for, on the grid, up to the last bucket that is closed and final.
     pub(super) asked: TimeRange,
-    /// What the ledger lacks of it, ascending.
+    /// What is to be asked of the exchange, ascending.
     pub(super) missing: Vec<TimeRange>,
-    /// What the ledger held before.
-    pub(super) known: Verified,
+    /// What the ledger held before, and when it was read.
+    pub(super) known: Known,
+    pub(super) read_at: Instant,
     /// Whether the ledger held nothing of it: then all its gaps are found by this very fetch.
     pub(super) is_untouched: bool,
     /// Pages of `missing`.
     pub(super) pages: u64,
-    /// For explaining absences.
-    pub(super) facts: MarketFacts,
+    /// Buckets that the ledger had called complete, and that had neither candle nor gap.
+    pub(super) reopened: u64,
+    /// For explaining absences; `None` when nothing is missing.
+    pub(super) facts: Option<Arc<Facts>>,
 }
 
-/// Plans the fetch. `resolved` is the range that an earlier attempt settled on: "now" stays what it was.
+/// Plans the fetch. `so_far` holds the range that an earlier attempt settled on: "now" stays what it was.
 ///
-/// Costs no call when the ledger holds everything of a range that lies in the past.
+/// Costs no call when the ledger holds everything of a range that lies in the past, and its absences are confirmed.
 pub(super) async fn plan(
     context: &JobContext,
     job: &FetchHistory,
     series: &Series,
-    resolved: Option<TimeRange>,
+    so_far: &FetchResult,
 ) -> Result<Plan, Stop> {
     let (store, interval, give_up) = (&context.shop.store, job.interval, context.give_up());
     let local_now = context.clock().now_ms();
-    let wanted = resolved.unwrap_or_else(|| job.range_at(local_now));
-    let is_past = wanted.end <= local_now - SURELY_PAST_MS;
-    let exchange_now = if is_past { local_now } else { context.binance().server_time().await?.now_ms() };
-    // The bucket that holds "now" is open.
-    let closed = TimeRange::new(wanted.start, wanted.end.min(interval.bucket_start(exchange_now)));
-    let mut asked = aligned(interval, closed);
+    let wanted = so_far.range.unwrap_or_else(|| job.range_at(local_now));
+    let exchange_now = if wanted.end <= local_now - SURELY_PAST_MS {
+        local_now
+    } else {
+        let time = context.binance().server_time().await?;
+        time.now_ms() - time.uncertainty_ms()
+    };
+    // The bucket that holds "now" is open, and one that has just closed may still change.
+    let final_until = interval.bucket_start(exchange_now - FINAL_AFTER_MS);
+    let mut asked = aligned(interval, TimeRange::new(wanted.start, wanted.end.min(final_until)));
     let mut first_open = patiently(give_up, || store.markets().first_open(series)).await?;
     if let (Start::Listing, Some(first)) = (job.start, first_open) {
         asked.start = asked.start.max(interval.bucket_start(first));
     }
-    let known = patiently(give_up, || store.coverage().verified_until(series, asked.end)).await?;
-    let mut missing = subtract(asked, &known.within(asked));
-    let mut is_untouched = missing == [asked];
-    let mut facts =
-        MarketFacts { first_open, last_open: None, status: MarketStatus::Trading, exchange_now_ms: exchange_now };
-    if missing.is_empty() {
-        return Ok(Plan { asked, missing, known, is_untouched, pages: 0, facts });
+    let reopened = if job.mode.is_fetch() { 0 } else { reopened_by_audit(context, series, asked).await? };
+    let read_at = Instant::now();
+    let known = patiently(give_up, || store.coverage().known(series, asked)).await?;
+    let missing = lacking(context, job, &known, asked, so_far);
+    let is_untouched = missing == [asked] && known.gaps.is_empty() && known.verified.is_empty();
+    let mut plan = Plan { asked, missing, known, read_at, is_untouched, pages: 0, reopened, facts: None };
+    if plan.missing.is_empty() {
+        return Ok(plan);
     }
-    if first_open.is_none() {
+    let listed = first_open.map(|open| interval.bucket_start(open));
+    if listed.is_none_or(|listed| plan.missing.iter().any(|range| range.start < listed)) {
+        // A first candle that was learnt once may not have been the first: what lies before it is asked for again.
         first_open = context.binance().first_open(&job.symbol, interval).await?;
         if let Some(first) = first_open {
             patiently(give_up, || store.markets().remember_first_open(series, first)).await?;
         }
     }
-    facts.first_open = first_open;
-    (facts.status, facts.last_open) = market(context, job).await?;
-    if let Some(first) = first_open {
-        let listed = interval.bucket_start(first);
-        if job.start == Start::Listing {
-            asked.start = asked.start.max(listed);
-        }
-        missing = without_the_time_before(context, series, missing, listed, asked).await?;
-        is_untouched &= missing == [asked];
+    let (symbol, exchange) = (job.symbol.clone(), job.exchange);
+    let status = markets::status_of(&context.shop.store, &context.binance(), exchange, &symbol, interval).await?;
+    let facts = Facts::new(symbol, interval, first_open, status, exchange_now);
+    if let (Start::Listing, Some(first)) = (job.start, first_open) {
+        plan.asked.start = plan.asked.start.max(interval.bucket_start(first));
+        let before = TimeRange::new(i64::MIN, plan.asked.start);
+        plan.missing = plan.missing.iter().flat_map(|range| subtract(*range, &[before])).collect();
     }
-    let pages = missing.iter().map(|range| page_count(interval, *range, PER_PAGE)).sum();
-    Ok(Plan { asked, missing, known, is_untouched, pages, facts })
+    plan.missing = without_known_absences(context, series, plan.missing, &facts).await?;
+    plan.is_untouched &= plan.missing == [plan.asked];
+    plan.pages = windows(interval, plan.missing.clone()).count() as u64;
+    plan.facts = Some(facts);
+    Ok(plan)
 }
 
-/// Buckets before the first candle need no call: they are settled here.
-async fn without_the_time_before(
+/// What is to be asked of the exchange.
+fn lacking(
+    context: &JobContext,
+    job: &FetchHistory,
+    known: &Known,
+    asked: TimeRange,
+    so_far: &FetchResult,
+) -> Vec<TimeRange> {
+    let record = &context.record;
+    if job.mode.is_fetch() {
+        // What this task, or its parts, saw already is not asked for once more.
+        return known.lacking(asked, record.created_at);
+    }
+    if record.children.is_some() {
+        return Vec::new();
+    }
+    let from = so_far.checked_until.unwrap_or(asked.start).max(asked.start);
+    Some(TimeRange::new(from, asked.end)).filter(|left| !left.is_empty()).into_iter().collect()
+}
+
+/// Takes back what the ledger wrongly calls complete; the number of buckets.
+async fn reopened_by_audit(context: &JobContext, series: &Series, asked: TimeRange) -> Result<u64, Stop> {
+    let (coverage, now) = (context.shop.store.coverage(), context.clock().now_ms());
+    let audited = patiently(context.give_up(), || async {
+        let mut audited = Audited::default();
+        coverage.audit(series, asked, now, &mut audited).await.map(|_| audited)
+    });
+    Ok(audited.await?.holes.iter().map(|(_, hole)| series.interval.count(*hole)).sum())
+}
+
+/// Buckets before the first candle, and after the last one of a market that trades no more, need no page: their absence is
+/// recorded here. What is left is returned.
+async fn without_known_absences(
     context: &JobContext,
     series: &Series,
     missing: Vec<TimeRange>,
-    listed: i64,
-    asked: TimeRange,
+    facts: &Facts,
 ) -> Result<Vec<TimeRange>, Stop> {
-    let mut left = Vec::with_capacity(missing.len());
-    for range in missing {
-        let before = TimeRange::new(range.start, range.end.min(listed));
-        if !before.is_empty() && before.start >= asked.start {
-            let gap = [Gap::new(series.interval, before, GapReason::BeforeListing)];
-            let coverage = context.shop.store.coverage();
-            patiently(context.give_up(), || coverage.record(series, before, before, &gap)).await?;
-        }
-        let after = TimeRange::new(range.start.max(listed), range.end);
-        if !after.is_empty() {
-            left.push(after);
-        }
-    }
-    Ok(left)
-}
-
-/// Whether the market trades, and its last candle if it does not.
-async fn market(context: &JobContext, job: &FetchHistory) -> Result<(MarketStatus, Option<i64>), Stop> {
-    let known = patiently(context.give_up(), || context.shop.store.markets().lookup(job.exchange, &job.symbol)).await?;
-    let status = match known {
-        MarketLookup::Listed(status) => MarketStatus::of(&status),
-        // A symbol that exists but is not on the list answers for itself: the call for its candles fails or does not.
-        MarketLookup::Unknown | MarketLookup::NoList => MarketStatus::Trading,
+    let interval = series.interval;
+    let last_open = if facts.status.is_trading() { None } else { facts.last_open(&context.binance()).await? };
+    let traded = match facts.first_open {
+        Some(first) => TimeRange::new(
+            interval.bucket_start(first),
+            last_open.map_or(i64::MAX, |last| interval.next_bucket(last)),
+        ),
+        None => TimeRange::new(0, 0),
     };
-    let last_open =
-        if status.is_trading() { None } else { context.binance().last_open(&job.symbol, job.interval).await? };
-    Ok((status, last_open))
+    let absent: Vec<TimeRange> = missing.iter().flat_map(|range| subtract(*range, &[traded])).collect();
+    if !absent.is_empty() {
+        let gaps = explain(interval, &absent, &facts.with_last_open(last_open));
+        let looks: Vec<Observation> = absent
+            .iter()
+            .map(|range| {
+                let inside = gaps.iter().filter(|gap| !gap.range.intersect(*range).is_empty());
+                Observation { range: *range, gaps: inside.cloned().collect() }
+            })
+            .collect();
+        let (coverage, at) = (context.shop.store.coverage(), context.clock().now_ms());
+        patiently(context.give_up(), || coverage.record(series, &looks, at)).await?;
+    }
+    Ok(normalise(missing.iter().map(|range| range.intersect(traded)).collect()))
 }
 
 /// The buckets that open inside `range`; none when it is empty.
