@@ -14,7 +14,8 @@ const SETTLED_AFTER_INTERVALS: i64 = 2;
 pub struct MarketFacts {
     /// Open time of the first candle that the exchange has of this symbol and interval; `None`: it has none.
     pub first_open: Option<i64>,
-    /// Open time of the last one, where it was asked; needed only of markets that do not trade.
+    /// Open time of the last one, where it was asked. Nothing after it is final while the market trades: its rows may be
+    /// late, or it may trade again after a pause. Of a market that does not trade, what lies after it is halted.
     pub last_open: Option<i64>,
     /// Whether the market trades.
     pub status: MarketStatus,
@@ -36,20 +37,25 @@ impl MarketFacts {
 ///
 /// 1. Before the bucket of the first candle: not listed yet. That is final at once, because a later candle exists.
 /// 2. Closed less than an hour or two intervals ago: perhaps not published yet.
-/// 3. The market does not trade and the bucket lies after its last candle: halted.
-/// 4. Else, where the exchange has no candle at all: not listed yet; where it has: an outage.
+/// 3. The market trades and the bucket lies after its last candle, or there is none at all: not published yet, whatever
+///    its age. Only a later candle shows that a bucket was left out.
+/// 4. The market does not trade and the bucket lies after its last candle: halted.
+/// 5. Else, where the exchange has no candle at all: not listed yet; where it has: an outage.
 #[must_use]
 pub fn explain(interval: Interval, absent: &[TimeRange], facts: &MarketFacts) -> Vec<Gap> {
     let listed = facts.first_open.map(|open| interval.bucket_start(open));
     let settled = facts.settled_until(interval);
-    let after_last = facts.last_open.filter(|_| !facts.status.is_trading()).map(|open| interval.next_bucket(open));
+    let after_last = facts.last_open.map(|open| interval.next_bucket(open));
+    let trades = facts.status.is_trading();
     let reason_at = |bucket: i64| {
         if listed.is_some_and(|listed| bucket < listed) {
             GapReason::BeforeListing
         } else if bucket >= settled {
             GapReason::Unpublished
         } else if after_last.is_some_and(|end| bucket >= end) {
-            GapReason::Halted
+            if trades { GapReason::Unpublished } else { GapReason::Halted }
+        } else if listed.is_none() && trades {
+            GapReason::Unpublished
         } else if listed.is_none() {
             GapReason::BeforeListing
         } else {
@@ -100,9 +106,10 @@ mod tests {
         let now = 10 * HOUR + 5;
         check("outage", &facts(Some(0), None, true, now), (60, 90), &[(60, 90, Outage)]);
         check("listing", &facts(Some(HOUR), None, true, now), (30, 70), &[(30, 60, BeforeListing), (60, 70, Outage)]);
+        check("no candle yet", &facts(None, None, true, now), (0, 600), &[(0, 600, Unpublished)]);
         check(
-            "never listed",
-            &facts(None, None, true, now),
+            "never traded",
+            &facts(None, None, false, now),
             (0, 600),
             &[(0, 540, BeforeListing), (540, 600, Unpublished)],
         );
@@ -111,7 +118,9 @@ mod tests {
         check("stopped", &stopped, (90, 110), &[(90, 101, Outage), (101, 110, Halted)]);
         check("stopped just now", &stopped, (530, 550), &[(530, 540, Halted), (540, 550, Unpublished)]);
         check("stopped, last unknown", &facts(Some(0), None, false, now), (90, 110), &[(90, 110, Outage)]);
-        check("trades again", &facts(Some(0), Some(100 * MINUTE), true, now), (101, 110), &[(101, 110, Outage)]);
+        let trading = facts(Some(0), Some(100 * MINUTE), true, now);
+        check("trades, its rows are late", &trading, (101, 110), &[(101, 110, Unpublished)]);
+        check("before and after the last", &trading, (90, 590), &[(90, 101, Outage), (101, 590, Unpublished)]);
         check(
             "listed this minute",
             &facts(Some(595 * MINUTE), None, true, now),
@@ -155,6 +164,9 @@ mod tests {
                 prop_assert!(!gap.range.is_empty());
                 let young = gap.range.end > facts.settled_until(interval);
                 prop_assert!(!young || matches!(gap.reason, GapReason::Unpublished | GapReason::BeforeListing));
+                let after_last = facts.last_open.is_none_or(|last| gap.range.end > interval.next_bucket(last));
+                let open_ended = trading && (first.is_none() || facts.last_open.is_some() && after_last);
+                prop_assert!(!open_ended || matches!(gap.reason, GapReason::Unpublished | GapReason::BeforeListing));
             }
         }
     }

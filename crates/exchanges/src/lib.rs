@@ -20,6 +20,6 @@ pub use counters::{CallCounters, CallStats};
 pub use error::{Answer, Disposition, ExchangeError, Fault, Refusal};
 pub use gaps::{MarketFacts, explain};
 pub use market::{Market, MarketStatus, Markets};
-pub use page::{CheckedPage, PageFault, RawPage, check_page};
+pub use page::{CheckedPage, FINAL_AFTER_MS, PageFault, RawPage, check_page};
 pub use paging::{Pages, page_count, pages};
 pub use server_time::ServerTime;

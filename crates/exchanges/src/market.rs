@@ -55,6 +55,8 @@ pub struct Markets {
     pub weight_per_minute: Option<u32>,
     /// Its markets. Those whose name is no [`Symbol`] are left out: no task could name them.
     pub markets: Vec<Market>,
+    /// Number of markets that were left out for their names.
+    pub skipped: usize,
 }
 
 impl Markets {

@@ -6,6 +6,10 @@ use candlemill_shared::coverage::{Gap, GapReason, absent_buckets, join_gaps};
 use candlemill_shared::range::{rfc3339, subtract};
 use candlemill_shared::{Candle, Interval, TimeRange};
 
+/// Age, in ms by the exchange's clock, that a bucket's end must have before its row is final. A row is read while the
+/// exchange still books the last trades of its interval: for a few seconds after the close it may change.
+pub const FINAL_AFTER_MS: i64 = 5_000;
+
 /// An answer as the exchange gave it: parsed, not judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawPage {
@@ -25,9 +29,10 @@ pub struct CheckedPage {
     pub candles: Vec<Candle>,
     /// Rows that failed a check.
     pub rejected: Vec<RejectedRow>,
-    /// Open times of rows whose bucket had not ended. They say nothing final and are dropped.
+    /// Open times of rows whose bucket had not ended [`FINAL_AFTER_MS`] ago. They say nothing final and are dropped.
     pub forming: Vec<i64>,
-    /// Runs of closed buckets for which there was no row.
+    /// Runs of closed buckets for which there was no row. From [`BinanceClient::page`](crate::BinanceClient::page): in
+    /// neither of two differently bounded answers.
     pub absent: Vec<TimeRange>,
     /// Runs of closed buckets whose every row was rejected.
     pub unusable: Vec<TimeRange>,
@@ -65,6 +70,24 @@ pub enum PageFault {
         /// Its open time, UTC ms.
         open_time: i64,
     },
+    /// Two answers give one row differently.
+    #[error("the row that opens at {} differs between two answers", rfc3339(*open_time))]
+    Contradiction {
+        /// Its open time, UTC ms.
+        open_time: i64,
+    },
+    /// A full answer begins later in the window than another, which was not full: that one lacks rows.
+    #[error("an answer has {rows} rows in a part of the window in which the one before it has fewer")]
+    Incomplete {
+        /// Number of rows.
+        rows: usize,
+    },
+    /// Every answer about the first or last candle contradicts the one before it.
+    #[error("the answers go on contradicting each other; the last one points at {}", rfc3339(*open_time))]
+    Unsettled {
+        /// Where the search ended, UTC ms.
+        open_time: i64,
+    },
     /// A full answer within one bucket: the rest of the window cannot be reached.
     #[error("all {rows} rows lie in one bucket")]
     Crowded {
@@ -76,8 +99,9 @@ pub enum PageFault {
 /// Judges the rows that the exchange gave for `window` when its clock showed `exchange_now_ms` (give or take
 /// `uncertainty_ms`) and it had room for `limit` of them.
 ///
-/// - A bucket is closed when its end lies in the exchange's past for certain. Rows of later buckets are forming, also
-///   those with an early close time: trading may go on within the bucket, and then the row changes.
+/// - A bucket is closed when its end lies at least [`FINAL_AFTER_MS`] in the exchange's past for certain. Rows of later
+///   buckets are forming, also those with an early close time: trading may go on within the bucket, and then the row
+///   changes.
 /// - A row of a closed bucket that says it closes later contradicts itself and is rejected.
 /// - Early close times, rows without a trade and rows off the grid are real and pass.
 ///
@@ -91,39 +115,120 @@ pub fn check_page(
     uncertainty_ms: i64,
     limit: usize,
 ) -> Result<CheckedPage, PageFault> {
-    check_order(window, &rows)?;
-    let rest = left_over(interval, window, &rows, limit)?;
-    let certain_now = exchange_now_ms.saturating_sub(uncertainty_ms);
-    let answered_until = rest.map_or(window.end, |rest| rest.start);
-    let verified_until = interval.bucket_start(certain_now).min(answered_until).max(window.start);
-    let closed = TimeRange::new(window.start, verified_until);
-
-    let answered = rows.iter().map(|row| row.open_time).filter(|open| *open < verified_until);
-    let absent = absent_buckets(interval, closed, answered);
-    let (mut candles, mut rejected, mut forming) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
-    for row in rows {
-        if row.open_time >= answered_until {
-            break;
-        } else if row.open_time >= verified_until {
-            forming.push(row.open_time);
-        } else if !row.is_closed_at(certain_now) {
-            rejected.push(not_closed(&row));
-        } else if let Err(fault) = row.check() {
-            rejected.push(RejectedRow::new(row.open_time, fault));
-        } else {
-            candles.push(row);
-        }
-    }
-    let unusable = if rejected.is_empty() {
-        Vec::new()
-    } else {
-        let without_candle = absent_buckets(interval, closed, candles.iter().map(|candle| candle.open_time));
-        without_candle.into_iter().flat_map(|range| subtract(range, &absent)).collect()
-    };
-    Ok(CheckedPage { candles, rejected, forming, absent, unusable, verified_until, rest })
+    let final_until_ms = exchange_now_ms.saturating_sub(uncertainty_ms).saturating_sub(FINAL_AFTER_MS);
+    Ok(AnsweredPage::new(interval, window, rows, final_until_ms, limit)?.judge())
 }
 
-fn check_order(window: TimeRange, rows: &[Candle]) -> Result<(), PageFault> {
+/// Rows in order, and which buckets lack one.
+#[derive(Debug)]
+pub(crate) struct AnsweredPage {
+    interval: Interval,
+    window: TimeRange,
+    rows: Vec<Candle>,
+    /// Buckets that end here or before are closed.
+    final_until_ms: i64,
+    rest: Option<TimeRange>,
+    answered_until: i64,
+    verified_until: i64,
+    absent: Vec<TimeRange>,
+}
+
+impl AnsweredPage {
+    /// Sees to order and bounds.
+    pub(crate) fn new(
+        interval: Interval,
+        window: TimeRange,
+        rows: Vec<Candle>,
+        final_until_ms: i64,
+        limit: usize,
+    ) -> Result<Self, PageFault> {
+        check_order(window, &rows)?;
+        let rest = left_over(interval, window, &rows, limit)?;
+        let answered_until = rest.map_or(window.end, |rest| rest.start);
+        let verified_until = interval.bucket_start(final_until_ms).min(answered_until).max(window.start);
+        let mut page =
+            Self { interval, window, rows, final_until_ms, rest, answered_until, verified_until, absent: Vec::new() };
+        page.absent = page.lacking();
+        Ok(page)
+    }
+
+    /// Whether a closed bucket lacks a row: then another answer is needed that bears it out.
+    pub(crate) fn lacks_rows(&self) -> bool {
+        !self.absent.is_empty()
+    }
+
+    /// End of what the answer covers.
+    pub(crate) const fn answered_until(&self) -> i64 {
+        self.answered_until
+    }
+
+    /// Adds the rows of closed buckets that another, later answer has: the latest `limit` rows before
+    /// [`Self::answered_until`], which may reach back before the window. Its order was seen to ([`check_order`]).
+    ///
+    /// # Errors
+    /// When a row of both differs, or the other answer shows that rows were left out.
+    pub(crate) fn join(mut self, other: Vec<Candle>, limit: usize) -> Result<Self, PageFault> {
+        let begins_inside = other.first().zip(self.absent.first()).is_some_and(|(row, gap)| row.open_time > gap.start);
+        if begins_inside && other.len() >= limit {
+            return Err(PageFault::Incomplete { rows: other.len() });
+        }
+        let closed = TimeRange::new(self.window.start, self.verified_until);
+        let mut joined = Vec::with_capacity(self.rows.len().max(other.len()));
+        let mut own = self.rows.into_iter().peekable();
+        for row in other.into_iter().filter(|row| closed.contains(row.open_time)) {
+            while let Some(earlier) = own.next_if(|own| own.open_time < row.open_time) {
+                joined.push(earlier);
+            }
+            match own.next_if(|own| own.open_time == row.open_time) {
+                Some(same) if same != row => return Err(PageFault::Contradiction { open_time: row.open_time }),
+                _ => joined.push(row),
+            }
+        }
+        joined.extend(own);
+        self.rows = joined;
+        self.absent = self.lacking();
+        Ok(self)
+    }
+
+    fn lacking(&self) -> Vec<TimeRange> {
+        let closed = TimeRange::new(self.window.start, self.verified_until);
+        let answered = self.rows.iter().map(|row| row.open_time).filter(|open| *open < self.verified_until);
+        absent_buckets(self.interval, closed, answered)
+    }
+
+    /// Judges row by row.
+    pub(crate) fn judge(self) -> CheckedPage {
+        let Self { interval, window, rows, final_until_ms, rest, answered_until, verified_until, absent } = self;
+        let (mut candles, mut rejected, mut forming) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+        for row in rows {
+            if row.open_time >= answered_until {
+                break;
+            } else if row.open_time >= verified_until {
+                forming.push(row.open_time);
+            } else if !row.is_closed_at(final_until_ms) {
+                rejected.push(not_closed(&row));
+            } else if let Err(fault) = row.check() {
+                rejected.push(RejectedRow::new(row.open_time, fault));
+            } else {
+                candles.push(row);
+            }
+        }
+        let unusable = if rejected.is_empty() {
+            Vec::new()
+        } else {
+            let closed = TimeRange::new(window.start, verified_until);
+            let without_candle = absent_buckets(interval, closed, candles.iter().map(|candle| candle.open_time));
+            without_candle.into_iter().flat_map(|range| subtract(range, &absent)).collect()
+        };
+        CheckedPage { candles, rejected, forming, absent, unusable, verified_until, rest }
+    }
+}
+
+/// Sees to it that open times ascend and lie in `window`.
+///
+/// # Errors
+/// When they do not.
+pub(crate) fn check_order(window: TimeRange, rows: &[Candle]) -> Result<(), PageFault> {
     let mut before = None;
     for (row, candle) in rows.iter().enumerate() {
         let open_time = candle.open_time;

@@ -9,7 +9,7 @@ use crate::budget::WeightBudget;
 use crate::counters::CallCounters;
 use crate::error::{Disposition, ExchangeError, Fault, Refusal};
 use crate::market::{Market, Markets};
-use crate::page::{CheckedPage, RawPage, check_page};
+use crate::page::{CheckedPage, RawPage};
 use crate::server_time::{Moment, ServerTime};
 use candlemill_shared::{Clock, Interval, Symbol, TimeRange};
 use std::fmt::{Debug, Write as _};
@@ -18,12 +18,12 @@ use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
 /// Most bytes of an answer. A full page of candles has about 200 kB.
-const LONGEST_ANSWER: usize = 8 << 20;
+pub(super) const LONGEST_ANSWER: usize = 8 << 20;
 /// Most bytes of the list of all markets, which had 2 MB in 2021 and grows with every market and permission.
 const LONGEST_MARKET_LIST: usize = 64 << 20;
 
 const WEIGHT_TIME: u32 = 1;
-const WEIGHT_KLINES: u32 = 2;
+pub(super) const WEIGHT_KLINES: u32 = 2;
 const WEIGHT_EXCHANGE_INFO: u32 = 20;
 
 /// Talks to Binance's REST interface under a rate budget. Clones share connections, budget and the measured clock.
@@ -71,6 +71,16 @@ impl<B: WeightBudget> BinanceClient<B> {
         Self { shared: Arc::clone(&self.shared), counters }
     }
 
+    /// How calls are repeated.
+    pub(super) fn retry(&self) -> RetryPolicy {
+        self.shared.retry
+    }
+
+    /// Something is asked for again, though its calls succeeded.
+    pub(super) fn count_retry(&self) {
+        self.counters.count_retry();
+    }
+
     /// What the exchange's clock shows, measured at most every five minutes.
     ///
     /// # Errors
@@ -100,8 +110,13 @@ impl<B: WeightBudget> BinanceClient<B> {
     /// When the exchange does not tell.
     pub async fn markets(&self) -> Result<Markets, ExchangeError> {
         let call = call("/api/v3/exchangeInfo", WEIGHT_EXCHANGE_INFO, LONGEST_MARKET_LIST, "");
-        self.call(&call, |body, _| parse_markets(body).map_err(|source| malformed("list of markets", body, source)))
-            .await
+        let markets = self
+            .call(&call, |body, _| parse_markets(body).map_err(|source| malformed("list of markets", body, source)))
+            .await?;
+        if markets.skipped > 0 {
+            warn!(skipped = markets.skipped, "left out {} markets whose names are no symbols", markets.skipped);
+        }
+        Ok(markets)
     }
 
     /// The market of that name.
@@ -109,7 +124,7 @@ impl<B: WeightBudget> BinanceClient<B> {
     /// # Errors
     /// [`Refusal::UnknownSymbol`] when there is none; or when the exchange does not tell.
     pub async fn market(&self, symbol: &Symbol) -> Result<Market, ExchangeError> {
-        let target = format!("/api/v3/exchangeInfo?symbol={symbol}");
+        let target = format!("/api/v3/exchangeInfo?symbol={}", encoded(symbol));
         let call = call(&target, WEIGHT_EXCHANGE_INFO, LONGEST_ANSWER, &format!(" of {symbol}"));
         self.call(&call, |body, _| {
             let markets = parse_markets(body).map_err(|source| malformed("list of markets", body, source))?;
@@ -119,36 +134,6 @@ impl<B: WeightBudget> BinanceClient<B> {
             })
         })
         .await
-    }
-
-    /// Open time of the first candle that the exchange has; `None` when it has none.
-    ///
-    /// # Errors
-    /// When the symbol is unknown or the exchange does not tell.
-    pub async fn first_open(&self, symbol: &Symbol, interval: Interval) -> Result<Option<i64>, ExchangeError> {
-        // Rule 2.
-        self.one_open(symbol, interval, "&startTime=0", "first").await
-    }
-
-    /// Open time of the newest candle, which may still form; `None` when the exchange has none.
-    ///
-    /// # Errors
-    /// When the symbol is unknown or the exchange does not tell.
-    pub async fn last_open(&self, symbol: &Symbol, interval: Interval) -> Result<Option<i64>, ExchangeError> {
-        // Rule 2.
-        self.one_open(symbol, interval, "", "newest").await
-    }
-
-    async fn one_open(
-        &self,
-        symbol: &Symbol,
-        interval: Interval,
-        bound: &str,
-        which: &str,
-    ) -> Result<Option<i64>, ExchangeError> {
-        let target = format!("/api/v3/klines?symbol={symbol}&interval={interval}{bound}&limit=1");
-        let call = call(&target, WEIGHT_KLINES, LONGEST_ANSWER, &format!(" of {symbol} {interval}, {which} candle"));
-        self.call(&call, |body, _| Ok(rows(body)?.first().map(|row| row.open_time))).await
     }
 
     /// The rows whose open times lie in `window`, parsed and not judged. The window holds at most [`PAGE_CANDLES`]
@@ -170,7 +155,8 @@ impl<B: WeightBudget> BinanceClient<B> {
     }
 
     /// The checked candles of `window`, which holds at most [`PAGE_CANDLES`] buckets. A page that is not believed is
-    /// fetched again; one that the answer had no room for is completed, so `rest` is always `None`.
+    /// fetched again; one that the answer had no room for is completed, so `rest` is always `None`. Where closed buckets
+    /// lack a row, a second, differently bounded call is made: only what both answers lack is absent.
     ///
     /// # Errors
     /// As [`Self::klines`]; and when the page is not to be believed however often it is fetched.
@@ -187,18 +173,8 @@ impl<B: WeightBudget> BinanceClient<B> {
         Ok(page)
     }
 
-    async fn part(&self, symbol: &Symbol, interval: Interval, window: TimeRange) -> Result<CheckedPage, ExchangeError> {
-        let call = klines_call(symbol, interval, window)?;
-        let time = self.server_time().await?;
-        self.call(&call, |body, sent| {
-            let limit = PAGE_CANDLES as usize;
-            check_page(interval, window, rows(body)?, time.at(sent), time.uncertainty_ms(), limit).map_err(Fault::Page)
-        })
-        .await
-    }
-
     /// Makes a call until it succeeds, fails for good, or its attempts or its time are used up.
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         call: &Call,
         read: impl Fn(&[u8], Moment) -> Result<T, Fault> + Send + Sync,
@@ -267,15 +243,33 @@ impl<B: WeightBudget> BinanceClient<B> {
     }
 }
 
-fn call(target: &str, weight: u32, longest_answer: usize, subject: &str) -> Call {
+pub(super) fn call(target: &str, weight: u32, longest_answer: usize, subject: &str) -> Call {
     let path = target.split('?').next().unwrap_or(target);
     Call { target: target.to_owned(), weight, longest_answer, name: format!("GET {path}{subject}") }
 }
 
-fn klines_call(symbol: &Symbol, interval: Interval, window: TimeRange) -> Result<Call, ExchangeError> {
+/// Path and query of a call for candles, without bounds.
+pub(super) fn klines_target(symbol: &Symbol, interval: Interval) -> String {
+    format!("/api/v3/klines?symbol={}&interval={interval}", encoded(symbol))
+}
+
+/// The symbol as a query holds it: every byte that is not unreserved as `%XX`.
+fn encoded(symbol: &Symbol) -> String {
+    let mut encoded = String::with_capacity(symbol.as_str().len());
+    for byte in symbol.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            encoded.push(char::from(byte));
+        } else {
+            let _infallible = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+pub(super) fn klines_call(symbol: &Symbol, interval: Interval, window: TimeRange) -> Result<Call, ExchangeError> {
     let subject = format!(" of {symbol} {interval} {window}");
     // Rule 1: the wire's end is inclusive, ours is not.
-    let mut target = format!("/api/v3/klines?symbol={symbol}&interval={interval}");
+    let mut target = klines_target(symbol, interval);
     let _infallible =
         write!(target, "&startTime={}&endTime={}&limit={PAGE_CANDLES}", window.start, window.end.saturating_sub(1));
     let call = call(&target, WEIGHT_KLINES, LONGEST_ANSWER, &subject);
@@ -292,7 +286,7 @@ fn klines_call(symbol: &Symbol, interval: Interval, window: TimeRange) -> Result
     }
 }
 
-fn rows(body: &[u8]) -> Result<Vec<candlemill_shared::Candle>, Fault> {
+pub(super) fn rows(body: &[u8]) -> Result<Vec<candlemill_shared::Candle>, Fault> {
     parse_rows(body).map_err(|source| malformed("array of candles", body, source))
 }
 

@@ -45,7 +45,8 @@ pub(super) fn parse_markets(body: &[u8]) -> Result<Markets, serde_json::Error> {
             limit.rate_limit_type == "REQUEST_WEIGHT" && limit.interval == "MINUTE" && limit.interval_num == 1
         })
         .map(|limit| limit.limit);
-    let markets = info
+    let listed = info.symbols.len();
+    let markets: Vec<Market> = info
         .symbols
         .into_iter()
         .filter_map(|info| {
@@ -53,7 +54,7 @@ pub(super) fn parse_markets(body: &[u8]) -> Result<Markets, serde_json::Error> {
             Some(Market { symbol: info.symbol.parse().ok()?, status, base: info.base_asset, quote: info.quote_asset })
         })
         .collect();
-    Ok(Markets { weight_per_minute, markets })
+    Ok(Markets { weight_per_minute, skipped: listed - markets.len(), markets })
 }
 
 /// Reads the body of a `time` answer: UTC ms.
@@ -78,11 +79,13 @@ mod tests {
             "symbols":[
             {"symbol":"ETHBTC","status":"TRADING","baseAsset":"ETH","quoteAsset":"BTC","filters":[{"x":[1,{"y":"z"}]}]},
             {"symbol":"BCCBTC","status":"BREAK","baseAsset":"BCC","quoteAsset":"BTC"},
-            {"symbol":"测试USDT","status":"TRADING","baseAsset":"测试","quoteAsset":"USDT"}]}"#;
+            {"symbol":"测试USDT","status":"TRADING","baseAsset":"测试","quoteAsset":"USDT"},
+            {"symbol":"A B","status":"TRADING","baseAsset":"A","quoteAsset":"B"}]}"#;
         let markets = parse_markets(body.as_bytes()).unwrap();
         assert_eq!(markets.weight_per_minute, Some(6_000));
         let names: Vec<_> = markets.markets.iter().map(|m| (m.symbol.as_str(), m.status.is_trading())).collect();
-        assert_eq!(names, [("ETHBTC", true), ("BCCBTC", false)]);
+        assert_eq!(names, [("ETHBTC", true), ("BCCBTC", false), ("测试USDT", true)]);
+        assert_eq!(markets.skipped, 1);
         let stopped = markets.get(&"BCCBTC".parse().unwrap()).unwrap();
         assert_eq!((stopped.status.to_string().as_str(), stopped.base.as_str()), ("BREAK", "BCC"));
         assert!(parse_markets(b"{}").is_err() && parse_markets(b"[]").is_err());

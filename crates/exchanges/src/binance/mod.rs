@@ -13,7 +13,10 @@
 //! 6. 5xx: the outcome is unknown; reads are repeated with growing delays. 400: not repeated. Bodies of 403, 451 and 5xx
 //!    need not be JSON.
 //! 7. Error codes are stable, their texts vary.
+//! 8. An answer may be short or empty for a while and complete later (O): one answer is no proof of absence.
+//! 9. Names of markets and assets need not be ASCII (since 2025-12-15); a query holds them percent-encoded.
 
+mod absence;
 mod answer;
 mod client;
 mod config;

@@ -73,15 +73,19 @@ fn pages_that_reach_now() {
     let all = || minutes(&[0, 1, 2, 3, 4]);
     let full = Expected { candles: 5, rejected: 0, forming: 0, absent: &[], unusable: &[], verified_until: 5 };
     check("all closed", all(), LATE, 0, &full);
-    check("the last closed this very millisecond", all(), 5 * MINUTE, 0, &full);
+    // When the last of them is final.
+    let end = 5 * MINUTE + FINAL_AFTER_MS;
+    check("the last is final this very millisecond", all(), end, 0, &full);
     let last_open = Expected { candles: 4, forming: 1, verified_until: 4, ..full };
     check("the last forms", all(), 5 * MINUTE - 1, 0, &last_open);
-    check("the clock is not certain enough", all(), 5 * MINUTE + 20, 21, &last_open);
+    check("the last has only just closed", all(), 5 * MINUTE, 0, &last_open);
+    check("the last may still change for a millisecond", all(), end - 1, 0, &last_open);
+    check("the clock is not certain enough", all(), end + 20, 21, &last_open);
     let quiet = Expected { candles: 4, forming: 0, verified_until: 4, ..full };
     check(
         "the forming one is not shown: neither absent nor verified",
         minutes(&[0, 1, 2, 3]),
-        4 * MINUTE + 9,
+        4 * MINUTE + FINAL_AFTER_MS + 9,
         0,
         &quiet,
     );
@@ -181,6 +185,37 @@ fn a_full_answer_with_shared_buckets_leaves_a_rest() {
     assert_eq!(fault, Err(PageFault::Crowded { rows: 5 }));
 }
 
+fn answered(opens: &[i64], now: i64) -> AnsweredPage {
+    AnsweredPage::new(Interval::Minute1, WINDOW, minutes(opens), now - FINAL_AFTER_MS, 5).unwrap()
+}
+
+#[test]
+fn two_answers_join() {
+    let check = |first: &[i64], other: &[i64], now: i64, expected: Result<(&[i64], &[(i64, i64)]), PageFault>| {
+        let joined = answered(first, now).join(minutes(other), 5).map(AnsweredPage::judge);
+        let joined = joined.map(|page| {
+            let candles: Vec<i64> = page.candles.iter().map(|candle| candle.open_time / MINUTE).collect();
+            (candles, page.absent)
+        });
+        let expected = expected.map(|(candles, absent)| {
+            let absent = absent.iter().map(|(s, e)| TimeRange::new(s * MINUTE, e * MINUTE)).collect::<Vec<_>>();
+            (candles.to_vec(), absent)
+        });
+        assert_eq!(joined, expected, "{first:?} and {other:?}");
+    };
+    check(&[], &[], LATE, Ok((&[], &[(0, 5)])));
+    check(&[0, 4], &[-3, -2, 1, 2], LATE, Ok((&[0, 1, 2, 4], &[(3, 4)])));
+    check(&[1], &[0, 1, 4], LATE, Ok((&[0, 1, 4], &[(2, 4)])));
+    check(&[0, 2], &[0, 1, 2, 3, 4], 3 * MINUTE + FINAL_AFTER_MS, Ok((&[0, 1, 2], &[])));
+    let crowd: Vec<Candle> = (0..5).map(|i| candle(4 * MINUTE + i, 1)).collect();
+    let fault = answered(&[0, 1, 2], LATE).join(crowd, 5).map(AnsweredPage::judge);
+    assert_eq!(fault, Err(PageFault::Incomplete { rows: 5 }));
+    let mut other = minutes(&[0, 1, 2]);
+    other[1].trades += 1;
+    let fault = answered(&[1, 2], LATE).join(other, 5).map(AnsweredPage::judge);
+    assert_eq!(fault, Err(PageFault::Contradiction { open_time: MINUTE }));
+}
+
 proptest! {
     #[test]
     fn every_closed_bucket_is_a_candle_or_a_gap(
@@ -205,7 +240,7 @@ proptest! {
             })
             .collect();
         let (window, now) = (TimeRange::new(base, open(buckets)), open(now_bucket) + into);
-        let page = check_page(interval, window, rows, now, 0, 1_000).unwrap();
+        let page = check_page(interval, window, rows, now + FINAL_AFTER_MS, 0, 1_000).unwrap();
         prop_assert_eq!(page.verified_until, open(now_bucket.min(buckets)));
         let facts = MarketFacts { first_open: Some(open(3)), last_open: Some(open(9)), status: MarketStatus::of("HALT"), exchange_now_ms: now };
         let gaps = page.gaps(interval, &facts);

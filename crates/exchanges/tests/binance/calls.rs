@@ -26,25 +26,31 @@ async fn the_wires_end_is_inclusive() {
 async fn every_other_call() {
     let list = r#"{"rateLimits":[{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000}],
         "symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT"}]}"#;
-    let script = [rows(&[7]), "[]".to_owned(), rows(&[9]), list.to_owned(), list.to_owned()].map(Step::Ok).to_vec();
+    let script =
+        [rows(&[7]), "[]".to_owned(), rows(&[9]), "[]".to_owned(), rows(&[3]), list.to_owned(), list.to_owned()];
+    let script = script.map(Step::Ok).to_vec();
     let bench = Bench::new(script).await;
     let client = &bench.client;
     assert_eq!(client.first_open(&btcusdt(), Interval::Month1).await.unwrap(), Some(OPEN + 7 * MINUTE));
-    assert_eq!(client.first_open(&btcusdt(), INTERVAL).await.unwrap(), None);
     assert_eq!(client.last_open(&btcusdt(), INTERVAL).await.unwrap(), Some(OPEN + 9 * MINUTE));
+    let any = client.any_open_in(&btcusdt(), INTERVAL, window(100_000)).await;
+    assert_eq!(any.unwrap(), Some(OPEN + 3 * MINUTE));
+    assert_eq!(client.any_open_in(&btcusdt(), INTERVAL, window(0)).await.unwrap(), None, "without a call");
     assert_eq!(client.markets().await.unwrap().weight_per_minute, Some(6_000));
     assert_eq!(client.market(&btcusdt()).await.unwrap().quote, "USDT");
     assert_eq!(
         bench.exchange.request_lines(),
         [
             "GET /api/v3/klines?symbol=BTCUSDT&interval=1M&startTime=0&limit=1 HTTP/1.1",
-            "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=0&limit=1 HTTP/1.1",
+            "GET /api/v3/klines?symbol=BTCUSDT&interval=1M&endTime=1699992419999&limit=1 HTTP/1.1",
             "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1 HTTP/1.1",
+            "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=1699992540001&limit=1 HTTP/1.1",
+            "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=1699992000000&endTime=1705991999999&limit=1 HTTP/1.1",
             "GET /api/v3/exchangeInfo HTTP/1.1",
             "GET /api/v3/exchangeInfo?symbol=BTCUSDT HTTP/1.1",
         ]
     );
-    assert_eq!(bench.counters.stats(), CallStats { calls: 5, weight: 46, retries: 0 });
+    assert_eq!(bench.counters.stats(), CallStats { calls: 7, weight: 50, retries: 0 });
     assert_eq!(bench.exchange.connections(), 1, "the connection is used again");
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
 
 struct State {
     time_ms: AtomicI64,
+    /// What the next calls of `/api/v3/time` get in place of `time_ms`: body and `Date` header.
+    times: Mutex<VecDeque<(i64, Option<i64>)>>,
     script: Mutex<VecDeque<Step>>,
     requests: watch::Sender<Vec<String>>,
     connections: AtomicUsize,
@@ -42,6 +44,7 @@ impl Exchange {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(State {
             time_ms: AtomicI64::new(time_ms),
+            times: Mutex::default(),
             script: Mutex::new(script.into()),
             requests: watch::Sender::new(Vec::new()),
             connections: AtomicUsize::new(0),
@@ -59,6 +62,11 @@ impl Exchange {
     /// Puts the exchange's clock.
     pub(crate) fn set_time(&self, ms: i64) {
         self.state.time_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// Scripts the next answers of `/api/v3/time`: the time in the body and that of the header `Date`, UTC ms.
+    pub(crate) fn script_time(&self, answers: &[(i64, Option<i64>)]) {
+        self.state.times.lock().unwrap().extend(answers);
     }
 
     /// Request heads so far, without those of `/api/v3/time`.
@@ -98,7 +106,9 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
         let is_time = head.starts_with("GET /api/v3/time ");
         state.requests.send_modify(|requests| requests.push(head));
         let step = if is_time {
-            Step::Ok(format!(r#"{{"serverTime":{}}}"#, state.time_ms.load(Ordering::SeqCst)))
+            let scripted = state.times.lock().unwrap().pop_front();
+            let (time, date) = scripted.unwrap_or_else(|| (state.time_ms.load(Ordering::SeqCst), None));
+            Step::Answer(200, date.map_or("", date_header), format!(r#"{{"serverTime":{time}}}"#))
         } else {
             let next = state.script.lock().unwrap().pop_front();
             next.unwrap_or_else(|| Step::Answer(599, "", "the script has ended".to_owned()))
@@ -128,3 +138,18 @@ async fn write(stream: &mut BufReader<TcpStream>, status: u16, headers: &str, bo
     // The client may be gone already: some tests drop their calls.
     drop(stream.get_mut().write_all(answer.as_bytes()).await);
 }
+
+/// The header line `Date`; leaked, because the headers of a step are literals.
+fn date_header(ms: i64) -> &'static str {
+    let days = ms / 86_400_000;
+    let (day, month, year) = DATES
+        .iter()
+        .find(|(known, ..)| *known == days)
+        .map(|(_, day, month, year)| (day, month, year))
+        .unwrap_or_else(|| panic!("no date for day {days} since 1970"));
+    let (hour, minute, second) = (ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1_000 % 60);
+    format!("date: Tue, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT\r\n").leak()
+}
+
+/// The days of the tests: days since 1970, day, month, year.
+const DATES: [(i64, u32, &str, i32); 2] = [(18_262, 1, "Jan", 2020), (19_675, 14, "Nov", 2023)];

@@ -87,7 +87,7 @@ async fn lasting_faults_end_the_call() {
 #[tokio::test]
 async fn a_row_that_fails_its_checks_costs_only_its_own_bucket() {
     let bad = row(1).replace("\"11.0\"", "\"9.0\"");
-    let bench = Bench::new(vec![Step::Ok(format!("[{},{bad},{}]", row(0), row(2)))]).await;
+    let bench = Bench::new(vec![Step::Ok(format!("[{},{bad},{}]", row(0), row(2))); 2]).await;
     let page = bench.client.page(&btcusdt(), INTERVAL, window(4)).await.unwrap();
     assert_eq!(page.candles.len(), 2);
     assert_eq!(page.candles[0].taker_buy_volume, Decimal::new(11, 1));
@@ -133,7 +133,7 @@ async fn an_exchange_that_is_not_there_is_named_without_the_address() {
 
 #[tokio::test]
 async fn a_dropped_call_leaves_its_charge_and_a_working_client() {
-    let bench = Bench::new(vec![Step::Silence, Step::Ok(rows(&[0]))]).await;
+    let bench = Bench::new(vec![Step::Silence, Step::Ok(rows(&[0])), Step::Ok(rows(&[]))]).await;
     let (client, symbol) = (bench.client.clone(), btcusdt());
     let call = tokio::spawn(async move { client.first_open(&symbol, INTERVAL).await });
     bench.exchange.reached(1).await;

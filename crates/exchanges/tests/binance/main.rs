@@ -1,10 +1,12 @@
 //! The Binance client against a scripted exchange on a real socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod absence;
 mod calls;
 mod exchange;
 mod faults;
 mod ledger;
+mod names;
 mod pauses;
 
 use candlemill_exchanges::backoff::RetryPolicy;

@@ -10,7 +10,7 @@ const BANNED: &str = r#"{"code":-1003,"msg":"Way too much request weight used; I
 
 /// The refused call closes the budget for `wait`, calls nothing while that is closed, and succeeds afterwards.
 async fn check_waits(name: &str, refusal: Step, wait: Duration) {
-    let bench = Bench::new(vec![refusal, Step::Ok(rows(&[0]))]).await;
+    let bench = Bench::new(vec![refusal, Step::Ok(rows(&[0])), Step::Ok(rows(&[]))]).await;
     let client = bench.client.clone();
     let call = tokio::spawn(async move { client.first_open(&btcusdt(), INTERVAL).await });
     bench.budget.closed().await;
