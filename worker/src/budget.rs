@@ -48,6 +48,11 @@ impl SharedBudget {
         self.limit.store(usable(limit), Ordering::Relaxed);
     }
 
+    /// The weight that all workers together may spend in a minute.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
     /// Takes over what was measured of the exchange's clock.
     pub(crate) fn set_time(&self, time: &ServerTime) {
         self.offset_ms.store(time.offset_ms(), Ordering::Relaxed);

@@ -9,7 +9,7 @@ use candlemill_shared::job::{EnvelopeError, FetchBatch, FetchHistory, Job, Probe
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskError, TaskRecord};
 
-pub(crate) use fetch_history::Places;
+pub(crate) use fetch_history::{PER_PAGE, PageLeases, Places};
 
 /// What is to be done, as a task's payload says.
 enum Work {

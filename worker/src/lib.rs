@@ -10,6 +10,7 @@ mod duty;
 mod fetcher;
 mod health;
 mod held;
+mod housekeeping;
 pub mod jobs;
 mod markets;
 mod metrics;

@@ -29,6 +29,9 @@ pub(crate) struct Metrics {
     pub(crate) candles_duplicate: Counter,
     pub(crate) candles_restated: Counter,
     pub(crate) rows_rejected: Counter,
+    pub(crate) absences_rechecked: Counter,
+    pub(crate) absences_refuted: Counter,
+    pub(crate) ledger_corrected: Counter,
     pub(crate) weight_spent: Counter,
     pub(crate) budget_waits: Counter,
     pub(crate) exchange_closures: Counter,
@@ -59,6 +62,15 @@ impl Metrics {
             candles_restated: counter(
                 "candles_restated",
                 "Stored candles of which the exchange now gives other figures",
+            ),
+            absences_rechecked: counter("absences_rechecked", "Absences that the exchange was asked for again"),
+            absences_refuted: counter(
+                "absences_refuted",
+                "Times the exchange had candles that it had lacked before",
+            ),
+            ledger_corrected: counter(
+                "ledger_corrected",
+                "Holes and filled gaps that the audit of the coverage ledger found and corrected",
             ),
             rows_rejected: counter("rows_rejected", "Rows that failed a check and were not stored"),
             weight_spent: counter("exchange_weight", "Request weight charged to the shared budget"),

@@ -8,6 +8,7 @@ use crate::duty::Duty;
 use crate::fetcher::Claiming;
 use crate::health::{self, Page};
 use crate::held::Held;
+use crate::housekeeping;
 use crate::jobs;
 use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
@@ -109,6 +110,7 @@ impl Worker {
         if prepare(&store, &shutdown).await {
             house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
             house.spawn(deliverer.run(closed.clone()));
+            house.spawn(housekeeping::run(shop.clone(), Arc::clone(&budget), draining.clone()));
             let keeper = MarketKeeper {
                 store: store.clone(),
                 exchanges,

@@ -1,6 +1,5 @@
 //! What is known of a market when its absent candles are explained.
 
-use super::Stop;
 use crate::budget::SharedBudget;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError, MarketFacts};
@@ -57,15 +56,5 @@ impl Facts {
         let trails_off = page.absent.last().is_some_and(|run| run.end >= page.verified_until);
         let last_open = if trails_off { self.last_open(client).await? } else { None };
         Ok(page.gaps(self.interval, &self.with_last_open(last_open)))
-    }
-}
-
-/// An error that has to do with the exchange or with a store.
-impl From<crate::markets::StatusError> for Stop {
-    fn from(error: crate::markets::StatusError) -> Self {
-        match error {
-            crate::markets::StatusError::Exchange(error) => Self::Exchange(error),
-            crate::markets::StatusError::Store(error) => Self::Store(error),
-        }
     }
 }

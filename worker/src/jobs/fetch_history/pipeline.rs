@@ -12,9 +12,11 @@ use crate::patience::patiently;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::task::FetchResult;
-use candlemill_shared::{Candle, TimeRange};
+use candlemill_shared::range::normalise;
+use candlemill_shared::{Candle, Interval, TimeRange};
 use candlemill_store::{Inserted, Known, Series, Store, StoreError};
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -129,7 +131,7 @@ fn stored_pages(
     series: &Series,
     plan: &Plan,
     verifies: bool,
-) -> impl Stream<Item = Result<Stored, Stop>> + Send + use<> {
+) -> BoxStream<'static, Result<Stored, Stop>> {
     let record = &context.record;
     let store = context.shop.store.clone();
     let missing = plan.missing.clone();
@@ -149,15 +151,18 @@ fn stored_pages(
         })
     });
     let at_once = context.shop.page_concurrency;
-    // Without facts nothing is missing.
-    futures::stream::iter(work).flat_map(move |work| pages_of(work, missing.clone(), at_once))
+    match work {
+        Some(work) => pages_of(work, missing, at_once),
+        // Nothing is missing.
+        None => futures::stream::empty().boxed(),
+    }
 }
 
-fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> impl Stream<Item = Result<Stored, Stop>> + Send {
+fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStream<'static, Result<Stored, Stop>> {
     let (fetching, storing) = (Arc::clone(&work), Arc::clone(&work));
     futures::stream::iter(windows(work.series.interval, missing))
         // One after the other, in the order of time: whoever waits for a page holds none that comes later.
-        .then(move |window| Arc::clone(&work).begin(window))
+        .then(move |window| Arc::clone(&work).begin(window).boxed())
         .map(move |page| {
             let work = Arc::clone(&fetching);
             // Spawned, so that parsing uses every core.
@@ -187,6 +192,7 @@ fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> impl St
         .flat_map(|(stored, error)| {
             futures::stream::iter([Some(stored.map_err(Stop::Store)), error.map(Err)].into_iter().flatten())
         })
+        .boxed()
 }
 
 /// A page that is about to be fetched.
@@ -243,8 +249,7 @@ impl Work {
     }
 
     async fn insert(&self, mut pages: Vec<Page>) -> Result<Stored, StoreError> {
-        let seen = || pages.iter().filter_map(|page| page.seen.as_ref());
-        let looked_at: Vec<TimeRange> = seen().map(|seen| seen.range).collect();
+        let looked_at: Vec<TimeRange> = pages.iter().filter_map(|page| Some(page.seen.as_ref()?.range)).collect();
         let candles: Vec<Candle> =
             pages.iter_mut().filter_map(|page| page.seen.as_mut()).flat_map(|seen| std::mem::take(&mut seen.candles)).collect();
         let (coverage, give_up) = (self.store.coverage(), &self.give_up);
@@ -279,19 +284,24 @@ impl Work {
             newer = patiently(&self.give_up, || coverage.known(&self.series, range)).await?;
             &newer
         };
-        let mut gaps = known.gaps.iter().map(|gap| gap.range).filter(|gap| !gap.intersect(range).is_empty()).peekable();
-        let mut filled = Vec::new();
-        for candle in candles {
-            let bucket = interval.bucket_start(candle.open_time);
-            while gaps.next_if(|gap| gap.end <= bucket).is_some() {}
-            if gaps.peek().is_some_and(|gap| gap.contains(bucket)) {
-                filled.push(TimeRange::new(bucket, interval.next_bucket(bucket)));
-            }
-        }
+        let filled = buckets_in_gaps(interval, known, candles);
         if filled.is_empty() {
             return Ok(());
         }
-        let filled = candlemill_shared::range::normalise(filled);
         patiently(&self.give_up, || coverage.reopen_gaps(&self.series, &filled)).await
     }
+}
+
+/// The buckets of `candles` (ascending) that stand in a gap.
+fn buckets_in_gaps(interval: Interval, known: &Known, candles: &[Candle]) -> Vec<TimeRange> {
+    let mut gaps = known.gaps.iter().peekable();
+    let mut filled = Vec::new();
+    for candle in candles {
+        let bucket = interval.bucket_start(candle.open_time);
+        while gaps.next_if(|gap| gap.range.end <= bucket).is_some() {}
+        if gaps.peek().is_some_and(|gap| gap.range.contains(bucket)) {
+            filled.push(TimeRange::new(bucket, interval.next_bucket(bucket)));
+        }
+    }
+    normalise(filled)
 }

@@ -4,14 +4,14 @@ use super::Stop;
 use super::facts::Facts;
 use super::windows::windows;
 use crate::context::JobContext;
-use crate::markets;
 use crate::patience::patiently;
+use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{FINAL_AFTER_MS, explain};
 use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Interval, TimeRange};
-use candlemill_store::{Audited, Known, Observation, Series};
+use candlemill_store::{Audited, Known, MarketLookup, Observation, Series};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -82,9 +82,8 @@ pub(super) async fn plan(
             patiently(give_up, || store.markets().remember_first_open(series, first)).await?;
         }
     }
-    let (symbol, exchange) = (job.symbol.clone(), job.exchange);
-    let status = markets::status_of(&context.shop.store, &context.binance(), exchange, &symbol, interval).await?;
-    let facts = Facts::new(symbol, interval, first_open, status, exchange_now);
+    let status = market(context, job).await?;
+    let facts = Facts::new(job.symbol.clone(), interval, first_open, status, exchange_now);
     if let (Start::Listing, Some(first)) = (job.start, first_open) {
         plan.asked.start = plan.asked.start.max(interval.bucket_start(first));
         let before = TimeRange::new(i64::MIN, plan.asked.start);
@@ -158,6 +157,16 @@ async fn without_known_absences(
         patiently(context.give_up(), || coverage.record(series, &looks, at)).await?;
     }
     Ok(normalise(missing.iter().map(|range| range.intersect(traded)).collect()))
+}
+
+/// Whether the market trades.
+async fn market(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, Stop> {
+    let known = patiently(context.give_up(), || context.shop.store.markets().lookup(job.exchange, &job.symbol)).await?;
+    Ok(match known {
+        MarketLookup::Listed(status) => MarketStatus::of(&status),
+        // A symbol that exists but is not on the list answers for itself: the call for its candles fails or does not.
+        MarketLookup::Unknown | MarketLookup::NoList => MarketStatus::Trading,
+    })
 }
 
 /// The buckets that open inside `range`; none when it is empty.
