@@ -2,6 +2,7 @@
 
 use crate::budget::BudgetError;
 use crate::page::PageFault;
+use crate::server_time::ClockFault;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -86,6 +87,9 @@ pub enum Fault {
     /// The rows contradict the request or each other.
     #[error("the page is not believed: {0}")]
     Page(PageFault),
+    /// The exchange's clock is not believed.
+    #[error("the exchange's clock is not believed: {0}")]
+    Clock(ClockFault),
     /// Without the budget no call may be made.
     #[error("the call was not made")]
     Budget(#[from] BudgetError),
@@ -195,6 +199,7 @@ impl Fault {
             | Self::Transport { .. }
             | Self::TimedOut { .. }
             | Self::Page(_)
+            | Self::Clock(_)
             | Self::Budget(_) => Disposition::Transient,
         }
     }
@@ -206,7 +211,7 @@ impl Fault {
             Self::Refused { refusal, .. } => refusal.name(),
             Self::Throttled { .. } => "exchange_throttled",
             Self::Unavailable(_) | Self::Transport { .. } | Self::TimedOut { .. } => "exchange_unavailable",
-            Self::Malformed { .. } | Self::TooLong { .. } => "exchange_answer_malformed",
+            Self::Malformed { .. } | Self::TooLong { .. } | Self::Clock(_) => "exchange_answer_malformed",
             Self::Page(_) => "exchange_page_contradictory",
             Self::Budget(_) => "rate_budget_unavailable",
             Self::Unaskable(_) => "exchange_request_invalid",

@@ -16,7 +16,9 @@
 //! | `POST weight-rules` | `{limit, calls_until_ban, ban_seconds}` | changes the limits |
 //! | `POST ban` | `{seconds}` | bans, or lifts the ban with 0 |
 //! | `POST outages` | `{symbol?, interval?, start, end}` | makes candles missing |
-//! | `DELETE outages` | | ends outages and halts |
+//! | `DELETE outages` | the outage, or nothing for all | ends outages; all: halts too |
+//! | `POST restatements` | `{symbol, interval, open_time, close, volume}` | serves a row with other values |
+//! | `POST symbol-visibility` | `{symbol, visibility}`: `listed`, `delisted` (candles only), `hidden` | hides a symbol |
 //! | `POST symbol-status` | `{symbol, status}` | halts a symbol |
 //! | `POST warm` | `{symbol, interval, start, end}` | prepares candles |
 //! | `POST tokens` | a token specification | mints a token |
@@ -27,7 +29,7 @@ use crate::binance::weights::WeightRules;
 use crate::clock::ClockSetting;
 use crate::control::{Control, ControlError};
 use crate::faults::FaultRule;
-use crate::market::Outage;
+use crate::market::{Outage, Restatement, Visibility};
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::supabase::accounts::UserChange;
@@ -96,6 +98,13 @@ struct Wait {
 struct SymbolStatus {
     symbol: Symbol,
     status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SymbolVisibility {
+    symbol: Symbol,
+    visibility: Visibility,
 }
 
 #[derive(Deserialize)]
@@ -180,7 +189,11 @@ fn delete(control: &Control, request: &Request, command: &str) -> Result<Value, 
             let removed = id.parse().is_ok_and(|id| control.remove_fault(id));
             return if removed { Ok(json!({})) } else { Err(CommandError::Missing("fault")) };
         }
-        ("outages", _) => control.restore_market(),
+        ("outages", _) if matches!(request.body.as_ref(), b"" | b"{}") => control.restore_market(),
+        ("outages", _) => {
+            let removed = control.remove_outage(&request.json::<Outage>()?);
+            return if removed { Ok(json!({})) } else { Err(CommandError::Missing("outage")) };
+        }
         _ => return Err(CommandError::Unknown),
     }
     Ok(json!({}))
@@ -209,6 +222,14 @@ fn change(control: &Control, request: &Request, command: &str) -> Result<Value, 
         "weight-rules" => control.set_weight_rules(request.json::<WeightRules>()?),
         "ban" => control.ban_for(request.json::<Seconds>()?.seconds),
         "outages" => control.add_outage(request.json::<Outage>()?),
+        "restatements" => {
+            let Restatement { symbol, interval, open_time, close, volume } = request.json()?;
+            control.restate(&symbol, interval, open_time, close, volume);
+        }
+        "symbol-visibility" => {
+            let asked: SymbolVisibility = request.json()?;
+            control.set_visibility(&asked.symbol, asked.visibility);
+        }
         "symbol-status" => {
             let asked: SymbolStatus = request.json()?;
             control.set_symbol_status(asked.symbol, &asked.status);

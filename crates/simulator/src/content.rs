@@ -3,10 +3,10 @@
 use crate::market::row_text::{candle_of, forming, row_of};
 use crate::server::answer::Answer;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How the content of an answer 200 is spoilt. Those that name rows act on klines pages that are long enough; a page is
-/// counted from 0.
+/// counted from 0. Those that name the time act on `/api/v3/time`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum WrongContent {
@@ -15,7 +15,15 @@ pub enum WrongContent {
     /// The first half of the JSON text, with the length of that half: a clean transfer of broken content.
     HalfJson,
     /// `[]`, though there are rows.
+    #[serde(alias = "empty")]
     NoRows,
+    /// Only the first rows; the others exist.
+    FirstRows {
+        /// How many, at most.
+        count: usize,
+    },
+    /// Only the first half of the rows, the smaller one of an odd number.
+    FirstHalf,
     /// The rows in descending order.
     Unsorted,
     /// The row at `index` twice.
@@ -55,6 +63,13 @@ pub enum WrongContent {
         /// Milliseconds added.
         ms: i64,
     },
+    /// `/api/v3/time` is ahead of the exchange's clock (negative: behind it). The header `Date` stays right.
+    TimeAhead {
+        /// Milliseconds added.
+        ms: i64,
+    },
+    /// `/api/v3/time` counts microseconds, though milliseconds were asked for.
+    TimeMicroseconds,
 }
 
 impl WrongContent {
@@ -71,6 +86,8 @@ impl WrongContent {
                 let half = body.slice(..body.len() / 2);
                 Answer { body: vec![half], ..answer }
             }
+            Self::TimeAhead { ms } => with_time(answer, |time| time.saturating_add(*ms)),
+            Self::TimeMicroseconds => with_time(answer, |time| time.saturating_mul(1_000)),
             rows => rows.spoil_rows(answer, now),
         }
     }
@@ -87,8 +104,10 @@ impl WrongContent {
     /// `None` when the page has no such row.
     fn change(&self, rows: &mut Vec<Vec<Value>>, now: i64) -> Option<()> {
         match self {
-            Self::Html | Self::HalfJson => return None,
+            Self::Html | Self::HalfJson | Self::TimeAhead { .. } | Self::TimeMicroseconds => return None,
             Self::NoRows => rows.clear(),
+            Self::FirstRows { count } => rows.truncate(*count),
+            Self::FirstHalf => rows.truncate(rows.len() / 2),
             Self::Unsorted => rows.reverse(),
             Self::DuplicateRow { index } => {
                 let row = rows.get(*index)?.clone();
@@ -123,4 +142,15 @@ impl WrongContent {
         }
         Some(())
     }
+}
+
+/// An answer of `/api/v3/time` with another time; every other answer stays as it is.
+fn with_time(answer: Answer, change: impl Fn(i64) -> i64) -> Answer {
+    let body = serde_json::from_slice::<Value>(&answer.whole_body()).ok();
+    let Some(time) = body.as_ref().and_then(|body| body.get("serverTime")?.as_i64()) else { return answer };
+    // `exchangeInfo` tells the time among other things.
+    if body.and_then(|body| Some(body.as_object()?.len())) != Some(1) {
+        return answer;
+    }
+    Answer { body: vec![json!({ "serverTime": change(time) }).to_string().into()], ..answer }
 }

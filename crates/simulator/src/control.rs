@@ -1,15 +1,17 @@
 //! The control plane as methods. The same commands over HTTP stand in [`crate::commands`].
 
+mod market;
+
 use crate::binance::weights::{Ban, MinuteWeight, WeightRules};
 use crate::calls::{Call, Counters};
 use crate::clock::ClockSetting;
 use crate::faults::{FaultReport, FaultRule};
-use crate::market::{MarketError, Outage};
+use crate::market::MarketError;
 use crate::supabase::accounts::{UserChange, UserView};
 use crate::supabase::keys::{KeyAlgorithm, KeyError, KeyView};
 use crate::supabase::mint::{self, MintError, TokenSpec};
 use crate::world::World;
-use candlemill_shared::{Clock, Interval, Symbol, TimeRange};
+use candlemill_shared::{Clock, Symbol};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -246,7 +248,7 @@ impl Control {
         }
     }
 
-    /// Back to the start: faults, delay, clocks, weights, outages, counters. Users and keys stay.
+    /// Back to the start: faults, delay, clocks, weights, market, counters. Users and keys stay.
     pub fn reset(&self) {
         self.clear_faults();
         self.0.set_latency_ms(self.0.config.latency_ms);
@@ -254,34 +256,8 @@ impl Control {
         self.0.auth_clock.set(self.0.config.auth_clock);
         self.0.weights.set_rules(self.0.config.weight_rules);
         self.0.weights.reset();
-        self.0.market.restore();
+        self.0.market.reset();
         self.0.calls.reset();
-    }
-}
-
-/// The market.
-impl Control {
-    /// Makes candles missing until [`Control::restore_market`].
-    pub fn add_outage(&self, outage: Outage) {
-        self.0.market.add_outage(outage);
-    }
-
-    /// Shows a symbol with this status in `exchangeInfo`, e.g. `HALT` or `BREAK`.
-    pub fn set_symbol_status(&self, symbol: Symbol, status: &str) {
-        self.0.market.set_status(symbol, status.to_owned());
-    }
-
-    /// Ends every outage and shows every symbol as trading.
-    pub fn restore_market(&self) {
-        self.0.market.restore();
-    }
-
-    /// Reads or computes candles ahead of the calls, so that a measurement does not include it; the number of rows.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn warm(&self, symbol: &Symbol, interval: Interval, range: TimeRange) -> Result<usize, ControlError> {
-        Ok(self.0.market.warm(symbol, interval, range).await?)
     }
 }
 

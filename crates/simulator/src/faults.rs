@@ -350,6 +350,11 @@ mod tests {
         for (text, fault) in [
             (r#""reset""#, Fault::Reset),
             (r#"{"content":"html"}"#, Fault::Content(WrongContent::Html)),
+            (r#"{"content":"empty"}"#, Fault::Content(WrongContent::NoRows)),
+            (r#"{"content":"first_half"}"#, Fault::Content(WrongContent::FirstHalf)),
+            (r#"{"content":{"first_rows":{"count":500}}}"#, Fault::Content(WrongContent::FirstRows { count: 500 })),
+            (r#"{"content":{"time_ahead":{"ms":-9}}}"#, Fault::Content(WrongContent::TimeAhead { ms: -9 })),
+            (r#"{"content":"time_microseconds"}"#, Fault::Content(WrongContent::TimeMicroseconds)),
             (r#"{"latency":{"ms":7}}"#, Fault::Latency { ms: 7 }),
             (
                 r#"{"status":{"status":503}}"#,

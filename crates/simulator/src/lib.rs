@@ -37,7 +37,7 @@ pub use config::{GeneratedMarket, SimulatorConfig, VARIABLES};
 pub use content::WrongContent;
 pub use control::{Control, ControlError, State};
 pub use faults::{Fault, FaultReport, FaultRule};
-pub use market::{MarketError, Outage};
+pub use market::{MarketError, Outage, Restatement, Visibility};
 pub use simulator::{Simulator, SimulatorError};
 pub use supabase::accounts::{UserChange, UserView};
 pub use supabase::keys::{KeyAlgorithm, KeyError, KeyState, KeyView};

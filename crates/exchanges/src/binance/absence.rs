@@ -109,8 +109,8 @@ impl<B: WeightBudget> BinanceClient<B> {
         let target = format!("{}{}&limit=1", klines_target(symbol, interval), one.bounds);
         let subject = format!(" of {symbol} {interval}, {}", one.which);
         let call = call(&target, WEIGHT_KLINES, LONGEST_ANSWER, &subject);
-        self.call(&call, |body, _| {
-            let open = rows(body)?.first().map(|row| row.open_time);
+        self.call(&call, |reply| {
+            let open = rows(&reply.body)?.first().map(|row| row.open_time);
             match open.filter(|open| !one.window.contains(*open)) {
                 Some(open_time) => Err(Fault::Page(PageFault::OutsideWindow { row: 0, open_time })),
                 None => Ok(open),
@@ -137,9 +137,9 @@ impl<B: WeightBudget> BinanceClient<B> {
         let mut delays = Delays::new(retry.first_delay, retry.longest_delay);
         let mut attempt = 1;
         loop {
-            let answered = self.call(&call, |body, sent| {
-                let final_until_ms = time.at(sent) - time.uncertainty_ms() - FINAL_AFTER_MS;
-                AnsweredPage::new(interval, window, rows(body)?, final_until_ms, limit).map_err(Fault::Page)
+            let answered = self.call(&call, |reply| {
+                let final_until_ms = time.at(reply.sent) - time.uncertainty_ms() - FINAL_AFTER_MS;
+                AnsweredPage::new(interval, window, rows(&reply.body)?, final_until_ms, limit).map_err(Fault::Page)
             });
             let answered = answered.await?;
             if !answered.lacks_rows() {
@@ -166,8 +166,8 @@ impl<B: WeightBudget> BinanceClient<B> {
         let target = format!("{}&endTime={}&limit={PAGE_CANDLES}", klines_target(symbol, interval), end - 1);
         let subject = format!(" of {symbol} {interval} before {}", rfc3339(end));
         let call = call(&target, WEIGHT_KLINES, LONGEST_ANSWER, &subject);
-        self.call(&call, |body, _| {
-            let rows = rows(body)?;
+        self.call(&call, |reply| {
+            let rows = rows(&reply.body)?;
             check_order(TimeRange::new(i64::MIN, end), &rows).map_err(Fault::Page)?;
             Ok(rows)
         })

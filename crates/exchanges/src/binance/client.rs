@@ -1,7 +1,7 @@
 use super::PAGE_CANDLES;
 use super::answer::one_line;
 use super::config::BinanceConfig;
-use super::http::{Call, Http};
+use super::http::{Call, Http, Reply};
 use super::market_list::{parse_markets, parse_time};
 use super::rows::parse_rows;
 use crate::backoff::{Delays, RetryPolicy};
@@ -10,7 +10,7 @@ use crate::counters::CallCounters;
 use crate::error::{Disposition, ExchangeError, Fault, Refusal};
 use crate::market::{Market, Markets};
 use crate::page::{CheckedPage, RawPage};
-use crate::server_time::{Moment, ServerTime};
+use crate::server_time::{LOOK_AGAIN_AFTER, Look, ServerTime, Verdict};
 use candlemill_shared::{Clock, Interval, Symbol, TimeRange};
 use std::fmt::{Debug, Write as _};
 use std::sync::Arc;
@@ -21,6 +21,9 @@ use tracing::{debug, warn};
 pub(super) const LONGEST_ANSWER: usize = 8 << 20;
 /// Most bytes of the list of all markets, which had 2 MB in 2021 and grows with every market and permission.
 const LONGEST_MARKET_LIST: usize = 64 << 20;
+
+/// Fewest looks at the exchange's clock before a doubtful one counts as a failure: one that is wrong and two that agree.
+const MIN_LOOKS: u32 = 3;
 
 const WEIGHT_TIME: u32 = 1;
 pub(super) const WEIGHT_KLINES: u32 = 2;
@@ -81,10 +84,12 @@ impl<B: WeightBudget> BinanceClient<B> {
         self.counters.count_retry();
     }
 
-    /// What the exchange's clock shows, measured at most every five minutes.
+    /// What the exchange's clock shows, measured at most every five minutes. A wrong answer would make candles final that
+    /// still form, so one is believed only when it agrees with its own header `Date` and roughly with our clock, or when it
+    /// was seen twice; one that header and clock refute together is never believed.
     ///
     /// # Errors
-    /// When the exchange does not tell.
+    /// When the exchange does not tell, or its answers are not to be believed.
     pub async fn server_time(&self) -> Result<ServerTime, ExchangeError> {
         let call = call("/api/v3/time", WEIGHT_TIME, LONGEST_ANSWER, "");
         // Who waits for others' measuring waits no longer than for a call of its own.
@@ -95,13 +100,35 @@ impl<B: WeightBudget> BinanceClient<B> {
         if let Some(time) = known.as_ref().filter(|time| time.is_fresh()) {
             return Ok(time.clone());
         }
+        let mut before = known.clone();
+        let mut looks_left = self.shared.retry.attempts.max(MIN_LOOKS);
+        loop {
+            let look = self.look(&call).await?;
+            looks_left -= 1;
+            match look.verdict(before.as_ref()) {
+                Verdict::Believed => return Ok(known.insert(look.time).clone()),
+                Verdict::Unsettled | Verdict::Refuted if looks_left == 0 => {
+                    return Err(ExchangeError { call: call.name, fault: Fault::Clock(look.fault()) });
+                }
+                Verdict::Unsettled => {
+                    debug!("{}; asking again", look.fault());
+                    before = Some(look.time);
+                }
+                Verdict::Refuted => warn!("{}; asking again", look.fault()),
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn look(&self, call: &Call) -> Result<Look, ExchangeError> {
         let clock = &self.shared.http.clock;
-        let measured = self.call(&call, |body, sent| {
-            let round_trip = sent.steady.elapsed();
-            let server_ms = parse_time(body).map_err(|source| malformed("server time", body, source))?;
-            Ok(ServerTime::measured(Arc::clone(clock), sent, round_trip, server_ms))
-        });
-        Ok(known.insert(measured.await?).clone())
+        self.call(call, |reply| {
+            let round_trip = reply.sent.steady.elapsed();
+            let server_ms = parse_time(&reply.body).map_err(|source| malformed("server time", &reply.body, source))?;
+            let time = ServerTime::measured(Arc::clone(clock), reply.sent, round_trip, server_ms);
+            Ok(Look { time, server_ms, date_ms: reply.date_ms })
+        })
+        .await
     }
 
     /// Every market, and the weight limit. A large answer; for one market there is [`Self::market`].
@@ -111,7 +138,9 @@ impl<B: WeightBudget> BinanceClient<B> {
     pub async fn markets(&self) -> Result<Markets, ExchangeError> {
         let call = call("/api/v3/exchangeInfo", WEIGHT_EXCHANGE_INFO, LONGEST_MARKET_LIST, "");
         let markets = self
-            .call(&call, |body, _| parse_markets(body).map_err(|source| malformed("list of markets", body, source)))
+            .call(&call, |reply| {
+                parse_markets(&reply.body).map_err(|source| malformed("list of markets", &reply.body, source))
+            })
             .await?;
         if markets.skipped > 0 {
             warn!(skipped = markets.skipped, "left out {} markets whose names are no symbols", markets.skipped);
@@ -126,7 +155,8 @@ impl<B: WeightBudget> BinanceClient<B> {
     pub async fn market(&self, symbol: &Symbol) -> Result<Market, ExchangeError> {
         let target = format!("/api/v3/exchangeInfo?symbol={}", encoded(symbol));
         let call = call(&target, WEIGHT_EXCHANGE_INFO, LONGEST_ANSWER, &format!(" of {symbol}"));
-        self.call(&call, |body, _| {
+        self.call(&call, |reply| {
+            let body = &reply.body;
             let markets = parse_markets(body).map_err(|source| malformed("list of markets", body, source))?;
             markets.get(symbol).cloned().ok_or_else(|| Fault::Refused {
                 refusal: Refusal::UnknownSymbol,
@@ -150,8 +180,10 @@ impl<B: WeightBudget> BinanceClient<B> {
         let call = klines_call(symbol, interval, window)?;
         let time = self.server_time().await?;
         let uncertainty_ms = time.uncertainty_ms();
-        self.call(&call, |body, sent| Ok(RawPage { rows: rows(body)?, asked_at_ms: time.at(sent), uncertainty_ms }))
-            .await
+        self.call(&call, |reply| {
+            Ok(RawPage { rows: rows(&reply.body)?, asked_at_ms: time.at(reply.sent), uncertainty_ms })
+        })
+        .await
     }
 
     /// The checked candles of `window`, which holds at most [`PAGE_CANDLES`] buckets. A page that is not believed is
@@ -177,7 +209,7 @@ impl<B: WeightBudget> BinanceClient<B> {
     pub(super) async fn call<T>(
         &self,
         call: &Call,
-        read: impl Fn(&[u8], Moment) -> Result<T, Fault> + Send + Sync,
+        read: impl Fn(&Reply) -> Result<T, Fault> + Send + Sync,
     ) -> Result<T, ExchangeError>
     where
         T: Send,
@@ -193,7 +225,7 @@ impl<B: WeightBudget> BinanceClient<B> {
     async fn attempts<T>(
         &self,
         call: &Call,
-        read: impl Fn(&[u8], Moment) -> Result<T, Fault> + Send + Sync,
+        read: impl Fn(&Reply) -> Result<T, Fault> + Send + Sync,
         last: &mut Option<Fault>,
     ) -> Result<T, Fault> {
         let Shared { http, retry, .. } = &*self.shared;
@@ -201,7 +233,7 @@ impl<B: WeightBudget> BinanceClient<B> {
         let mut attempt = 1;
         loop {
             let result = http.attempt(call, &self.counters).await;
-            let fault = match result.and_then(|(body, sent)| read(&body, sent)) {
+            let fault = match result.and_then(|reply| read(&reply)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };

@@ -5,10 +5,11 @@ use super::config::BinanceConfig;
 use crate::budget::WeightBudget;
 use crate::counters::CallCounters;
 use crate::error::{Fault, TransportPhase};
+use crate::http_date::parse_http_date;
 use crate::server_time::Moment;
 use candlemill_shared::Clock;
 use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use std::sync::Arc;
 
@@ -26,6 +27,17 @@ pub(super) struct Call {
     pub(super) longest_answer: usize,
     /// What it asks for, in messages.
     pub(super) name: String,
+}
+
+/// An answer that is a success.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// Its body.
+    pub(super) body: Vec<u8>,
+    /// When the call was sent.
+    pub(super) sent: Moment,
+    /// Its header `Date`, UTC ms in whole seconds, where it has one.
+    pub(super) date_ms: Option<i64>,
 }
 
 /// Connections, budget and clock.
@@ -52,10 +64,10 @@ impl<B: WeightBudget> Http<B> {
         Ok(Self { client, rest_url: config.rest_url.clone(), budget, clock })
     }
 
-    /// Waits for the budget, sends the call and reads its answer, which is a success; also says when it was sent.
+    /// Waits for the budget, sends the call and reads its answer, which is a success.
     ///
     /// Safe to drop at any point: a charge without a settlement stays charged, a connection in use is closed.
-    pub(super) async fn attempt(&self, call: &Call, counters: &CallCounters) -> Result<(Vec<u8>, Moment), Fault> {
+    pub(super) async fn attempt(&self, call: &Call, counters: &CallCounters) -> Result<Reply, Fault> {
         let grant = self.budget.acquire(call.weight).await?;
         counters.count_call(call.weight);
         let sent = Moment::now(&*self.clock);
@@ -69,13 +81,14 @@ impl<B: WeightBudget> Http<B> {
         self.budget.settle(grant, header(&response, USED_WEIGHT).and_then(|text| text.parse().ok())).await;
         let status = response.status();
         let retry_after = header(&response, RETRY_AFTER.as_str()).map(str::to_owned);
+        let date_ms = header(&response, DATE.as_str()).and_then(parse_http_date);
         let body = match read(response, call.longest_answer).await {
             // The demand of a pause counts even when its body does not arrive.
             Err(_) if answer::demands_pause(status.as_u16()) => Vec::new(),
             read => read?,
         };
         if status.is_success() && !answer::is_error_body(&body) {
-            Ok((body, sent))
+            Ok(Reply { body, sent, date_ms })
         } else {
             Err(answer::fault_of(status.as_u16(), &body, retry_after.as_deref(), self.clock.now_ms()))
         }

@@ -2,7 +2,9 @@
 
 use crate::market::{Market, MarketStatus, Markets};
 use serde::Deserialize;
+use serde::de::Error;
 use std::borrow::Cow;
+use std::ops::Range;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +59,9 @@ pub(super) fn parse_markets(body: &[u8]) -> Result<Markets, serde_json::Error> {
     Ok(Markets { weight_per_minute, skipped: listed - markets.len(), markets })
 }
 
+/// 2017-01-01, before the exchange began, to 2100-01-01, UTC ms. Times in another unit lie outside.
+const PLAUSIBLE_TIMES: Range<i64> = 1_483_228_800_000..4_102_444_800_000;
+
 /// Reads the body of a `time` answer: UTC ms.
 pub(super) fn parse_time(body: &[u8]) -> Result<i64, serde_json::Error> {
     #[derive(Deserialize)]
@@ -64,7 +69,12 @@ pub(super) fn parse_time(body: &[u8]) -> Result<i64, serde_json::Error> {
     struct Time {
         server_time: i64,
     }
-    serde_json::from_slice::<Time>(body).map(|time| time.server_time)
+    let time = serde_json::from_slice::<Time>(body)?.server_time;
+    if PLAUSIBLE_TIMES.contains(&time) {
+        Ok(time)
+    } else {
+        Err(serde_json::Error::custom(format_args!("{time} is no time in ms between 2017 and 2100")))
+    }
 }
 
 #[cfg(test)]
@@ -95,5 +105,9 @@ mod tests {
     fn server_times() {
         assert_eq!(parse_time(br#"{"serverTime":1700000000123}"#).unwrap(), 1_700_000_000_123);
         assert!(parse_time(b"{}").is_err());
+        for odd in ["1700000000123456", "1700000000", "0", "-1", "1483228799999", "4102444800000"] {
+            let error = parse_time(format!(r#"{{"serverTime":{odd}}}"#).as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("between 2017 and 2100"), "{odd}: {error}");
+        }
     }
 }

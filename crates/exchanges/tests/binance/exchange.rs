@@ -1,5 +1,6 @@
 //! An exchange that answers by script. `/api/v3/time` is always answered; every other call takes the next step.
 
+use candlemill_shared::range::rfc3339;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -107,7 +108,10 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
         state.requests.send_modify(|requests| requests.push(head));
         let step = if is_time {
             let scripted = state.times.lock().unwrap().pop_front();
-            let (time, date) = scripted.unwrap_or_else(|| (state.time_ms.load(Ordering::SeqCst), None));
+            let (time, date) = scripted.unwrap_or_else(|| {
+                let time = state.time_ms.load(Ordering::SeqCst);
+                (time, Some(time))
+            });
             Step::Answer(200, date.map_or("", date_header), format!(r#"{{"serverTime":{time}}}"#))
         } else {
             let next = state.script.lock().unwrap().pop_front();
@@ -141,15 +145,12 @@ async fn write(stream: &mut BufReader<TcpStream>, status: u16, headers: &str, bo
 
 /// The header line `Date`; leaked, because the headers of a step are literals.
 fn date_header(ms: i64) -> &'static str {
-    let days = ms / 86_400_000;
-    let (day, month, year) = DATES
-        .iter()
-        .find(|(known, ..)| *known == days)
-        .map(|(_, day, month, year)| (day, month, year))
-        .unwrap_or_else(|| panic!("no date for day {days} since 1970"));
-    let (hour, minute, second) = (ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!("date: Tue, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT\r\n").leak()
+    // 2023-11-14T22:13:20Z
+    let text = rfc3339(ms / 1_000 * 1_000);
+    let (date, time) = text.trim_end_matches('Z').split_once('T').unwrap();
+    let [year, month, day] = date.split('-').collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months[month.parse::<usize>().unwrap() - 1];
+    // Nobody looks at the name of the day.
+    format!("date: Tue, {day} {month} {year} {time} GMT\r\n").leak()
 }
-
-/// The days of the tests: days since 1970, day, month, year.
-const DATES: [(i64, u32, &str, i32); 2] = [(18_262, 1, "Jan", 2020), (19_675, 14, "Nov", 2023)];

@@ -3,6 +3,7 @@
 
 mod absence;
 mod calls;
+mod clock;
 mod exchange;
 mod faults;
 mod ledger;

@@ -2,6 +2,7 @@
 
 use super::error::Refusal;
 use super::query::{Query, symbol};
+use crate::market::Visibility;
 use crate::server::answer::Answer;
 use crate::world::World;
 use candlemill_shared::{Clock, Symbol};
@@ -67,12 +68,14 @@ fn symbols(world: &World, query: &str) -> Result<Vec<Value>, Refusal> {
         return Err(Refusal::combination());
     }
     let asked: Option<Vec<Symbol>> = one.map(|symbol| vec![symbol]).or(many);
-    if asked.iter().flatten().any(|symbol| !world.market.lists(symbol)) {
+    let is_listed = |symbol: &Symbol| world.market.visibility(symbol) == Visibility::Listed;
+    if asked.iter().flatten().any(|symbol| !is_listed(symbol)) {
         return Err(Refusal::invalid_symbol());
     }
     let held = world.market.symbols().into_iter();
     let recorded = world.recorded_symbols();
     Ok(held
+        .filter(|(symbol, _)| is_listed(symbol))
         .filter(|(symbol, _)| asked.as_ref().is_none_or(|asked| asked.contains(symbol)))
         .filter(|(_, held)| status.is_none_or(|status| status == held))
         .map(|(symbol, status)| describe(recorded, &symbol, &status))

@@ -3,6 +3,7 @@
 use super::TimeUnit;
 use super::error::Refusal;
 use super::query::{Query, symbol};
+use crate::market::Visibility;
 use crate::market::page::Window;
 use crate::server::answer::Answer;
 use crate::world::World;
@@ -57,7 +58,7 @@ fn read(world: &World, query: &str) -> Result<Asked, Refusal> {
         return Err(Refusal::invalid_data("timeZone"));
     }
     query.finish()?;
-    if !world.market.lists(&symbol) {
+    if world.market.visibility(&symbol) == Visibility::Hidden {
         return Err(Refusal::invalid_symbol());
     }
     let window = Window { start, end, limit: limit.min(LARGEST_LIMIT), now: world.exchange_clock.now_ms() };

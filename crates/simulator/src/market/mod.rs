@@ -3,6 +3,7 @@
 pub(crate) mod file;
 pub(crate) mod generated;
 pub(crate) mod page;
+pub(crate) mod restatement;
 pub(crate) mod row_text;
 pub(crate) mod rows;
 pub(crate) mod series;
@@ -10,11 +11,12 @@ pub(crate) mod series;
 use crate::config::GeneratedMarket;
 use candlemill_shared::{Interval, Symbol, TimeRange};
 use page::Window;
+pub use restatement::Restatement;
 use serde::{Deserialize, Serialize};
 use series::Series;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Why candles cannot be served.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,6 +61,19 @@ pub struct Outage {
     pub end: i64,
 }
 
+/// Where a symbol is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// In `exchangeInfo`; its candles answer.
+    #[default]
+    Listed,
+    /// Not in `exchangeInfo` any more, though its candles still answer.
+    Delisted,
+    /// Nowhere: the exchange does not know it (yet).
+    Hidden,
+}
+
 /// One symbol.
 #[derive(Debug, Default)]
 struct Listing {
@@ -71,6 +86,8 @@ pub(crate) struct Market {
     listings: BTreeMap<Symbol, Listing>,
     outages: RwLock<Vec<Outage>>,
     statuses: RwLock<BTreeMap<Symbol, String>>,
+    visibilities: RwLock<BTreeMap<Symbol, Visibility>>,
+    restatements: RwLock<Vec<Restatement>>,
 }
 
 impl Market {
@@ -95,26 +112,41 @@ impl Market {
                 listing.series.entry(interval).or_insert_with(|| Arc::new(Series::Generated(series)));
             }
         }
-        Ok(Self { listings, outages: RwLock::default(), statuses: RwLock::default() })
+        Ok(Self {
+            listings,
+            outages: RwLock::default(),
+            statuses: RwLock::default(),
+            visibilities: RwLock::default(),
+            restatements: RwLock::default(),
+        })
     }
 
-    /// Every symbol and its status.
+    /// Every symbol and its status, those that are not to be seen among them.
     pub(crate) fn symbols(&self) -> Vec<(Symbol, String)> {
-        let statuses = self.statuses.read().unwrap_or_else(PoisonError::into_inner);
+        let statuses = read(&self.statuses);
         self.listings
             .keys()
             .map(|symbol| (symbol.clone(), statuses.get(symbol).map_or("TRADING", String::as_str).to_owned()))
             .collect()
     }
 
-    /// Whether the symbol is listed.
-    pub(crate) fn lists(&self, symbol: &Symbol) -> bool {
-        self.listings.contains_key(symbol)
+    /// Where the symbol is to be seen.
+    pub(crate) fn visibility(&self, symbol: &Symbol) -> Visibility {
+        if self.listings.contains_key(symbol) {
+            read(&self.visibilities).get(symbol).copied().unwrap_or_default()
+        } else {
+            Visibility::Hidden
+        }
+    }
+
+    /// Changes where the symbol is to be seen.
+    pub(crate) fn set_visibility(&self, symbol: Symbol, visibility: Visibility) {
+        write(&self.visibilities).insert(symbol, visibility);
     }
 
     /// Changes the status that `exchangeInfo` shows.
     pub(crate) fn set_status(&self, symbol: Symbol, status: String) {
-        self.statuses.write().unwrap_or_else(PoisonError::into_inner).insert(symbol, status);
+        write(&self.statuses).insert(symbol, status);
     }
 
     /// The series; `None` when the symbol has no candles of this interval.
@@ -124,23 +156,50 @@ impl Market {
 
     /// Adds an outage.
     pub(crate) fn add_outage(&self, outage: Outage) {
-        self.outages.write().unwrap_or_else(PoisonError::into_inner).push(outage);
+        write(&self.outages).push(outage);
+    }
+
+    /// Ends one outage, and those that are equal to it; whether there was any.
+    pub(crate) fn remove_outage(&self, outage: &Outage) -> bool {
+        let mut outages = write(&self.outages);
+        let before = outages.len();
+        outages.retain(|other| other != outage);
+        outages.len() < before
+    }
+
+    /// Serves a row with other values from now on.
+    pub(crate) fn restate(&self, restatement: Restatement) {
+        let mut restatements = write(&self.restatements);
+        restatements.retain(|other| !other.is_of_the_same_row(&restatement));
+        restatements.push(restatement);
     }
 
     /// Ends every outage and shows every symbol as trading.
     pub(crate) fn restore(&self) {
-        self.outages.write().unwrap_or_else(PoisonError::into_inner).clear();
-        self.statuses.write().unwrap_or_else(PoisonError::into_inner).clear();
+        write(&self.outages).clear();
+        write(&self.statuses).clear();
+    }
+
+    /// As it was at the start: no outage, no restated row, every symbol to be seen and trading.
+    pub(crate) fn reset(&self) {
+        self.restore();
+        write(&self.visibilities).clear();
+        write(&self.restatements).clear();
     }
 
     fn outages(&self, symbol: &Symbol, interval: Interval) -> Vec<TimeRange> {
-        let outages = self.outages.read().unwrap_or_else(PoisonError::into_inner);
+        let outages = read(&self.outages);
         outages
             .iter()
             .filter(|outage| outage.symbol.as_ref().is_none_or(|struck| struck == symbol))
             .filter(|outage| outage.interval.is_none_or(|struck| struck == interval))
             .map(|outage| TimeRange::new(outage.start, outage.end))
             .collect()
+    }
+
+    fn restatements(&self, symbol: &Symbol, interval: Interval) -> Vec<Restatement> {
+        let all = read(&self.restatements);
+        all.iter().filter(|one| one.symbol == *symbol && one.interval == interval).cloned().collect()
     }
 
     /// The body of one klines call. Reading a file and computing rows happen off the server's threads.
@@ -154,7 +213,8 @@ impl Market {
             return Ok(vec![bytes::Bytes::from_static(b"[]")]);
         };
         let outages = self.outages(symbol, interval);
-        if series.is_ready() {
+        let restatements = self.restatements(symbol, interval);
+        if restatements.is_empty() && series.is_ready() {
             let chosen = page::choose(&series, window, &outages)?;
             if chosen.iter().all(|range| series.holds(range)) {
                 return page::print(&series, &chosen, window.now);
@@ -162,7 +222,8 @@ impl Market {
         }
         tokio::task::spawn_blocking(move || {
             let chosen = page::choose(&series, window, &outages)?;
-            page::print(&series, &chosen, window.now)
+            let pieces = page::print(&series, &chosen, window.now)?;
+            Ok(if restatements.is_empty() { pieces } else { restatement::applied(pieces, &restatements) })
         })
         .await
         .unwrap_or_else(|error| Err(MarketError::Unprepared(Arc::new(error))))
@@ -183,6 +244,14 @@ impl Market {
         .await
         .unwrap_or_else(|error| Err(MarketError::Unprepared(Arc::new(error))))
     }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The candle files of a folder, by name: `SYMBOL_INTERVAL[_anything].csv[.gz]`.

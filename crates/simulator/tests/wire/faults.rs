@@ -51,6 +51,28 @@ async fn wrong_rows() {
     assert!(right[9][6].as_i64().unwrap() >= NOW && wrong[9][6].as_i64().unwrap() < NOW);
     let (right, wrong) = spoilt(WrongContent::Shifted { ms: -MINUTE }).await;
     assert_eq!(right[3][0], wrong[4][0]);
+    let (right, wrong) = spoilt(WrongContent::FirstRows { count: 3 }).await;
+    assert_eq!(right[..3], wrong);
+    let (right, wrong) = spoilt(WrongContent::FirstHalf).await;
+    assert_eq!(right[..5], wrong);
+}
+
+#[tokio::test]
+async fn wrong_times() {
+    const TIME: &str = "/api/v3/time";
+    let fixture = Fixture::at(NOW).await;
+    let spoilt = [WrongContent::TimeAhead { ms: 7_200_000 }, WrongContent::TimeMicroseconds];
+    let right = fixture.get(TIME).await;
+    for (wrong, expected) in spoilt.into_iter().zip([NOW + 7_200_000, NOW * 1_000]) {
+        fixture.control.add_fault(FaultRule::on("/api", Fault::Content(wrong)));
+        let reply = fixture.get(TIME).await;
+        assert_eq!(reply.json(), serde_json::json!({ "serverTime": expected }));
+        assert_eq!(reply.header("date"), right.header("date"), "the header stays right");
+        assert_eq!(fixture.klines(QUERY).await.opens().len(), 10, "candles stay as they are");
+        assert_eq!(fixture.get("/api/v3/exchangeInfo").await.json()["serverTime"], NOW);
+        fixture.control.clear_faults();
+    }
+    assert_eq!(fixture.get(TIME).await.text, right.text);
 }
 
 #[tokio::test]

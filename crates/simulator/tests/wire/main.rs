@@ -11,5 +11,6 @@ mod faults;
 mod harness;
 mod keys;
 mod klines;
+mod market;
 mod subscriptions;
 mod weights;

@@ -117,7 +117,7 @@ async fn what_is_poisonous_is_dead_with_its_cause_and_payload() {
 async fn a_replayed_task_goes_on_from_where_it_died() {
     let mill = Mill::start(recorded()).await;
     let control = mill.simulator.control();
-    control.add_fault(FaultRule::on("/api/v3/klines", Fault::status(503)).after(3));
+    control.add_fault(FaultRule::on("/api/v3/klines", Fault::status(503)).after(4));
     let variables = [("BINANCE_CALL_ATTEMPTS", "1"), ("BACKFILL_PAGE_CONCURRENCY", "1")];
     let _worker = mill.worker_with(variables).await;
     let mut record = failed(&mill, 0, &["exchange_unavailable"; 39]);

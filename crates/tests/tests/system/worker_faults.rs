@@ -33,8 +33,9 @@ async fn check_recovers(name: &str, rule: FaultRule) {
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{name}");
 }
 
+/// Two calls find the first candle.
 fn on_page_three(fault: Fault) -> FaultRule {
-    FaultRule::on("/api/v3/klines", fault).after(3).times(1)
+    FaultRule::on("/api/v3/klines", fault).after(4).times(1)
 }
 
 macro_rules! recovers {
@@ -55,6 +56,54 @@ recovers! {
     a_server_error: Fault::status(503);
     a_reset_connection: Fault::Reset;
     a_cut_body: Fault::CutBody { after_bytes: 5_000 };
+}
+
+/// The call for a page in the middle is answered with fewer rows than there are: the second call with other bounds brings them.
+async fn check_loses_nothing(wrong: WrongContent) {
+    let (mill, record) = fetched(vec![on_page_three(Fault::Content(wrong.clone()))]).await;
+    let result = record.result.unwrap();
+    assert_eq!((record.state, result.inserted, result.gaps_total), (TaskState::Succeeded, ALL as u64, 0), "{wrong:?}");
+    assert_eq!(mill.simulator.control().faults()[0].applied, 1, "{wrong:?}");
+    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_page_in_the_middle_loses_nothing() {
+    check_loses_nothing(WrongContent::NoRows).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_page_loses_nothing() {
+    check_loses_nothing(WrongContent::FirstHalf).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_left_out_once_is_not_lost() {
+    check_loses_nothing(WrongContent::MissingRow { index: 7 }).await;
+}
+
+/// The exchange tells a wrong time to whoever asks first.
+async fn check_wrong_time(wrong: WrongContent) {
+    let now = DAYS.0 + 10 * 60_000 + 30_000;
+    let mill = Mill::start(SimulatorConfig { clock: ClockSetting::RunningFrom { at_ms: now }, ..recorded() }).await;
+    mill.simulator.control().add_fault(FaultRule::on("/api/v3/time", Fault::Content(wrong.clone())).times(1));
+    let _worker = mill.worker().await;
+    let mut job = fetch("BTCUSDT", Interval::Minute1, DAYS.0, 0);
+    job.end = None;
+    let id = mill.submit("u", &job).await.record.id;
+    let record = mill.end_of(id).await;
+    assert_eq!((record.state, record.result.unwrap().inserted), (TaskState::Succeeded, 10), "{wrong:?}");
+    assert_eq!(mill.simulator.control().faults()[0].applied, 1, "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_in_microseconds_makes_no_forming_candle_final() {
+    check_wrong_time(WrongContent::TimeMicroseconds).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_two_hours_ahead_makes_no_forming_candle_final() {
+    check_wrong_time(WrongContent::TimeAhead { ms: 7_200_000 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +141,7 @@ async fn an_unknown_symbol_fails_at_once_and_says_so() {
 async fn no_call_is_made_before_retry_after_by_any_worker() {
     let mill = Mill::start(recorded()).await;
     let control = mill.simulator.control();
-    control.add_fault(FaultRule::on("/api/v3/klines", Fault::throttled(429, 2)).after(2).times(1));
+    control.add_fault(FaultRule::on("/api/v3/klines", Fault::throttled(429, 2)).after(3).times(1));
     let (_one, _other) = (mill.worker().await, mill.worker().await);
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     let record = mill.end_of(id).await;
@@ -124,7 +173,7 @@ async fn a_forming_candle_is_never_stored_even_when_our_clock_is_off() {
 async fn a_cancelled_task_stops_within_a_page_and_keeps_what_it_has() {
     let mill = Mill::start(recorded()).await;
     let control = mill.simulator.control();
-    control.add_fault(FaultRule::on("/api/v3/klines", Fault::Hold).after(3));
+    control.add_fault(FaultRule::on("/api/v3/klines", Fault::Hold).after(4));
     let _worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     control.wait_for_held(1, Duration::from_secs(20)).await.unwrap();
@@ -138,7 +187,7 @@ async fn a_cancelled_task_stops_within_a_page_and_keeps_what_it_has() {
 async fn a_stopped_worker_hands_its_task_to_another_which_goes_on() {
     let mill = Mill::start(recorded()).await;
     let control = mill.simulator.control();
-    control.add_fault(FaultRule::on("/api/v3/klines", Fault::Hold).after(3));
+    control.add_fault(FaultRule::on("/api/v3/klines", Fault::Hold).after(4));
     let worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     control.wait_for_held(1, Duration::from_secs(20)).await.unwrap();
