@@ -6,8 +6,9 @@
 
 use crate::interval::Interval;
 use crate::job::{Envelope, EnvelopeError, FetchBatch, FetchHistory, Job, Start};
+use crate::progress::Progress;
 use crate::range::TimeRange;
-use crate::task::{DeadLetter, TaskId, TaskRecord, TaskState};
+use crate::task::{DeadLetter, FetchResult, TaskId, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
 
 /// What a parent knows of its children.
@@ -120,6 +121,27 @@ impl TaskRecord {
             job,
         };
         Ok((0..).zip(jobs).map(child).collect())
+    }
+
+    /// Ends the record in `state` at `at` (UTC ms), or lets it wait for another attempt. The figures that a parent has shown are
+    /// its figures for good, and none of them falls.
+    pub fn end_as(&mut self, state: TaskState, result: Option<FetchResult>, at: i64) {
+        (self.state, self.updated_at, self.result) = (state, at, result);
+        let Some(children) = self.children.as_mut().filter(|_| state.is_end()) else { return };
+        let result = self.result.get_or_insert_default();
+        let (known, done) = (children.shown.unwrap_or_default(), state == TaskState::Succeeded);
+        // Of pages only an attempt of its own knows how many there are in all.
+        let by_pages = Progress::percent_of(result.pages, result.pages_total).min(99.9);
+        let pages_done = known.pages_done.max(result.pages);
+        let shown = Shown {
+            percent: if done { 100.0 } else { known.percent.max(by_pages) },
+            pages_done,
+            pages_total: if done { pages_done } else { known.pages_total.max(result.pages_total).max(pages_done) },
+            candles_stored: known.candles_stored.max(result.inserted),
+            duplicates: known.duplicates.max(result.duplicate),
+        };
+        result.pages_total = shown.pages_total;
+        children.shown = Some(shown);
     }
 
     /// The record of a child, as it waits for its first attempt from `now_ms` on.

@@ -1,7 +1,7 @@
 //! Live progress of a task, as Redis holds it and clients poll it.
 
 use crate::children::Shown;
-use crate::task::{TaskError, TaskId, TaskRecord, TaskState};
+use crate::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
 
 /// A snapshot of how far a task is.
@@ -23,7 +23,7 @@ pub struct Progress {
     pub candles_stored: u64,
     /// Candles that were stored before.
     pub duplicates: u64,
-    /// Candles per second since this attempt's start.
+    /// Candles per second since this attempt's start; at the end since the first one's.
     pub rate: f64,
     /// Seconds left at that rate; absent while unknown and at the end.
     pub eta_seconds: Option<f64>,
@@ -58,7 +58,7 @@ impl Progress {
             pages_total: if done { result.pages } else { result.pages_total },
             candles_stored: result.inserted,
             duplicates: result.duplicate,
-            rate: 0.0,
+            rate: if record.state.is_end() { average_rate(record, &result) } else { 0.0 },
             eta_seconds: None,
             attempt: record.attempt,
             started_at: record.started_at,
@@ -70,19 +70,36 @@ impl Progress {
             ),
             error: record.error.clone(),
         };
-        let shown = record.children.as_ref().filter(|_| record.awaits_children()).and_then(|children| children.shown);
-        match shown {
+        let Some(children) = &record.children else { return of_record };
+        match children.shown {
             // The children's figures are not yet part of the record's own.
-            Some(Shown { percent, pages_done, pages_total, candles_stored, duplicates }) => {
+            Some(Shown { percent, pages_done, pages_total, candles_stored, duplicates })
+                if record.awaits_children() =>
+            {
                 // A late snapshot of less must not stand above it.
                 let sequence = Self::sequence_of(record.attempt, Self::step_of_share(percent, 0));
                 Self { percent, pages_done, pages_total, candles_stored, duplicates, sequence, ..of_record }
             }
-            // How far a parent was is no less true because it has ended.
-            None => {
-                let kept = record.children.as_ref().and_then(|children| children.shown).unwrap_or_default();
-                Self { percent: of_record.percent.max(kept.percent), ..of_record }
-            }
+            kept => of_record.with_what_was_shown(kept.unwrap_or_default()),
+        }
+    }
+
+    /// How far a parent was is no less true because its children have ended. Pages tell nothing of its share once it has ended:
+    /// children that did not begin never counted theirs.
+    fn with_what_was_shown(self, kept: Shown) -> Self {
+        let done = self.state == TaskState::Succeeded;
+        let pages_done = self.pages_done.max(kept.pages_done);
+        Self {
+            percent: match (done, self.state.is_end()) {
+                (true, _) => 100.0,
+                (_, true) => kept.percent,
+                _ => kept.percent.max(self.percent),
+            },
+            pages_done,
+            pages_total: if done { pages_done } else { self.pages_total.max(kept.pages_total) },
+            candles_stored: self.candles_stored.max(kept.candles_stored),
+            duplicates: self.duplicates.max(kept.duplicates),
+            ..self
         }
     }
 
@@ -92,10 +109,11 @@ impl Progress {
         let told = Self::from_record(record);
         if told.state.is_end() || told.attempt > live.attempt || record.waits_anew() {
             let percent = if record.state == TaskState::Succeeded { 100.0 } else { told.percent.max(live.percent) };
+            let is_done = record.state == TaskState::Succeeded;
             return Self {
                 percent,
                 pages_done: told.pages_done.max(live.pages_done),
-                pages_total: told.pages_total.max(live.pages_total),
+                pages_total: if is_done { told.pages_total } else { told.pages_total.max(live.pages_total) },
                 sequence: told.sequence.max(live.sequence),
                 ..told
             };
@@ -141,11 +159,19 @@ impl Progress {
     }
 }
 
+/// Candles per second from the first attempt's start to the end, one decimal.
+#[expect(clippy::cast_precision_loss, reason = "counts of candles and milliseconds lie far below 2^52")]
+fn average_rate(record: &TaskRecord, result: &FetchResult) -> f64 {
+    let ended_at = record.ended_at.unwrap_or(record.updated_at);
+    let took_ms = ended_at - record.started_at.unwrap_or(ended_at);
+    let candles = result.inserted + result.duplicate;
+    if took_ms > 0 { (candles as f64 * 10_000.0 / took_ms as f64).round() / 10.0 } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::children::Children;
-    use crate::task::FetchResult;
 
     #[test]
     fn percent_is_honest_at_both_ends() {
@@ -194,5 +220,27 @@ mod tests {
     #[test]
     fn a_later_attempt_is_always_newer() {
         assert!(Progress::sequence_of(2, 0) > Progress::sequence_of(1, Progress::LAST_STEP));
+    }
+
+    #[test]
+    fn a_parent_that_ended_tells_what_it_has_shown() {
+        let mut record = crate::task::tests::record();
+        (record.state, record.attempt, record.started_at) = (TaskState::Running, 1, Some(1_000));
+        let shown = Shown { percent: 13.2, pages_done: 3, pages_total: 8, candles_stored: 2_000, duplicates: 5 };
+        record.children = Some(Children { total: 9, shown: Some(shown), ..Children::default() });
+        let counted = FetchResult { pages: 3, inserted: 2_100, duplicate: 5, ..FetchResult::default() };
+        let check = |state: TaskState, result: &FetchResult, expected: (f64, u64, u64, u64)| {
+            let mut ended = record.clone();
+            ended.end_as(state, Some(result.clone()), 3_000);
+            let told = Progress::from_record(&ended);
+            assert_eq!((told.percent, told.pages_done, told.pages_total, told.candles_stored), expected, "{state:?}");
+            assert_eq!(ended.result.unwrap().pages_total, told.pages_total, "{state:?}");
+            assert!((told.rate - 1_052.5).abs() < 1e-9, "{state:?}: {}", told.rate);
+        };
+        check(TaskState::Cancelled, &counted, (13.2, 3, 8, 2_100));
+        check(TaskState::Succeeded, &counted, (100.0, 3, 3, 2_100));
+        // Its own last attempt has planned the rest, and come further.
+        let further = FetchResult { pages: 7, pages_total: 10, ..counted };
+        check(TaskState::Dead, &further, (70.0, 7, 10, 2_100));
     }
 }

@@ -16,7 +16,7 @@ use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
-use candlemill_store::{Claim, Ending, StoreError};
+use candlemill_store::{Claim, ClaimTries, Ending, StoreError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::Instrument;
 
@@ -39,7 +39,8 @@ async fn attempt(shop: &Workshop, pool: Pool, hold: &Hold) -> Result<(), StoreEr
     let (store, task) = (&shop.store, hold.delivery.task);
     // Listed before the claim: a cancellation that comes in between is heard.
     let listed = shop.running.list(task, &hold.lost);
-    let claim = || store.tasks().claim(task, &shop.worker, |record| ending_at_once(shop, record));
+    let tries = ClaimTries::default();
+    let claim = || store.tasks().claim_again(task, &shop.worker, &tries, |record| ending_at_once(shop, record));
     let record = match patiently(&shop.draining, claim).await? {
         Claim::Started(record) => *record,
         Claim::Ended(record, ending) => {
@@ -136,7 +137,8 @@ async fn finish(shop: &Workshop, record: TaskRecord, hold: &Hold, outcome: Outco
 async fn conclude(shop: &Workshop, record: TaskRecord, hold: &Hold, ending: Ending) -> Result<(), StoreError> {
     log_end(shop, &record, &ending);
     let mut ended = record;
-    (ended.state, ended.updated_at, ended.result, ended.error) = (ending.state, ending.at, ending.result, ending.error);
+    ended.end_as(ending.state, ending.result, ending.at);
+    ended.error = ending.error;
     make_known(shop, &ended, ending.at).await;
     let (queue, token) = (shop.store.queue(ended.pool), &hold.delivery.token);
     let settled = match ending.run_at {

@@ -5,7 +5,6 @@ use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskRecord;
 use candlemill_store::{Store, StoreError};
 use futures::{Stream, TryStreamExt};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,16 @@ const DUTY: &str = "sweeper";
 const DUTY_TERM: Duration = Duration::from_secs(5);
 /// A record that nothing was written about for so long is looked at.
 const UNCHANGED_MS: i64 = 5_000;
+/// So often those are looked at again that were to wait, at these ages: a record may come to be there long after the time that it
+/// bears, because its process or its store stalled meanwhile. None of these steps is longer than 8 s.
+const AGAIN_MS: [i64; 8] = [10_000, 15_000, 20_000, 28_000, 36_000, 44_000, 52_000, 60_000];
+/// A look that took longer saw a store stall.
+const STALLED: Duration = Duration::from_secs(3);
+/// After a stall, a failure, or a change of the leader those that are so much older are looked at too, though never further back than
+/// [`FURTHEST_MS`]; so long after it.
+const FURTHER_MS: i64 = 120_000;
+const FURTHEST_MS: i64 = 600_000;
+const FURTHER_AFTER_MS: [i64; 4] = [0, 5_000, 12_000, 20_000];
 /// So is a parent that waits for its children: as long as they run it is written about several times a second.
 const UNTENDED_MS: i64 = 3_000;
 /// All tasks in flight are looked at this often, even if nothing else calls for it.
@@ -36,7 +45,7 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // A new leader looks at everything once: nobody knows how far the one before had come.
-    let (mut audited, mut complete) = (0, Instant::now());
+    let (mut audited, mut complete) = (None, Instant::now());
     let _tidies = AbortOnDropHandle::new(tokio::spawn(tidy(store.clone())));
     loop {
         tokio::select! {
@@ -45,18 +54,19 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
         }
         match store.lease().take(DUTY, &worker, DUTY_TERM).await {
             Ok(true) => {
-                if audited == 0 || complete.elapsed() > COMPLETE {
-                    (audited, complete) = (0, Instant::now());
+                if audited.is_none() || complete.elapsed() > COMPLETE {
+                    (audited, complete) = (None, Instant::now());
                 }
                 // A complete look may take longer than the lease lasts.
                 let _leads = AbortOnDropHandle::new(tokio::spawn(keep_leading(store.clone(), Arc::clone(&worker))));
                 if let Err(error) = sweep(&store, &metrics, &mut audited).await {
                     tracing::warn!(%error, "sweeping broke off");
+                    audited.iter_mut().for_each(Audited::doubt);
                 }
             }
-            Ok(false) => audited = 0,
+            Ok(false) => audited = None,
             Err(error) => {
-                audited = 0;
+                audited = None;
                 tracing::warn!(%error, "nobody sweeps at the moment");
             }
         }
@@ -84,25 +94,94 @@ async fn keep_leading(store: Store, worker: Arc<str>) {
     }
 }
 
+/// Up to which times waiting records have been looked at; UTC ms.
+#[derive(Debug, Clone)]
+struct Audited {
+    first: i64,
+    again: [i64; AGAIN_MS.len()],
+    /// When the last look began that went well.
+    good: i64,
+    /// Since when records are in doubt, because a store stalled or failed.
+    doubted: Option<i64>,
+    /// Further looks: when, from, until.
+    further: Vec<(i64, i64, i64)>,
+}
+
+impl Audited {
+    /// All were looked at, at `now`.
+    fn all_at(now: i64) -> Self {
+        let mut audited = Self {
+            first: now - UNCHANGED_MS,
+            again: AGAIN_MS.map(|age| now - age),
+            good: now,
+            doubted: None,
+            further: Vec::new(),
+        };
+        audited.doubt();
+        audited
+    }
+
+    fn doubt(&mut self) {
+        self.doubted = Some(self.doubted.map_or(self.good, |since| since.min(self.good)));
+    }
+
+    /// The ranges of times that are to be looked at again at `now`.
+    fn due(&mut self, now: i64) -> Vec<(i64, i64)> {
+        if let Some(since) = self.doubted.take() {
+            let from = self.further.iter().map(|(_, from, _)| *from).fold(since - FURTHER_MS, i64::min);
+            let (from, until) = (from.max(now - FURTHEST_MS), now - UNCHANGED_MS);
+            self.further = FURTHER_AFTER_MS.iter().map(|after| (now + after, from, until)).collect();
+        }
+        let mut due: Vec<(i64, i64)> = Vec::new();
+        self.further.retain(|&(at, from, until)| {
+            if at <= now {
+                due.push((from, until));
+            }
+            at > now
+        });
+        for (seen, age) in self.again.iter_mut().zip(AGAIN_MS) {
+            let until = now - age;
+            if until > *seen {
+                due.push((*seen, until));
+                *seen = until;
+            }
+        }
+        due
+    }
+}
+
 /// Looks at every record in flight when it takes office, when Redis has lost the queue, and every [`COMPLETE`]; at every
-/// waiting one once, some seconds after it was stored; at those that run or wait for another attempt whenever nothing was
-/// written about them for a while. `audited` is the time (UTC ms) up to which waiting records have been looked at; 0: look at
-/// all.
-async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<(), StoreError> {
+/// waiting one some seconds after it was stored, and [again](AGAIN_MS); at those that run or wait for another attempt whenever
+/// nothing was written about them for a while. `audited` tells how far waiting records have been looked at; `None`: look at all.
+async fn sweep(store: &Store, metrics: &Metrics, audited: &mut Option<Audited>) -> Result<(), StoreError> {
     for pool in Pool::ALL {
         if store.queue(pool).was_lost().await? {
-            *audited = 0;
+            *audited = None;
         }
     }
-    let until = store.clock().now_ms() - UNCHANGED_MS;
-    if *audited == 0 {
-        let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
-        let all = store.tasks().all_in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
-        bring_all_back(store, metrics, all).await?;
-    } else {
-        bring_all_back(store, metrics, store.tasks().queued_between(*audited, until).await?).await?;
+    let (now, began) = (store.clock().now_ms(), Instant::now());
+    let until = now - UNCHANGED_MS;
+    match audited {
+        None => {
+            let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
+            let all = store.tasks().all_in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
+            bring_all_back(store, metrics, all).await?;
+            *audited = Some(Audited::all_at(now));
+        }
+        Some(audited) => {
+            bring_all_back(store, metrics, store.tasks().queued_between(audited.first, until).await?).await?;
+            audited.first = until;
+            let mut looked_at = audited.clone();
+            for (from, until) in looked_at.due(now) {
+                count(metrics, store.bring_back_queued(from, until).await?);
+            }
+            *audited = looked_at;
+            audited.good = now;
+            if began.elapsed() > STALLED {
+                audited.doubt();
+            }
+        }
     }
-    *audited = until;
     let freed = store.free_places_left_behind().await?;
     if freed > 0 {
         tracing::warn!(places = freed, "gave places back that were reserved for tasks which were never stored");
@@ -113,7 +192,8 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut i64) -> Result<()
         silent.into_iter().partition(TaskRecord::awaits_children);
     tend(store, &parents).await;
     let silent: Vec<TaskRecord> = others.into_iter().filter(|record| record.updated_at < until).collect();
-    bring_back(store, metrics, &silent).await
+    count(metrics, store.bring_back(&silent).await?);
+    Ok(())
 }
 
 /// Sees after parents whose children have moved without anybody noting it: their worker died.
@@ -136,23 +216,14 @@ async fn bring_all_back(
 ) -> Result<(), StoreError> {
     let mut batches = std::pin::pin!(records.try_chunks(BATCH));
     while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
-        bring_back(store, metrics, &batch).await?;
+        count(metrics, store.bring_back(&batch).await?);
     }
     Ok(())
 }
 
-/// Puts records into the queue that are not in it.
-async fn bring_back(store: &Store, metrics: &Metrics, records: &[TaskRecord]) -> Result<(), StoreError> {
-    let mut by_pool: HashMap<Pool, Vec<&TaskRecord>> = HashMap::new();
-    for record in records {
-        by_pool.entry(record.pool).or_default().push(record);
+fn count(metrics: &Metrics, put: u64) {
+    if put > 0 {
+        metrics.rescued.inc_by(put);
+        tracing::warn!(tasks = put, "brought lost tasks back into the queue");
     }
-    for (pool, records) in by_pool {
-        let put = store.queue(pool).enqueue(&records).await?;
-        if put > 0 {
-            metrics.rescued.inc_by(put);
-            tracing::warn!(tasks = put, pool = pool.as_str(), "brought lost tasks back into the queue");
-        }
-    }
-    Ok(())
 }

@@ -96,6 +96,7 @@ impl Store {
             // How far it was is no less true because it stopped there.
             last.percent = last.percent.max(shown.percent);
             last.pages_total = last.pages_total.max(shown.pages_total);
+            last.pages_done = last.pages_done.max(shown.pages_done);
         }
         self.progress().end(last).await?;
         self.queue(record.pool).remove(record).await

@@ -4,48 +4,28 @@
 //! Whoever notes that a child has moved tends the parent: the child's worker, the API that cancelled it, and in the end the
 //! sweeper. Every step may be repeated, and by several at once.
 
+mod sums;
+
 use crate::error::StoreError;
+use crate::series::Series;
 use crate::store::Store;
 use crate::tasks::{BEGUN_AT, Ending, Tasks, encode, from_document};
+use candlemill_shared::TimeRange;
 use candlemill_shared::children::{Child, ChildCounts, Children, Shown};
+use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use futures::{StreamExt, TryStreamExt};
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
-use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
+use sums::{Found, add, at_least, count, shown_by, sum};
 
 /// Children that are stored or read with one command.
 const BATCH: usize = 500;
 /// Children that are cancelled at once.
 const CANCELLED_AT_ONCE: usize = 16;
-/// What is read of a child's record.
-#[derive(Debug, Deserialize)]
-struct Found {
-    state: TaskState,
-    #[serde(default)]
-    cancel_requested: bool,
-    #[serde(default)]
-    result: Option<Counts>,
-}
-
-/// What is read of a child's result.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default)]
-struct Counts {
-    inserted: u64,
-    duplicate: u64,
-    restated: u64,
-    rejected: u64,
-    pages: u64,
-    pages_total: u64,
-    calls: u64,
-    weight: u64,
-    retries: u64,
-    gaps_total: u64,
-}
 
 impl Tasks {
     /// Writes down what children a running attempt leaves its task to, and ends the attempt: the task waits from now on.
@@ -64,11 +44,21 @@ impl Tasks {
         for ended in attempts.iter_mut().filter(|one| one.number == record.attempt) {
             ended.ended_at = Some(now_ms);
         }
-        let set = doc! {
-            "children": encode(children)?, "result": encode(so_far)?, "attempts": encode(&attempts)?, "updated_at": now_ms,
-            BEGUN_AT: now_ms,
-        };
-        self.change_running(record, doc! {}, doc! { "$set": set }).await
+        let rest = doc! { "attempts": encode(&attempts)?, "updated_at": now_ms, BEGUN_AT: now_ms };
+        let mut first = doc! { "children": encode(children)?, "result": encode(so_far)? };
+        first.extend(rest.clone());
+        let none_yet = doc! { "children": { "$exists": false } };
+        if let Some(waits) = self.change_running(record, none_yet, doc! { "$set": first }).await? {
+            return Ok(Some(waits));
+        }
+        // An earlier try was carried out and its answer lost, or an earlier attempt died just here. What others have written
+        // about the children since then stays.
+        let uncounted = doc! { "children.total": { "$exists": true }, "children.ended": { "$exists": false } };
+        if let Some(waits) = self.change_running(record, uncounted, doc! { "$set": rest }).await? {
+            return Ok(Some(waits));
+        }
+        let is_counted = |now: &TaskRecord| now.attempt == record.attempt && now.is_called_back();
+        Ok(self.get(record.id).await?.filter(is_counted))
     }
 
     /// Counts the children into their parent's record. `None`: somebody else did, or it no longer waits.
@@ -77,12 +67,14 @@ impl Tasks {
         record: &TaskRecord,
         counts: ChildCounts,
         result: &FetchResult,
+        shown: &Shown,
         now_ms: i64,
     ) -> Result<Option<TaskRecord>, StoreError> {
         let set = doc! {
             "children.ended": encode(&counts)?, "result": encode(result)?, "updated_at": now_ms, BEGUN_AT: now_ms,
         };
-        self.change_running(record, doc! { "children.ended": { "$exists": false } }, doc! { "$set": set }).await
+        let update = doc! { "$max": at_least(shown), "$set": set };
+        self.change_running(record, doc! { "children.ended": { "$exists": false } }, update).await
     }
 
     async fn change_running(
@@ -106,17 +98,7 @@ impl Tasks {
 
     /// Keeps how far the children are. Whoever writes an older view of them changes nothing.
     async fn keep_shown(&self, record: &TaskRecord, shown: &Shown, now_ms: i64) -> Result<(), StoreError> {
-        let figure = |figure: u64| i64::try_from(figure).unwrap_or(i64::MAX);
-        let update = doc! {
-            "$max": {
-                "children.shown.percent": shown.percent,
-                "children.shown.pages_done": figure(shown.pages_done),
-                "children.shown.pages_total": figure(shown.pages_total),
-                "children.shown.candles_stored": figure(shown.candles_stored),
-                "children.shown.duplicates": figure(shown.duplicates),
-            },
-            "$set": { "updated_at": now_ms, BEGUN_AT: now_ms },
-        };
+        let update = doc! { "$max": at_least(shown), "$set": { "updated_at": now_ms, BEGUN_AT: now_ms } };
         self.change_running(record, doc! { "children.total": { "$exists": true } }, update).await.map(drop)
     }
 
@@ -128,7 +110,7 @@ impl Tasks {
             let mut cursor = self
                 .records
                 .find(doc! { "_id": { "$in": ids } })
-                .projection(doc! { "state": 1, "cancel_requested": 1, "result": 1 })
+                .projection(doc! { "state": 1, "cancel_requested": 1, "result": 1, "children.shown": 1 })
                 .await
                 .map_err(StoreError::mongo(reading))?;
             while let Some(document) = cursor.try_next().await.map_err(StoreError::mongo_in(reading))? {
@@ -215,14 +197,12 @@ impl Store {
         }
         let counts = count(&planned, &found);
         if counts.ended() as usize == planned.len() {
-            return self.all_ended(record, counts, &found, now).await;
+            return self.all_ended(record, counts, &planned, &found, now).await;
         }
         let live = self.live(&found).await;
         let sum = sum(&record, &planned, &found, &live, now);
         // The record first: what it says, when Redis is away, is never less than what was shown.
-        let Progress { percent, pages_done, pages_total, candles_stored, duplicates, .. } = sum;
-        let shown = Shown { percent, pages_done, pages_total, candles_stored, duplicates };
-        self.tasks().keep_shown(&record, &shown, now).await?;
+        self.tasks().keep_shown(&record, &shown_by(&sum), now).await?;
         if let Err(error) = self.progress().write(&sum).await {
             tracing::warn!(task.id = %id, %error, "progress is not shown at the moment");
         }
@@ -273,6 +253,7 @@ impl Store {
         &self,
         record: TaskRecord,
         counts: ChildCounts,
+        planned: &[Child],
         found: &HashMap<TaskId, Found>,
         now_ms: i64,
     ) -> Result<Option<TaskId>, StoreError> {
@@ -280,22 +261,48 @@ impl Store {
         for child in found.values() {
             add(&mut result, child.result.unwrap_or_default());
         }
-        let Some(counted) = self.tasks().count_children(&record, counts, &result, now_ms).await? else {
+        // How many there are in all only an attempt that plans the rest can tell.
+        result.pages_total = 0;
+        if counts.succeeded < counts.ended() {
+            result.ranges = self.fetched(&record, &result).await?;
+        }
+        let shown = shown_by(&sum(&record, planned, found, &HashMap::new(), now_ms));
+        let Some(counted) = self.tasks().count_children(&record, counts, &result, &shown, now_ms).await? else {
             return Ok(None);
         };
         if !counted.cancel_requested {
             self.queue(counted.pool).enqueue(&[&counted]).await?;
             return Ok(None);
         }
+        result.duration_ms = u64::try_from(now_ms - record.started_at.unwrap_or(now_ms)).unwrap_or(0);
         let ending =
             Ending { state: TaskState::Cancelled, result: Some(result), error: None, run_at: None, at: now_ms };
         if !self.tasks().end(&counted, &ending).await? {
             return Ok(None);
         }
         let mut ended = counted;
-        (ended.state, ended.result, ended.updated_at) = (ending.state, ending.result, now_ms);
+        ended.end_as(ending.state, ending.result, now_ms);
         self.forget_waiting(&ended).await;
         Ok(ended.parent)
+    }
+
+    /// Of the ranges that a fetch in parts set out to fetch: what is verified by now.
+    async fn fetched(&self, parent: &TaskRecord, result: &FetchResult) -> Result<Vec<TimeRange>, StoreError> {
+        let is_whole = parent.children.as_ref().is_none_or(|children| children.parts.is_empty());
+        let (Some(first), Some(end)) = (result.ranges.first(), result.ranges.iter().map(|range| range.end).max())
+        else {
+            return Ok(Vec::new());
+        };
+        if is_whole {
+            return Ok(result.ranges.clone());
+        }
+        let unreadable = |error| StoreError::corrupt(format!("the payload of task {}", parent.id), error);
+        let job = parent.job.open::<FetchHistory>().map_err(unreadable)?;
+        let series = Series::new(job.exchange, job.symbol, job.interval);
+        let start = result.ranges.iter().map(|range| range.start).fold(first.start, i64::min);
+        let verified = self.coverage().verified(&series, TimeRange::new(start, end)).await?;
+        let parts = result.ranges.iter().flat_map(|range| verified.iter().map(|known| known.intersect(*range)));
+        Ok(parts.filter(|part| !part.is_empty()).collect())
     }
 
     /// The newest snapshots of those that run.
@@ -315,77 +322,6 @@ impl Store {
     }
 }
 
-/// The snapshot of a parent: the sum of what its children show, or their records say.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts of candles and seconds lie far below 2^52"
-)]
-fn sum(
-    record: &TaskRecord,
-    planned: &[Child],
-    found: &HashMap<TaskId, Found>,
-    live: &HashMap<TaskId, Progress>,
-    now_ms: i64,
-) -> Progress {
-    let result = record.result.clone().unwrap_or_default();
-    let (mut done, mut all) = (0.0, 0.0);
-    let mut sum = Progress::from_record(record);
-    (sum.candles_stored, sum.duplicates) = (result.inserted, result.duplicate);
-    (sum.pages_done, sum.pages_total) = (result.pages, result.pages);
-    for child in planned {
-        let told = found.get(&child.id);
-        let counts = told.and_then(|child| child.result).unwrap_or_default();
-        let live = live.get(&child.id);
-        let by_record = Progress::percent_of(counts.pages, counts.pages_total);
-        let percent = match told {
-            Some(child) if child.state.is_end() => 100.0,
-            _ => live.map_or(0.0, |live| live.percent).max(by_record),
-        };
-        done += percent / 100.0 * child.candles as f64;
-        all += child.candles as f64;
-        let live_of = |figure: fn(&Progress) -> u64| live.map_or(0, figure);
-        sum.pages_done += counts.pages.max(live_of(|live| live.pages_done));
-        sum.pages_total += counts.pages_total.max(live_of(|live| live.pages_total)).max(counts.pages);
-        sum.candles_stored += counts.inserted.max(live_of(|live| live.candles_stored));
-        sum.duplicates += counts.duplicate.max(live_of(|live| live.duplicates));
-    }
-    // What was shown before stays, also where a child was replayed.
-    let shown = record.children.as_ref().and_then(|children| children.shown).unwrap_or_default();
-    let share = (done / all * 1_000.0).floor().max((shown.percent * 10.0).round()).clamp(0.0, 999.0);
-    let seconds = (now_ms - record.started_at.unwrap_or(now_ms)).max(0) as f64 / 1_000.0;
-    let tenths = |figure: f64| (figure * 10.0).round() / 10.0;
-    sum.percent = share / 10.0;
-    sum.rate = if seconds > 0.0 { tenths((sum.candles_stored + sum.duplicates) as f64 / seconds) } else { 0.0 };
-    sum.eta_seconds = (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share));
-    sum.updated_at = now_ms;
-    // The share leads the sequence: whoever tends with an older view of the children shows nothing.
-    sum.sequence = Progress::sequence_of(record.attempt, Progress::step_of_share(sum.percent, (seconds as u32).max(1)));
-    sum
-}
-
 fn planned(parent: &TaskRecord) -> Result<Vec<Child>, StoreError> {
     parent.planned_children().map_err(|error| StoreError::corrupt(format!("the children of task {}", parent.id), error))
-}
-
-fn count(planned: &[Child], found: &HashMap<TaskId, Found>) -> ChildCounts {
-    let mut counts = ChildCounts::default();
-    for child in planned {
-        counts.add(found.get(&child.id).map_or(TaskState::Queued, |child| child.state));
-    }
-    counts
-}
-
-fn add(result: &mut FetchResult, child: Counts) {
-    result.inserted += child.inserted;
-    result.duplicate += child.duplicate;
-    result.restated += child.restated;
-    result.rejected += child.rejected;
-    result.pages += child.pages;
-    result.pages_total = result.pages_total.max(result.pages);
-    result.calls += child.calls;
-    result.weight += child.weight;
-    result.retries += child.retries;
-    result.gaps_total += child.gaps_total;
 }

@@ -3,20 +3,30 @@
 //! Order: the keys of the requests, so that one that stands for a task under way never needs a place; the places of the
 //! owners; the records; the queue. Whoever gets no place, or cannot ask for one because Redis is away, gives its keys back.
 //! A record that does not reach the queue is put there by the sweeper.
+//!
+//! Keys without a record are taken over when they are old. Whoever does so first puts a fence where the record would be stored: one
+//! that was on its way for so long is never there, and its request was never answered with it. An `Idempotency-Key` is bound to the
+//! task that its request is answered with, before that is answered.
+
+mod duplicates;
 
 use crate::admission::Wanted;
 use crate::error::StoreError;
 use crate::later::Later;
 use crate::store::Store;
-use crate::task_keys::{self, Holder, TaskKeys};
+use crate::task_keys::TaskKeys;
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskId, TaskRecord};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use futures::StreamExt;
 use mongodb::bson::Document;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+pub(crate) use duplicates::existing;
+use duplicates::{Double, stand_for};
 
 /// Submissions that may wait for their batch.
 const WAITING: usize = 4_096;
@@ -27,12 +37,12 @@ const WRITERS: usize = 3;
 /// Looks at a key whose task is being stored by somebody else.
 pub(crate) const TRIES: usize = 50;
 pub(crate) const BETWEEN_TRIES: Duration = Duration::from_millis(20);
-/// A key without a record was left by a crash when it is older than this.
-const UNDER_WAY_MS: i64 = 10_000;
 /// Requests that stand for older tasks and are answered at once.
 const DOUBLES_AT_ONCE: usize = 16;
-/// Longest time from taking the keys to having the places: well within [`UNDER_WAY_MS`].
-const RESERVED_WITHIN_MS: i64 = 5_000;
+/// Longest time from taking the keys to having the places, and to the records' being stored: well before others may take them over
+/// ([`duplicates::UNDER_WAY_MS`]).
+const RESERVED_WITHIN: Duration = Duration::from_secs(5);
+const STORED_WITHIN: Duration = Duration::from_secs(6);
 /// Batches of which something is tried again, and how often: together as long as the sweeper waits for a record to reach the
 /// queue.
 const AGAIN_AT_ONCE: usize = 64;
@@ -114,9 +124,38 @@ impl Submissions {
     }
 }
 
+/// When the keys were asked for.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// UTC ms, as the keys tell it.
+    at_ms: i64,
+    /// By the clock that nobody sets.
+    since: Instant,
+}
+
+impl Taken {
+    fn now(store: &Store) -> Self {
+        Self { at_ms: store.clock().now_ms(), since: Instant::now() }
+    }
+
+    /// Gives a call to a store up when the keys were asked for so long ago. Whether it was carried out is not known then.
+    async fn within<T>(
+        self,
+        longest: Duration,
+        action: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout_at(self.since + longest, call).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {} s", longest.as_secs());
+            Err(StoreError::mongo(action)(std::io::Error::new(std::io::ErrorKind::TimedOut, why).into()))
+        })
+    }
+}
+
 async fn accept(store: &Store, batch: Vec<Waiting>) {
-    let taken_at = store.clock().now_ms();
-    let doubles = match store.tasks().keys.take(records(&batch), taken_at).await {
+    let taken = Taken::now(store);
+    let taking = store.tasks().keys.take(records(&batch), taken.at_ms);
+    let doubles = match taken.within(STORED_WITHIN, "taking the keys of tasks", taking).await {
         Ok(doubles) => doubles,
         Err(error) => {
             let held = TaskKeys::held_by(records(&batch));
@@ -126,7 +165,7 @@ async fn accept(store: &Store, batch: Vec<Waiting>) {
     };
     let (doubles, new): (Vec<_>, Vec<_>) =
         batch.into_iter().enumerate().partition(|(index, _)| doubles.contains(index));
-    accept_new(store, new.into_iter().map(|(_, waiting)| waiting).collect(), taken_at).await;
+    accept_new(store, new.into_iter().map(|(_, waiting)| waiting).collect(), taken).await;
     // After the others are stored: a double may be one of a request in this very batch.
     let doubles = doubles.into_iter().map(|(_, double)| accept_double(store, double));
     futures::stream::iter(doubles).buffer_unordered(DOUBLES_AT_ONCE).collect::<()>().await;
@@ -136,8 +175,8 @@ fn records(batch: &[Waiting]) -> impl Iterator<Item = &TaskRecord> {
     batch.iter().map(|waiting| &waiting.record)
 }
 
-/// Those that hold their keys since `taken_at`.
-async fn accept_new(store: &Store, batch: Vec<Waiting>, taken_at: i64) {
+/// Those that hold their keys.
+async fn accept_new(store: &Store, batch: Vec<Waiting>, taken: Taken) {
     if batch.is_empty() {
         return;
     }
@@ -150,9 +189,7 @@ async fn accept_new(store: &Store, batch: Vec<Waiting>, taken_at: i64) {
         })
         .collect();
     // Nobody may take the keys for abandoned while their records are on the way.
-    let left_ms = RESERVED_WITHIN_MS - (store.clock().now_ms() - taken_at);
-    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-    let reserved = match tokio::time::timeout(left, store.reserve(&wanted)).await {
+    let reserved = match tokio::time::timeout_at(taken.since + RESERVED_WITHIN, store.reserve(&wanted)).await {
         Ok(reserved) => reserved,
         Err(_) => Err(StoreError::Overloaded),
     };
@@ -166,7 +203,7 @@ async fn accept_new(store: &Store, batch: Vec<Waiting>, taken_at: i64) {
     };
     let (kept, refused): (Vec<_>, Vec<_>) = batch.into_iter().zip(places).partition(|(_, place)| *place);
     let [kept, refused] = [kept, refused].map(|some| some.into_iter().map(|(waiting, _)| waiting).collect());
-    let (stored, ()) = tokio::join!(store_and_enqueue(store, kept), refuse(store, refused));
+    let (stored, ()) = tokio::join!(store_and_enqueue(store, kept, taken), refuse(store, refused));
     if stored {
         store.strike_out(&reservation).await;
     }
@@ -175,8 +212,14 @@ async fn accept_new(store: &Store, batch: Vec<Waiting>, taken_at: i64) {
 /// A request whose key somebody else holds.
 async fn accept_double(store: &Store, double: Waiting) {
     match stand_for(store, &double.record).await {
-        Ok(Double::Older(record)) => drop(double.reply.send(Ok(Submitted { record: *record, created: false }))),
-        Ok(Double::New { taken_at }) => accept_new(store, vec![double], taken_at).await,
+        Ok(Double::Older(record)) => {
+            if record.state == TaskState::Queued {
+                // Perhaps the process that stored it died before it was queued.
+                enqueue(store, record.pool, &[&record]).await;
+            }
+            drop(double.reply.send(Ok(Submitted { record: *record, created: false })));
+        }
+        Ok(Double::New { taken }) => accept_new(store, vec![double], taken).await,
         Err(error) => drop(double.reply.send(Err(error))),
     }
 }
@@ -193,30 +236,60 @@ async fn refuse(store: &Store, batch: Vec<Waiting>) {
 }
 
 /// Whether it is known what became of them.
-async fn store_and_enqueue(store: &Store, batch: Vec<Waiting>) -> bool {
+async fn store_and_enqueue(store: &Store, mut batch: Vec<Waiting>, taken: Taken) -> bool {
     if batch.is_empty() {
         return true;
     }
-    if let Err(error) = store.tasks().insert(records(&batch)).await {
-        // Nobody knows what was stored. What was is swept into the queue, and found by a repetition of its request; what was
-        // not leaves keys without a task, which the next request takes over, and places, which the sweeper gives back.
-        refuse_all(batch, &error);
-        return false;
+    let storing = store.tasks().insert(records(&batch));
+    let there = match taken.within(STORED_WITHIN, "storing tasks", storing).await {
+        Ok(there) => there,
+        Err(error) => {
+            // Nobody knows what was stored, or will be. What is, is swept into the queue, and found by a repetition of its
+            // request; what is not leaves keys without a task, which the next request takes over, and places, which the sweeper
+            // gives back.
+            refuse_all(batch, &error);
+            return false;
+        }
+    };
+    let mut all_known = true;
+    if !there.is_empty() {
+        let fenced = fenced_off(store, &batch, there).await;
+        all_known = fenced.is_empty();
+        let (lost, stored): (Vec<_>, Vec<_>) =
+            batch.into_iter().enumerate().partition(|(index, _)| fenced.contains(index));
+        refuse_all(lost.into_iter().map(|(_, waiting)| waiting).collect(), &StoreError::Overloaded);
+        batch = stored.into_iter().map(|(_, waiting)| waiting).collect();
     }
     let mut by_pool: HashMap<_, Vec<&TaskRecord>> = HashMap::new();
     for record in records(&batch) {
         by_pool.entry(record.pool).or_default().push(record);
     }
     for (pool, records) in by_pool {
-        if let Err(error) = store.queue(pool).enqueue(&records).await {
-            tracing::warn!(tasks = records.len(), %error, "accepted tasks are not in the queue yet");
-            enqueue_later(store, pool, records.into_iter().cloned().collect());
-        }
+        enqueue(store, pool, &records).await;
     }
     for waiting in batch {
         drop(waiting.reply.send(Ok(Submitted { record: waiting.record, created: true })));
     }
-    true
+    all_known
+}
+
+/// Of those that were `there` already: which were not stored by an earlier try, but lost their keys to another request.
+async fn fenced_off(store: &Store, batch: &[Waiting], there: Vec<usize>) -> HashSet<usize> {
+    let mut fenced = HashSet::new();
+    for index in there {
+        let Some(waiting) = batch.get(index) else { continue };
+        if !matches!(store.tasks().get(waiting.record.id).await, Ok(Some(_))) {
+            fenced.insert(index);
+        }
+    }
+    fenced
+}
+
+async fn enqueue(store: &Store, pool: Pool, records: &[&TaskRecord]) {
+    if let Err(error) = store.queue(pool).enqueue(records).await {
+        tracing::warn!(tasks = records.len(), %error, "accepted tasks are not in the queue yet");
+        enqueue_later(store, pool, records.iter().copied().cloned().collect());
+    }
 }
 
 /// Best effort: a key without a task is taken over once it is too old to be under way.
@@ -261,79 +334,4 @@ fn refuse_all(batch: Vec<Waiting>, error: &StoreError) {
     for waiting in batch {
         drop(waiting.reply.send(Err(SubmitError::Store(error.clone()))));
     }
-}
-
-/// What a request is whose key somebody else held.
-enum Double {
-    /// It stands for this task.
-    Older(Box<TaskRecord>),
-    /// That one has ended meanwhile, and the request holds its keys now.
-    New {
-        /// UTC ms.
-        taken_at: i64,
-    },
-}
-
-/// The older task that `record` was refused for, if there still is one.
-async fn stand_for(store: &Store, record: &TaskRecord) -> Result<Double, SubmitError> {
-    let keys = &store.tasks().keys;
-    // Of its keys some may have been free: they are not kept for a task that does not come.
-    keys.give_all_back(TaskKeys::held_by([record])).await?;
-    for _ in 0..TRIES {
-        if let Some(found) = existing(store, record).await? {
-            return Ok(Double::Older(Box::new(found)));
-        }
-        let taken_at = store.clock().now_ms();
-        if keys.take([record], taken_at).await?.is_empty() {
-            return Ok(Double::New { taken_at });
-        }
-        // Somebody was quicker, and its record is about to be there.
-        keys.give_all_back(TaskKeys::held_by([record])).await?;
-        tokio::time::sleep(BETWEEN_TRIES).await;
-    }
-    Err(StoreError::Overloaded.into())
-}
-
-/// The task that a request like `record` stands for. Keys of tasks that have ended, or never came to be, are freed.
-pub(crate) async fn existing(store: &Store, record: &TaskRecord) -> Result<Option<TaskRecord>, SubmitError> {
-    if let Some(hash) = &record.idempotency {
-        let key = task_keys::idempotency(hash);
-        if let Some((holder, found)) = held(store, &key, record.created_at).await? {
-            if holder.expires_at.is_some_and(|at| record.created_at >= at) {
-                store.tasks().keys.give_back(&key, holder.task).await?;
-            } else if holder.fingerprint == record.fingerprint {
-                return Ok(Some(found));
-            } else {
-                return Err(SubmitError::IdempotencyConflict(holder.task));
-            }
-        }
-    }
-    let key = task_keys::active(&record.fingerprint);
-    match held(store, &key, record.created_at).await? {
-        Some((_, found)) if !found.state.is_end() => Ok(Some(found)),
-        Some((holder, _)) => {
-            store.tasks().keys.give_back(&key, holder.task).await?;
-            Ok(None)
-        }
-        None => Ok(None),
-    }
-}
-
-/// Who holds `key`, and its record. A key whose record never came is freed once it is too old to be under way.
-async fn held(store: &Store, key: &str, now_ms: i64) -> Result<Option<(Holder, TaskRecord)>, SubmitError> {
-    for _ in 0..TRIES {
-        let Some(holder) = store.tasks().keys.holder(key).await? else { return Ok(None) };
-        let is_old = now_ms - holder.taken_at > UNDER_WAY_MS;
-        if let Some(found) = store.tasks().get(holder.task).await? {
-            // Taken for a task that has ended: it is about to be replayed.
-            if is_old || !holder.is_replay || !found.state.is_end() {
-                return Ok(Some((holder, found)));
-            }
-        } else if is_old {
-            store.tasks().keys.give_back(key, holder.task).await?;
-            return Ok(None);
-        }
-        tokio::time::sleep(BETWEEN_TRIES).await;
-    }
-    Err(StoreError::Overloaded.into())
 }

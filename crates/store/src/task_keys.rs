@@ -11,7 +11,7 @@ use candlemill_shared::task::{TaskId, TaskRecord};
 use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -112,13 +112,42 @@ impl TaskKeys {
             doc! { "_id": id, "task": record.id.to_string(), "taken_at": now_ms }
         };
         let mut documents = vec![document(active(&record.fingerprint))];
-        if let Some(hash) = &record.idempotency {
-            let mut key = document(idempotency(hash));
-            key.insert("fingerprint", &record.fingerprint);
-            key.insert("expires_at", DateTime::from_millis(record.created_at.saturating_add(IDEMPOTENCY_MS)));
-            documents.push(key);
-        }
+        documents.extend(Self::idempotency_of(record, record.id, now_ms));
         documents
+    }
+
+    /// The `Idempotency-Key` of the request `record`, where it has one, as `task` holds it.
+    fn idempotency_of(record: &TaskRecord, task: TaskId, now_ms: i64) -> Option<Document> {
+        let key = idempotency(record.idempotency.as_ref()?);
+        Some(doc! {
+            "_id": key, "task": task.to_string(), "taken_at": now_ms, "fingerprint": &record.fingerprint,
+            "expires_at": DateTime::from_millis(record.created_at.saturating_add(IDEMPOTENCY_MS)),
+        })
+    }
+
+    /// Lets the `Idempotency-Key` of the request `record`, where it has one, stand for `task`, which the request is answered with.
+    /// `false`: the key stands for something already.
+    pub(crate) async fn bind(&self, record: &TaskRecord, task: TaskId, now_ms: i64) -> Result<bool, StoreError> {
+        let Some(key) = Self::idempotency_of(record, task, now_ms) else { return Ok(true) };
+        let bound = self.keys.insert_many([key]).ordered(false).await;
+        Ok(duplicates(bound, "binding an Idempotency-Key")?.is_empty())
+    }
+
+    /// Those of `records` whose key another task holds.
+    pub(crate) async fn lost_by(&self, records: &[&TaskRecord]) -> Result<HashSet<TaskId>, StoreError> {
+        const READING: &str = "reading who holds the keys of tasks";
+        let mut ids: Vec<String> = records.iter().map(|record| active(&record.fingerprint)).collect();
+        ids.sort_unstable();
+        let found = self.keys.find(doc! { "_id": { "$in": ids } }).await.map_err(StoreError::mongo(READING))?;
+        let found: Vec<Document> = found.try_collect().await.map_err(StoreError::mongo(READING))?;
+        let part = |key: &Document, name: &str| key.get_str(name).map(str::to_owned).ok();
+        let holders: HashMap<String, String> =
+            found.iter().filter_map(|key| Some((part(key, "_id")?, part(key, "task")?))).collect();
+        let is_lost = |record: &&&TaskRecord| {
+            let holder = holders.get(&active(&record.fingerprint));
+            holder.is_some_and(|holder| *holder != record.id.to_string())
+        };
+        Ok(records.iter().filter(is_lost).map(|record| record.id).collect())
     }
 
     /// The key that `record` needs again when it is replayed.

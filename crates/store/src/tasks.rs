@@ -9,19 +9,21 @@ use crate::groups::Groups;
 use crate::keys::collections;
 use crate::task_keys::{self, TaskKeys};
 use crate::webhooks;
+use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, Symbol};
 use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-pub use attempts::{Checkpoint, Claim, Ending};
+pub use attempts::{Checkpoint, Claim, ClaimTries, Ending};
 pub(crate) use list::{BURIED, listed, listed_between, listed_expression, milestone};
 pub(crate) use record::{BEGUN_AT, QUEUED_AT, from_document, from_raw, to_document};
+use record::{fence_of, is_fence};
 
 /// The records.
 #[derive(Debug, Clone)]
@@ -74,20 +76,36 @@ impl Tasks {
     /// # Errors
     /// When MongoDB fails.
     pub async fn look_up(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
-        self.groups.read(id.to_string()).await?.document.as_deref().map(from_raw).transpose()
+        let found = self.groups.read(id.to_string()).await?.document;
+        found.as_deref().filter(|document| !is_fence(document)).map(from_raw).transpose()
     }
 
     /// Stores new records. Those that are there already stay as they are: somebody else stored the same, or an earlier try whose
-    /// answer was lost.
-    pub(crate) async fn insert<'a>(&self, records: impl IntoIterator<Item = &'a TaskRecord>) -> Result<(), StoreError> {
+    /// answer was lost, or they were [fenced off](Self::fence_off). Returns the positions of those.
+    pub(crate) async fn insert<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a TaskRecord>,
+    ) -> Result<Vec<usize>, StoreError> {
         let documents = records.into_iter().map(to_document).collect::<Result<Vec<RawDocumentBuf>, StoreError>>()?;
         let records = self.records.clone_with_type::<RawDocumentBuf>();
-        duplicates(records.insert_many(documents).ordered(false).await, "storing tasks").map(drop)
+        duplicates(records.insert_many(documents).ordered(false).await, "storing tasks")
+    }
+
+    /// Sees to it that the record of `id`, which took its keys long ago and is not there, will never be: it may still be on its way.
+    /// `false`: it is there by now.
+    pub(crate) async fn fence_off(&self, id: TaskId, now_ms: i64) -> Result<bool, StoreError> {
+        const FENCING: &str = "fencing a task off";
+        let fence = fence_of(&id.to_string(), now_ms, DateTime::from_millis(now_ms.saturating_add(DAY_MS)));
+        if duplicates(self.records.insert_many([fence]).ordered(false).await, FENCING)?.is_empty() {
+            return Ok(true);
+        }
+        Ok(self.get(id).await?.is_none())
     }
 
     pub(crate) async fn find_one(&self, filter: Document) -> Result<Option<TaskRecord>, StoreError> {
-        let found = self.records.find_one(filter).await.map_err(StoreError::mongo("reading a task"))?;
-        found.map(from_document).transpose()
+        let records = self.records.clone_with_type::<RawDocumentBuf>();
+        let found = records.find_one(filter).await.map_err(StoreError::mongo("reading a task"))?;
+        found.as_deref().filter(|document| !is_fence(document)).map(from_raw).transpose()
     }
 
     /// Tasks that began to wait for their first attempt after `after_ms` and not later than `until_ms`.
@@ -102,6 +120,27 @@ impl Tasks {
         let mut filter = under_way(&[TaskState::Queued]);
         filter.insert(QUEUED_AT, doc! { "$gt": after_ms, "$lte": until_ms });
         self.stream(filter).await
+    }
+
+    /// As [`Self::queued_between`]: the ids and pools alone.
+    pub(crate) async fn queued_ids_between(
+        &self,
+        after_ms: i64,
+        until_ms: i64,
+    ) -> Result<impl Stream<Item = Result<(TaskId, Pool), StoreError>> + Send + use<>, StoreError> {
+        #[derive(Deserialize)]
+        struct Waits {
+            #[serde(rename = "_id")]
+            id: TaskId,
+            pool: Pool,
+        }
+        const READING: &str = "reading which tasks wait";
+        let mut filter = under_way(&[TaskState::Queued]);
+        filter.insert(QUEUED_AT, doc! { "$gt": after_ms, "$lte": until_ms });
+        let records = self.records.clone_with_type::<Waits>();
+        let found = records.find(filter).projection(doc! { "pool": 1 });
+        let found = found.await.map_err(StoreError::mongo(READING))?;
+        Ok(found.map_ok(|waits| (waits.id, waits.pool)).map_err(StoreError::mongo_in(READING)))
     }
 
     /// All tasks in flight; one that begins meanwhile may come twice.

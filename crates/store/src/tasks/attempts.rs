@@ -1,12 +1,14 @@
 //! Attempts: how one begins, what it keeps on its way, how it ends.
 
-use super::{BEGUN_AT, BURIED, QUEUED_AT, Tasks, encode, from_raw, listed};
+use super::{BEGUN_AT, BURIED, QUEUED_AT, Tasks, encode, from_raw, is_fence, listed};
 use crate::error::StoreError;
 use crate::groups::Change;
 use crate::{task_keys, webhooks};
 use candlemill_shared::retry;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use mongodb::bson::{Document, doc};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 /// Clocks of two machines may differ by so much; what is due within that time is due, ms.
 const CLOCKS_DIFFER_MS: i64 = 2_000;
@@ -50,6 +52,43 @@ pub struct Ending {
     pub at: i64,
 }
 
+/// Most tries that one delivery remembers: a command that arrives late does so within seconds.
+const TRIES: usize = 16;
+
+/// Tries of one delivery to begin an attempt, of which nobody knows whether they were carried out.
+#[derive(Debug, Default)]
+pub struct ClaimTries(Mutex<VecDeque<(TaskRecord, Option<Ending>)>>);
+
+impl ClaimTries {
+    fn remember(&self, record: TaskRecord, ending: Option<Ending>) {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.truncate(TRIES - 1);
+        tries.push_front((record, ending));
+    }
+
+    /// What the record `now` tells of one of them that was carried out.
+    fn carried_out(&self, now: &TaskRecord) -> Option<Claim> {
+        let tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.iter().find_map(|(begun, ending)| {
+            let mine = begun.attempts.last()?;
+            let is_mine = |one: &Attempt| {
+                (one.number, &one.worker, one.started_at) == (mine.number, &mine.worker, mine.started_at)
+            };
+            now.attempts.iter().find(|one| is_mine(one))?;
+            let is_newest = now.attempt == begun.attempt;
+            match ending {
+                Some(ending) if is_newest && now.state == ending.state => {
+                    Some(Claim::Ended(Box::new(begun.clone()), Box::new(ending.clone())))
+                }
+                None if is_newest && now.state == TaskState::Running => Some(Claim::Started(Box::new(now.clone()))),
+                // It began and was overtaken: it has no say any more, and finds out.
+                None if !is_newest && !now.state.is_end() => Some(Claim::Started(Box::new(begun.clone()))),
+                _ => None,
+            }
+        })
+    }
+}
+
 impl Tasks {
     /// Starts the next attempt of a task in flight. The count rises before any work is done, so that a payload that
     /// kills its worker runs out of attempts; and an attempt of a lower number can write nothing from here on.
@@ -65,17 +104,33 @@ impl Tasks {
         worker: &str,
         at_once: impl Fn(&TaskRecord) -> Option<Ending>,
     ) -> Result<Claim, StoreError> {
-        let mut unsure: Option<TaskRecord> = None;
+        self.claim_again(id, worker, &ClaimTries::default(), at_once).await
+    }
+
+    /// As [`Self::claim`], for a caller that repeats a claim which failed: `tries` are those of one delivery. One that was
+    /// carried out, and whose answer was lost, is recognised by its worker and its time, and is no lost attempt.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn claim_again(
+        &self,
+        id: TaskId,
+        worker: &str,
+        tries: &ClaimTries,
+        at_once: impl Fn(&TaskRecord) -> Option<Ending>,
+    ) -> Result<Claim, StoreError> {
         loop {
             let found = self.groups.read(id.to_string()).await?;
-            let Some(document) = found.document else { return Ok(Claim::Stale) };
+            let Some(document) = found.document.filter(|document| !is_fence(document)) else { return Ok(Claim::Stale) };
             let read = from_raw(&document)?;
+            if let Some(claim) = tries.carried_out(&read) {
+                if let Claim::Ended(record, ending) = &claim {
+                    self.give_back_key(record, ending.state);
+                }
+                return Ok(claim);
+            }
             if read.state.is_end() {
                 return Ok(Claim::Stale);
-            }
-            // A change whose document was changed again before anybody looked seems not to have been made.
-            if let Some(begun) = unsure.take().filter(|begun| began(&read, begun)) {
-                return Ok(Claim::Started(Box::new(begun)));
             }
             if let Some(due) = due_later(&read, found.at) {
                 return Ok(Claim::TooEarly(Box::new(read), due));
@@ -101,10 +156,17 @@ impl Tasks {
             if was_due && !set.contains_key("run_at") {
                 unset.push("run_at");
             }
-            if !self.groups.change(Change { id: id.to_string(), guard, set, unset }).await? {
-                // It has moved on since it was read.
-                unsure = ending.is_none().then_some(record);
-                continue;
+            match self.groups.change(Change { id: id.to_string(), guard, set, unset }).await {
+                Ok(true) => {}
+                // It has moved on since it was read; or it was changed, and once more before anybody looked.
+                Ok(false) => {
+                    tries.remember(record, ending);
+                    continue;
+                }
+                Err(error) => {
+                    tries.remember(record, ending);
+                    return Err(error);
+                }
             }
             let record = Box::new(record);
             return Ok(match ending {
@@ -173,7 +235,11 @@ impl Tasks {
             "state": ending.state.as_str(), "updated_at": ending.at, "attempts": encode(&attempts)?,
         };
         let mut unset = Vec::new();
-        if let Some(result) = &ending.result {
+        if record.children.is_some() && ending.state.is_end() {
+            let mut ended = record.clone();
+            ended.end_as(ending.state, ending.result.clone(), ending.at);
+            set.extend(doc! { "children": encode(&ended.children)?, "result": encode(&ended.result)? });
+        } else if let Some(result) = &ending.result {
             set.insert("result", encode(result)?);
         }
         if let Some(error) = &ending.error {
@@ -221,18 +287,6 @@ fn changes_at_start(record: &TaskRecord) -> Result<Document, StoreError> {
 /// Only the newest attempt, and only while it runs.
 fn fence(attempt: u32) -> Document {
     doc! { "attempt": i64::from(attempt), "state": TaskState::Running.as_str() }
-}
-
-/// Whether the newest attempt of `begun` did begin, and was overtaken.
-fn began(now: &TaskRecord, begun: &TaskRecord) -> bool {
-    let is_mine = |one: &Attempt| {
-        one.number == begun.attempt
-            && begun
-                .attempts
-                .last()
-                .is_some_and(|mine| (&mine.worker, mine.started_at) == (&one.worker, one.started_at))
-    };
-    now.attempt > begun.attempt && now.attempts.iter().any(is_mine)
 }
 
 /// When a task is due that must not begin yet. One that is to stop may end at once.

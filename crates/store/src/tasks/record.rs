@@ -3,7 +3,7 @@
 use super::list;
 use crate::error::StoreError;
 use candlemill_shared::task::{TaskRecord, TaskState};
-use mongodb::bson::{self, Document, RawDocument, RawDocumentBuf};
+use mongodb::bson::{self, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use serde::Serialize;
 
 /// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
@@ -49,6 +49,19 @@ pub(crate) const QUEUED_AT: &str = "queued_at";
 /// Both have indexes of one field, because a server may use but one field of an index for a range.
 pub(crate) const BEGUN_AT: &str = "begun_at";
 
+/// Field of a document that stands where a record was on its way when its keys went to another request: that one is never stored.
+const FENCE: &str = "fenced_at";
+
+/// Such a document; it vanishes at `expires_at`. Its other fields keep it out of all lists, and out of what lacks something.
+pub(super) fn fence_of(id: &str, now_ms: i64, expires_at: DateTime) -> Document {
+    doc! { "_id": id, FENCE: now_ms, "listed": "", "milestone": "", "expires_at": expires_at }
+}
+
+/// Whether the document is no record.
+pub(super) fn is_fence(document: &RawDocument) -> bool {
+    matches!(document.get(FENCE), Ok(Some(_)))
+}
+
 /// The record of a document. Fields that this version does not know are passed over.
 pub(crate) fn from_document(document: Document) -> Result<TaskRecord, StoreError> {
     let name = document.get_str("_id").unwrap_or("without an id").to_owned();
@@ -68,7 +81,6 @@ mod tests {
     use candlemill_shared::job::{Envelope, Pool};
     use candlemill_shared::task::{DeadLetter, TaskId};
     use candlemill_shared::tier::Tier;
-    use mongodb::bson::doc;
 
     fn record() -> TaskRecord {
         TaskRecord {

@@ -3,6 +3,7 @@
 use crate::mill::{Mill, fetch, recorded};
 use candlemill_shared::children::{ChildCounts, Children};
 use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory};
+use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Fault, FaultRule};
@@ -175,7 +176,9 @@ async fn a_batch_with_a_failure_says_so_and_its_replay_fetches_the_rest() {
     let error = ended.error.clone().unwrap();
     assert_eq!((ended.state, error.code.as_str()), (TaskState::Failed, "batch_incomplete"));
     assert!(error.message.contains("1 of 2 fetches") && error.message.contains(&id.to_string()), "{}", error.message);
-    assert_eq!(ended.result.unwrap().inserted, MINUTES);
+    assert_eq!(ended.result.as_ref().unwrap().inserted, MINUTES);
+    // What did not succeed is not done: 4,320 of 4,380 minutes.
+    assert_eq!(Progress::from_record(&ended).percent, 98.6);
     let before: Vec<TaskId> = children_of(&mill, id).await.iter().map(|child| child.id).collect();
     let calls = mill.simulator.control().calls("/api/v3/klines").len();
     let outcome = mill.store.replay(id, "u", 20).await.unwrap();

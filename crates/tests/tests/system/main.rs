@@ -14,6 +14,7 @@ mod dead_letters;
 mod delayed;
 mod faults;
 mod mill;
+mod one_request;
 mod operators;
 mod programs;
 mod queue;

@@ -1,6 +1,6 @@
 //! Stores, simulator and worker in this process: for tests that look inside. Redis and MongoDB are real servers.
 
-use candlemill_devkit::{MongoServer, Redis, unique_name};
+use candlemill_devkit::{FaultProxy, MongoServer, Redis, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, Job, Pool, Start};
@@ -66,7 +66,7 @@ impl Mill {
     pub(crate) async fn start(simulator: SimulatorConfig) -> Self {
         let (redis, mongo) = (Redis::throwaway().await.unwrap(), MongoServer::throwaway().await.unwrap());
         let database = unique_name("candlemill_test");
-        let store = connect(&redis, &mongo, &database).await;
+        let store = connect(&redis.url(), &mongo.uri(), &database).await;
         store.prepare().await.unwrap();
         let simulator = Simulator::start(simulator).await.unwrap();
         Self { submissions: Submissions::start(&store), store, simulator, redis, mongo, database }
@@ -74,11 +74,25 @@ impl Mill {
 
     /// The stores as another process has them.
     pub(crate) async fn another_store(&self) -> Store {
-        connect(&self.redis, &self.mongo, &self.database).await
+        connect(&self.redis.url(), &self.mongo.uri(), &self.database).await
+    }
+
+    /// The stores as a process has them whose link to MongoDB is this proxy.
+    pub(crate) async fn store_behind_proxy(&self) -> (FaultProxy, Store) {
+        let uri = self.mongo.uri();
+        let authority = uri.trim_start_matches("mongodb://").split(['/', '?']).next().unwrap();
+        let proxy = FaultProxy::start(authority).await.unwrap();
+        let store = connect(&self.redis.url(), &uri.replacen(authority, &proxy.addr(), 1), &self.database).await;
+        (proxy, store)
     }
 
     pub(crate) async fn worker(&self) -> RunningWorker {
         self.worker_with([]).await
+    }
+
+    /// A worker with stores of its own.
+    pub(crate) async fn worker_on(&self, store: Store) -> RunningWorker {
+        self.start_worker(store, &mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), None).await
     }
 
     pub(crate) async fn worker_with<const N: usize>(&self, variables: [(&str, &str); N]) -> RunningWorker {
@@ -89,19 +103,20 @@ impl Mill {
         for (name, value) in all {
             env.set(name, value);
         }
-        self.start_worker(&mut env, None).await
+        self.start_worker(self.store.clone(), &mut env, None).await
     }
 
     /// A worker that knows payloads up to this version alone, as an older program would.
     pub(crate) async fn older_worker(&self, newest_payload: u32) -> RunningWorker {
-        self.start_worker(&mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), Some(newest_payload)).await
+        let mut env = Env::of([("WORKER_ADDR", "127.0.0.1:0")]);
+        self.start_worker(self.store.clone(), &mut env, Some(newest_payload)).await
     }
 
-    async fn start_worker(&self, env: &mut Env, newest_payload: Option<u32>) -> RunningWorker {
+    async fn start_worker(&self, store: Store, env: &mut Env, newest_payload: Option<u32>) -> RunningWorker {
         let config = WorkerConfig { newest_payload, ..WorkerConfig::from_env(env).unwrap() };
         env.set("BINANCE_REST_URL", self.simulator.url());
         let binance = BinanceConfig::from_env(env).unwrap();
-        let worker = Worker::bind(config, self.store.clone(), binance).await.unwrap();
+        let worker = Worker::bind(config, store, binance).await.unwrap();
         let (addr, stop) = (worker.addr().unwrap(), CancellationToken::new());
         let shutdown = stop.clone();
         let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });
@@ -231,12 +246,8 @@ impl Mill {
     }
 }
 
-async fn connect(redis: &Redis, mongo: &MongoServer, database: &str) -> Store {
-    let env = Env::of([
-        ("REDIS_URL", redis.url().as_str()),
-        ("MONGODB_URI", mongo.uri().as_str()),
-        ("MONGODB_DATABASE", database),
-    ]);
+async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> Store {
+    let env = Env::of([("REDIS_URL", redis_url), ("MONGODB_URI", mongo_uri), ("MONGODB_DATABASE", database)]);
     Store::connect(&StoreConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap()
 }
 
