@@ -6,4 +6,4 @@ pub mod fetch;
 pub mod klines;
 mod run_at;
 pub mod submission;
-mod wanted;
+pub(crate) mod wanted;

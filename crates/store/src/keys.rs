@@ -3,9 +3,9 @@
 //! Keys that one script touches share a hash tag (the part in braces), so that Redis Cluster keeps them together.
 
 use crate::series::Series;
-use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskId;
+use candlemill_shared::{Exchange, Symbol};
 
 /// Collections of the database.
 pub(crate) mod collections {
@@ -25,6 +25,8 @@ pub(crate) mod collections {
     pub(crate) const MARKETS: &str = "markets";
     /// What operators said about pools.
     pub(crate) const POOLS: &str = "pools";
+    /// What the exchange said of a symbol that its list lacks.
+    pub(crate) const VERDICTS: &str = "market_verdicts";
     /// First candle of each series.
     pub(crate) const LISTINGS: &str = "listings";
 }
@@ -37,6 +39,11 @@ pub(crate) fn candles(series: &Series) -> String {
 /// `BTCUSDT_1577836800000`: 13 digits hold every millisecond from 2001 to 2286, so text order is time order.
 pub(crate) fn candle_id(symbol: &str, open_time: i64) -> String {
     format!("{symbol}_{open_time:013}")
+}
+
+/// `binance:BTCUSDT`.
+pub(crate) fn market_id(exchange: Exchange, symbol: &Symbol) -> String {
+    format!("{exchange}:{symbol}")
 }
 
 /// `binance:BTCUSDT:1m`.

@@ -45,7 +45,7 @@ pub use dead_letters::{DeadLetterQuery, DiscardOutcome, ReplayOutcome};
 pub use error::StoreError;
 pub use history::History;
 pub use lease::Lease;
-pub use markets::{Market, MarketLookup, Markets};
+pub use markets::{ListRenewal, Market, MarketLookup, Markets};
 pub use pauses::{Paused, Pauses};
 pub use progress::{ProgressBoard, ProgressWrite};
 pub use series::Series;

@@ -14,6 +14,7 @@ mod plan;
 mod settle;
 
 use crate::context::JobContext;
+use crate::markets::MarketError;
 use crate::outcome::{Outcome, of_exchange, of_store};
 use crate::patience::patiently;
 use candlemill_exchanges::ExchangeError;
@@ -42,6 +43,15 @@ enum Stop {
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<MarketError> for Stop {
+    fn from(error: MarketError) -> Self {
+        match error {
+            MarketError::Exchange(error) => Self::Exchange(error),
+            MarketError::Store(error) => Self::Store(error),
+        }
     }
 }
 

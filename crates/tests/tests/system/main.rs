@@ -13,6 +13,7 @@ mod batches;
 mod dead_letters;
 mod delayed;
 mod faults;
+mod market_list;
 mod mill;
 mod operators;
 mod programs;

@@ -2,6 +2,7 @@
 
 use super::Stop;
 use crate::context::JobContext;
+use crate::markets::{MarketSource, status_of};
 use crate::patience::patiently;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{MarketFacts, page_count};
@@ -9,7 +10,7 @@ use candlemill_shared::coverage::{Gap, GapReason};
 use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::subtract;
 use candlemill_shared::{Interval, TimeRange};
-use candlemill_store::{MarketLookup, Series, Verified};
+use candlemill_store::{Series, Verified};
 
 /// Candles per call: the exchange's most.
 pub(super) const PER_PAGE: u32 = 1_000;
@@ -62,6 +63,8 @@ pub(super) async fn plan(
     if missing.is_empty() {
         return Ok(Plan { asked, missing, known, is_untouched, pages: 0, facts });
     }
+    // First of all: a symbol that nobody knows ends here.
+    (facts.status, facts.last_open) = market(context, job).await?;
     if first_open.is_none() {
         first_open = context.binance().first_open(&job.symbol, interval).await?;
         if let Some(first) = first_open {
@@ -69,7 +72,6 @@ pub(super) async fn plan(
         }
     }
     facts.first_open = first_open;
-    (facts.status, facts.last_open) = market(context, job).await?;
     if let Some(first) = first_open {
         let listed = interval.bucket_start(first);
         if job.start == Start::Listing {
@@ -108,12 +110,9 @@ async fn without_the_time_before(
 
 /// Whether the market trades, and its last candle if it does not.
 async fn market(context: &JobContext, job: &FetchHistory) -> Result<(MarketStatus, Option<i64>), Stop> {
-    let known = patiently(context.give_up(), || context.shop.store.markets().lookup(job.exchange, &job.symbol)).await?;
-    let status = match known {
-        MarketLookup::Listed(status) => MarketStatus::of(&status),
-        // A symbol that exists but is not on the list answers for itself: the call for its candles fails or does not.
-        MarketLookup::Unknown | MarketLookup::NoList => MarketStatus::Trading,
-    };
+    let (store, give_up) = (&context.shop.store, context.give_up());
+    let source = MarketSource { store, binance: context.binance(), give_up };
+    let status = status_of(&source, job.exchange, &job.symbol, job.interval).await?;
     let last_open =
         if status.is_trading() { None } else { context.binance().last_open(&job.symbol, job.interval).await? };
     Ok((status, last_open))
