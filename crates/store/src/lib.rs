@@ -41,7 +41,7 @@ pub use cancel::CancelOutcome;
 pub use candles::{Candles, Inserted};
 pub use config::{StoreConfig, VARIABLES};
 pub use coverage::{Correction, Coverage, Verified};
-pub use dead_letters::{DeadLetterQuery, DiscardOutcome, ReplayOutcome};
+pub use dead_letters::{DeadLetterQuery, DiscardOutcome, ReplayOutcome, ReplayTerms};
 pub use error::StoreError;
 pub use history::History;
 pub use lease::Lease;
