@@ -4,6 +4,7 @@ pub mod drain;
 pub mod operator;
 pub mod pause;
 pub mod queues;
+pub mod verify;
 mod view;
 
 pub use view::{PausedView, PoolWorkerView, QueueView, WorkerView};

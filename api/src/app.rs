@@ -31,6 +31,7 @@ pub fn app(state: AppState) -> Router {
             "/api/market-data/fetch/batch",
             post(market_data::batch::batch).layer(DefaultBodyLimit::max(market_data::batch::LARGEST_BODY)),
         )
+        .route("/api/market-data/verify", post(market_data::verify::verify))
         .route("/api/market-data/klines", get(market_data::klines::klines))
         .route("/api/market-data/coverage", get(market_data::coverage::coverage))
         .route("/api/tasks", get(task::list::list))
@@ -48,6 +49,8 @@ pub fn app(state: AppState) -> Router {
         .route("/api/admin/queues/{pool}/pause", post(admin::pause::pause))
         .route("/api/admin/queues/{pool}/resume", post(admin::pause::resume))
         .route("/api/admin/workers/{id}/drain", post(admin::drain::drain))
+        .route("/api/admin/market-data/verify", post(admin::verify::verify))
+        .route("/api/admin/task/{id}", get(admin::verify::task))
         .route_layer(from_fn_with_state(Arc::clone(&state), admin::operator::admit));
     let open = Router::new()
         .route("/healthz", get(health::healthz))

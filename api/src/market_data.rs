@@ -6,4 +6,5 @@ pub mod fetch;
 pub mod klines;
 mod run_at;
 pub mod submission;
-mod wanted;
+pub mod verify;
+pub(crate) mod wanted;

@@ -11,6 +11,7 @@ use utoipa::{Modify, OpenApi};
     paths(
         market_data::fetch::fetch,
         market_data::batch::batch,
+        market_data::verify::verify,
         market_data::klines::klines,
         market_data::coverage::coverage,
         task::list::list,
@@ -26,6 +27,8 @@ use utoipa::{Modify, OpenApi};
         admin::pause::pause,
         admin::pause::resume,
         admin::drain::drain,
+        admin::verify::verify,
+        admin::verify::task,
         webhooks::secret::secret,
         health::healthz,
         health::readyz,

@@ -58,7 +58,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ),
     ("too_many_requests", 429, "The tier's requests of this minute are used up. Retry-After says when there are more."),
     ("too_many_streams", 503, "Too many event streams are open. Poll the progress call, or try again."),
-    ("unknown_symbol", 422, "The exchange lists no such symbol."),
+    (
+        "unknown_symbol",
+        422,
+        "The exchange said within the last ten minutes that it has no such symbol. The detail says when.",
+    ),
     ("unsupported_media_type", 415, "The body is not declared as application/json."),
     ("user_banned", 403, "The user may not use the service."),
     ("worker_not_found", 404, "No worker of this id lives. GET /api/admin/queues lists those that do."),

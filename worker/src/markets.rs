@@ -1,10 +1,14 @@
-//! Keeps the list of markets and the exchange's own weight limit.
+//! Keeps the list of markets and the exchange's own weight limit, and finds out about symbols that the list lacks.
 
 use crate::budget::SharedBudget;
 use crate::context::Exchanges;
 use crate::outcome::with_causes;
-use candlemill_shared::Exchange;
-use candlemill_store::{Market, Store};
+use crate::patience::patiently;
+use candlemill_exchanges::market::MarketStatus;
+use candlemill_exchanges::{Answer, BinanceClient, ExchangeError, Fault, Refusal};
+use candlemill_shared::range::rfc3339;
+use candlemill_shared::{Exchange, Interval, Symbol};
+use candlemill_store::{ListRenewal, Market, MarketLookup, Series, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +38,7 @@ impl MarketKeeper {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         loop {
             let wait = match self.look().await {
-                Ok(()) => LOOK,
+                Ok(wait) => wait,
                 Err(problem) => {
                     tracing::warn!(problem, "the list of markets could not be kept");
                     AGAIN
@@ -47,19 +51,20 @@ impl MarketKeeper {
         }
     }
 
-    async fn look(&self) -> Result<(), String> {
+    /// Returns when to look again.
+    async fn look(&self) -> Result<Duration, String> {
         let time = self.exchanges.binance.server_time().await.map_err(|error| with_causes(&error))?;
         self.budget.set_time(&time);
-        let told = |error: &candlemill_store::StoreError| with_causes(error);
+        let told = |error: &StoreError| with_causes(error);
         let (renewed, limit) = self.store.markets().renewed(Exchange::Binance).await.map_err(|e| told(&e))?;
         if let (None, Some(limit)) = (self.fixed_limit, limit) {
             self.budget.set_limit(limit);
         }
         if self.store.clock().now_ms() - renewed < RENEW_MS {
-            return Ok(());
+            return Ok(LOOK);
         }
         if !self.store.lease().take(DUTY, &self.worker, DUTY_TERM).await.map_err(|e| told(&e))? {
-            return Ok(());
+            return Ok(LOOK);
         }
         let found = self.exchanges.binance.markets().await.map_err(|error| with_causes(&error))?;
         let limit = found.weight_per_minute;
@@ -68,11 +73,142 @@ impl MarketKeeper {
             .into_iter()
             .map(|market| Market { status: market.status.to_string(), symbol: market.symbol })
             .collect();
-        self.store.markets().replace(Exchange::Binance, &markets, limit).await.map_err(|e| told(&e))?;
+        let renewal = self.store.markets().renew(Exchange::Binance, &markets, limit).await.map_err(|e| told(&e))?;
+        if let ListRenewal::Doubted { known, missing, found, seen_at, confirmed_from } = renewal {
+            tracing::warn!(
+                known,
+                missing,
+                found,
+                "the exchange lists {found} markets and lacks {missing} of the {known} that were known; the list before stays \
+                 unless the exchange still says so at {} (it did first at {})",
+                rfc3339(confirmed_from),
+                rfc3339(seen_at)
+            );
+            return Ok(until(confirmed_from, self.store.clock().now_ms()));
+        }
         if let (None, Some(limit)) = (self.fixed_limit, limit) {
             self.budget.set_limit(limit);
         }
         tracing::info!(markets = markets.len(), weight_limit = limit, "renewed the list of {} markets", markets.len());
-        Ok(())
+        Ok(LOOK)
     }
+}
+
+/// From `now_ms` to `time_ms`, at least a moment and at most [`LOOK`].
+fn until(time_ms: i64, now_ms: i64) -> Duration {
+    let wait = u64::try_from(time_ms.saturating_sub(now_ms)).unwrap_or(0);
+    Duration::from_millis(wait).clamp(Duration::from_millis(100), LOOK)
+}
+
+/// The status of a symbol that has candles, and that the exchange does not list any more.
+const DELISTED: &str = "DELISTED";
+/// A symbol whose newest candle opened within this time (or within two of its intervals) is not delisted, whatever the
+/// exchange lists: its list has been wrong before.
+const TRADED_LATELY_MS: i64 = 86_400_000;
+
+/// Why nothing is known of a market.
+#[derive(Debug)]
+pub(crate) enum MarketError {
+    Exchange(ExchangeError),
+    Store(StoreError),
+}
+
+impl From<ExchangeError> for MarketError {
+    fn from(error: ExchangeError) -> Self {
+        Self::Exchange(error)
+    }
+}
+
+impl From<StoreError> for MarketError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What it takes to find out about a market.
+pub(crate) struct MarketSource<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
+    /// Cancelled when nobody needs the answer any more.
+    pub(crate) give_up: &'a CancellationToken,
+}
+
+/// Whether the market of `symbol` trades: by the list, by what the exchange said of the symbol lately, or by its word now,
+/// which is remembered. A symbol that it does not list but has candles of `interval` of is delisted.
+///
+/// # Errors
+/// The exchange's refusal ([`Refusal::UnknownSymbol`]), now or minutes ago, when it knows no such symbol; or when the exchange or the store does
+/// not answer.
+pub(crate) async fn status_of(
+    source: &MarketSource<'_>,
+    exchange: Exchange,
+    symbol: &Symbol,
+    interval: Interval,
+) -> Result<MarketStatus, MarketError> {
+    let MarketSource { store, binance, give_up } = source;
+    match patiently(give_up, || store.markets().lookup(exchange, symbol)).await? {
+        MarketLookup::Listed(status) => return Ok(MarketStatus::of(&status)),
+        MarketLookup::Refused { asked_at, .. } => return Err(refused_before(symbol, asked_at).into()),
+        MarketLookup::Unknown | MarketLookup::NoList => {}
+    }
+    let unknown = match binance.market(symbol).await {
+        Ok(market) => {
+            let status = market.status.to_string();
+            patiently(give_up, || store.markets().remember_verdict(exchange, symbol, Some(&status))).await?;
+            return Ok(market.status);
+        }
+        Err(error) if is_unknown_symbol(&error) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let series = Series::new(exchange, symbol.clone(), interval);
+    match first_open(source, &series).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(refused(source, &series, unknown).await),
+        Err(MarketError::Exchange(error)) if is_unknown_symbol(&error) => {
+            return Err(refused(source, &series, error).await);
+        }
+        Err(error) => return Err(error),
+    }
+    let last_open = binance.last_open(symbol, interval).await?;
+    let now = binance.server_time().await?.now_ms();
+    let lately = interval.advance(interval.bucket_start(now), -2).min(now - TRADED_LATELY_MS);
+    if last_open.is_some_and(|last| last >= lately) {
+        tracing::warn!(%symbol, "the exchange does not list a symbol that it has new candles of; it is taken to trade");
+        return Ok(MarketStatus::Trading);
+    }
+    patiently(give_up, || store.markets().remember_verdict(exchange, symbol, Some(DELISTED))).await?;
+    Ok(MarketStatus::Stopped(DELISTED.to_owned()))
+}
+
+/// First open time of a series: as it is known, or as the exchange says, which is remembered. Tasks of this process that
+/// want to know at once make one call.
+///
+/// # Errors
+/// When the symbol is unknown, or the exchange or the store does not answer.
+pub(crate) async fn first_open(source: &MarketSource<'_>, series: &Series) -> Result<Option<i64>, MarketError> {
+    let MarketSource { store, binance, give_up } = source;
+    if let Some(known) = patiently(give_up, || store.markets().first_open(series)).await? {
+        return Ok(Some(known));
+    }
+    let ask = || async { Ok(binance.first_open(&series.symbol, series.interval).await?) };
+    store.markets().first_open_or(series, ask).await
+}
+
+/// The exchange's refusal, as it is remembered: others have asked a moment ago.
+fn refused_before(symbol: &Symbol, asked_at: i64) -> ExchangeError {
+    let message = format!("it said at {} that it has no such symbol", rfc3339(asked_at));
+    let fault = Fault::Refused { refusal: Refusal::UnknownSymbol, answer: Answer { status: 400, code: None, message } };
+    ExchangeError { call: format!("exchange info of {symbol}"), fault }
+}
+
+/// Remembers that there is no such symbol, as `error` says.
+async fn refused(source: &MarketSource<'_>, series: &Series, error: ExchangeError) -> MarketError {
+    let Series { exchange, symbol, .. } = series;
+    let markets = source.store.markets();
+    let remembered = patiently(source.give_up, || markets.remember_verdict(*exchange, symbol, None)).await;
+    remembered.map_or_else(MarketError::from, |()| error.into())
+}
+
+fn is_unknown_symbol(error: &ExchangeError) -> bool {
+    matches!(error.fault, Fault::Refused { refusal: Refusal::UnknownSymbol, .. })
 }

@@ -1,21 +1,17 @@
 //! `POST /api/market-data/fetch/batch`: submits many backfills as one task.
 
-use super::fetch::unknown_symbol;
 use super::run_at::RunAt;
 use super::submission::{Accepted, Submission, idempotency};
-use super::wanted::{self, Wanted};
+use super::wanted::{self, Wanted, refuse_unknown};
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::Body;
-use crate::state::{AppState, Shared};
+use crate::state::Shared;
 use crate::trace::Trace;
 use crate::webhooks::{self, WebhookRequest};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
-use candlemill_shared::Symbol;
+use axum::http::HeaderMap;
 use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory};
-use candlemill_store::MarketLookup;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -88,7 +84,7 @@ pub struct BatchItem {
         (status = 403, description = "`tier_limit`: which limit, and which tier lifts it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`unknown_symbol`: the exchange said so within the last 10 minutes; `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("bearer" = []))
@@ -99,7 +95,7 @@ pub async fn batch(
     Trace(trace): Trace,
     headers: HeaderMap,
     Body(request): Body<BatchRequest>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Accepted, Problem> {
     let caller = admitted.caller;
     let now = state.clock.now_ms();
     let asked = request.symbols.as_ref().map_or(0, Vec::len) + request.fetches.as_ref().map_or(0, Vec::len);
@@ -109,9 +105,9 @@ pub async fn batch(
     let idempotency = idempotency(&headers, &caller.user_id)?;
     let runs = run_at.due().unwrap_or(now);
     for fetch in &job.fetches {
-        wanted::admit(&state, caller.tier, fetch, runs)?;
+        wanted::admit(&state.tiers, caller.tier, fetch, runs)?;
     }
-    refuse_unknown(&state, &job).await?;
+    refuse_unknown(&state, &job.fetches).await?;
     let submission = Submission {
         fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
@@ -210,31 +206,6 @@ fn items(request: &BatchRequest) -> Result<Vec<(Place, Wanted<'_>)>, (&'static s
 fn without_doubles(fetches: Vec<FetchHistory>) -> Vec<FetchHistory> {
     let mut met = HashSet::new();
     fetches.into_iter().filter(|fetch| met.insert(fetch.fingerprint(""))).collect()
-}
-
-/// Refuses the batch when the exchange does not list one of its symbols.
-async fn refuse_unknown(state: &AppState, job: &FetchBatch) -> Result<(), Problem> {
-    let mut met: HashSet<&Symbol> = HashSet::new();
-    let mut unknown = Vec::new();
-    for fetch in &job.fetches {
-        if met.insert(&fetch.symbol)
-            && state.store.markets().lookup(fetch.exchange, &fetch.symbol).await? == MarketLookup::Unknown
-        {
-            unknown.push(fetch);
-        }
-    }
-    match unknown.as_slice() {
-        [] => Ok(()),
-        [one] => Err(unknown_symbol(&one.symbol, one.exchange)),
-        [first, ..] => {
-            let names: Vec<&str> = unknown.iter().take(MOST_ERRORS).map(|fetch| fetch.symbol.as_str()).collect();
-            let told =
-                format!("{} lists none of: {}. Check the spelling, as in BTCUSDT.", first.exchange, names.join(", "));
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_symbol", "The exchange has no such symbol")
-                .detail(told)
-                .member("symbols", names))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub struct CoverageReport {
     gaps: Vec<GapView>,
     /// For the next gaps; null at the end.
     next_cursor: Option<String>,
-    /// Stored candles of which the exchange later gave other figures: `stored` and `now`; at most 100.
+    /// Stored candles of which the exchange later gave other figures: `stored` and `now`, which is null where it gives the row
+    /// no more; at most 100.
     corrections: Vec<Value>,
 }
 
@@ -85,6 +86,10 @@ pub struct GapView {
     /// outage, before_listing, halted, unpublished or fetch_failed.
     #[schema(value_type = String, example = "outage")]
     reason: candlemill_shared::coverage::GapReason,
+    /// When the exchange was first seen to lack them, RFC 3339; null: not known, as of gaps recorded by versions before 0.2.
+    seen_at: Option<String>,
+    /// When the exchange last said so, RFC 3339; null as above.
+    confirmed_at: Option<String>,
 }
 
 /// What is known of a series.
@@ -141,7 +146,14 @@ pub async fn coverage(
 }
 
 fn gap_view(gap: Gap) -> GapView {
-    GapView { start: rfc3339(gap.range.start), end: rfc3339(gap.range.end), buckets: gap.buckets, reason: gap.reason }
+    GapView {
+        start: rfc3339(gap.range.start),
+        end: rfc3339(gap.range.end),
+        buckets: gap.buckets,
+        reason: gap.reason,
+        seen_at: gap.seen_at.map(rfc3339),
+        confirmed_at: gap.confirmed_at.map(rfc3339),
+    }
 }
 
 fn read(query: &CoverageQuery) -> Result<(Series, TimeRange, Option<i64>, u32), Problem> {

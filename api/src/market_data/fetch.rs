@@ -2,19 +2,18 @@
 
 use super::run_at::RunAt;
 use super::submission::{Accepted, Submission, idempotency};
-use super::wanted::{self, Wanted};
+use super::wanted::{self, Wanted, refuse_unknown};
+use crate::auth::Caller;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::Body;
-use crate::state::Shared;
+use crate::state::{AppState, Shared};
 use crate::trace::Trace;
 use crate::webhooks::{self, WebhookRequest};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
-use candlemill_shared::job::{Envelope, FetchHistory};
-use candlemill_shared::{Exchange, Symbol};
-use candlemill_store::MarketLookup;
+use axum::http::HeaderMap;
+use candlemill_shared::job::{Envelope, FetchHistory, FetchMode};
+use candlemill_shared::telemetry::TraceId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -58,7 +57,7 @@ pub struct FetchRequest {
         (status = 403, description = "`tier_limit`: which limit, and which tier lifts it", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`unknown_symbol`: the exchange said so within the last 10 minutes; `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_requests`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -70,24 +69,36 @@ pub async fn fetch(
     Trace(trace): Trace,
     headers: HeaderMap,
     Body(request): Body<FetchRequest>,
-) -> Result<impl IntoResponse, Problem> {
-    let caller = admitted.caller;
-    let now = state.clock.now_ms();
-    let (job, run_at) = read(&request, now)?;
-    let webhook = webhooks::Wanted::read(request.webhook.as_ref(), &state.webhooks)?;
-    let idempotency = idempotency(&headers, &caller.user_id)?;
-    wanted::admit(&state, caller.tier, &job, run_at.due().unwrap_or(now))?;
-    if state.store.markets().lookup(job.exchange, &job.symbol).await? == MarketLookup::Unknown {
-        return Err(unknown_symbol(&job.symbol, job.exchange));
+) -> Result<Accepted, Problem> {
+    request.accept(FetchMode::Fetch, &state, &admitted.caller, trace, &headers).await
+}
+
+impl FetchRequest {
+    /// Stores and queues the fetch, to be done in `mode`, for `caller`.
+    pub(crate) async fn accept(
+        &self,
+        mode: FetchMode,
+        state: &AppState,
+        caller: &Caller,
+        trace: TraceId,
+        headers: &HeaderMap,
+    ) -> Result<Accepted, Problem> {
+        let now = state.clock.now_ms();
+        let (job, run_at) = read(self, now)?;
+        let job = FetchHistory { mode, ..job };
+        let webhook = webhooks::Wanted::read(self.webhook.as_ref(), &state.webhooks)?;
+        let idempotency = idempotency(headers, &caller.user_id)?;
+        wanted::admit(&state.tiers, caller.tier, &job, run_at.due().unwrap_or(now))?;
+        refuse_unknown(state, std::slice::from_ref(&job)).await?;
+        let submission = Submission {
+            job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
+            fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
+            run_at: run_at.due(),
+            idempotency,
+            webhook: webhook.webhook(),
+        };
+        submission.submit(state, caller, trace, now).await
     }
-    let submission = Submission {
-        job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
-        fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
-        run_at: run_at.due(),
-        idempotency,
-        webhook: webhook.webhook(),
-    };
-    submission.submit(&state, &caller, trace, now).await
 }
 
 /// The job that was asked for; or every field that is wrong.
@@ -110,14 +121,6 @@ fn read(request: &FetchRequest, now: i64) -> Result<(FetchHistory, RunAt), Probl
         Some(job) if !wrong.has_fields() => Ok((job, run_at)),
         _ => Err(wrong.detail("See errors for each field.")),
     }
-}
-
-/// The exchange does not list it.
-#[must_use]
-pub fn unknown_symbol(symbol: &Symbol, exchange: Exchange) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_symbol", "The exchange has no such symbol")
-        .detail(format!("{exchange} lists no {symbol}. Check the spelling, as in BTCUSDT."))
-        .member("symbol", symbol.as_str())
 }
 
 #[cfg(test)]

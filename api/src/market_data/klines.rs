@@ -22,6 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 
 const USUAL_LIMIT: u64 = 1_000;
 const LARGEST_LIMIT: u64 = 100_000;
+/// Corrections that one answer counts.
+const MAX_CORRECTIONS: u32 = 100;
 /// Candles that are written at once.
 const CHUNK: usize = 1_000;
 /// The last time that ids of candles hold.
@@ -74,9 +76,10 @@ struct Asked {
     get, path = "/api/market-data/klines", tag = "market data", params(KlinesQuery),
     responses(
         (
-            status = 200, description = "Candles, ascending; the headers only where a limit leaves candles over",
+            status = 200, description = "Candles, ascending; `X-Next-Cursor` and `Link` only where a limit leaves candles over",
             content((Vec<serde_json::Value> = "application/json"), (String = "text/csv"), (ArrowStream = "application/vnd.apache.arrow.stream")),
-            headers(("X-Next-Cursor" = String, description = "`cursor` of the next page"), ("Link" = String, description = "`rel=\"next\"`: the next page")),
+            headers(("X-Next-Cursor" = String, description = "`cursor` of the next page"), ("Link" = String, description = "`rel=\"next\"`: the next page"),
+                ("X-Corrections" = u32, description = "Candles within the answer's range of which the exchange later gave other figures, at most 100; absent when there are none. The coverage call lists them")),
         ),
         (status = 400, description = "`invalid_request`: every parameter that is wrong", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
@@ -107,12 +110,17 @@ pub async fn klines(
     if let Some(next) = next {
         history = state.store.history(&asked.series, TimeRange::new(range.start, next)).await?;
     }
+    let answered = TimeRange::new(range.start, next.unwrap_or(range.end));
+    let corrections = state.store.coverage().corrections(&asked.series, answered, MAX_CORRECTIONS).await?.len();
     let stream = history.stream(None);
     let mut response = Response::new(Body::from_stream(written(stream, asked.format)));
     let kind = HeaderValue::from_static(asked.format.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     if query.format.is_none() {
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    }
+    if corrections > 0 {
+        response.headers_mut().insert(HeaderName::from_static("x-corrections"), HeaderValue::from(corrections));
     }
     if let Some(next) = next {
         tell_next(&query, next, response.headers_mut());

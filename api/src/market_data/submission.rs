@@ -5,7 +5,7 @@ use crate::error::Problem;
 use crate::state::AppState;
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use candlemill_shared::job::{Envelope, FetchHistory, Job};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
@@ -33,8 +33,25 @@ pub struct Accepted {
     run_at: Option<String>,
     /// Where its progress is.
     progress_url: String,
-    /// Where its progress is streamed.
-    events_url: String,
+    /// Where its progress is streamed; null for operators' tasks.
+    events_url: Option<String>,
+    /// Where its record is.
+    #[serde(skip)]
+    location: String,
+}
+
+impl Accepted {
+    /// Operators see their tasks elsewhere.
+    pub(crate) fn of_operators(self) -> Self {
+        let location = format!("/api/admin/task/{}", self.task_id);
+        Self { progress_url: location.clone(), events_url: None, location, ..self }
+    }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, [(header::LOCATION, self.location.clone())], Json(self)).into_response()
+    }
 }
 
 /// A task as it was asked for.
@@ -58,7 +75,7 @@ impl Submission {
         caller: &Caller,
         trace: TraceId,
         now: i64,
-    ) -> Result<impl IntoResponse + use<>, Problem> {
+    ) -> Result<Accepted, Problem> {
         let limits = state.tiers.of(caller.tier);
         let record = TaskRecord {
             id: TaskId::new(now),
@@ -93,16 +110,16 @@ impl Submission {
         })?;
         state.metrics.submitted(submitted.created);
         let (id, record) = (submitted.record.id, submitted.record);
-        let accepted = Accepted {
+        Ok(Accepted {
             task_id: id,
             status: record.state,
             created: submitted.created,
             created_at: rfc3339(record.created_at),
             run_at: record.run_at.map(rfc3339),
             progress_url: format!("/api/task/{id}/progress"),
-            events_url: format!("/api/task/{id}/events"),
-        };
-        Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("/api/task/{id}"))], Json(accepted)))
+            events_url: Some(format!("/api/task/{id}/events")),
+            location: format!("/api/task/{id}"),
+        })
     }
 }
 

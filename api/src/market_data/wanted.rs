@@ -3,12 +3,15 @@
 use crate::error::Problem;
 use crate::input::Time;
 use crate::state::AppState;
+use axum::http::StatusCode;
 use candlemill_shared::job::{EARLIEST_MS, FetchHistory, FetchMode, Start};
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::tier::Tier;
+use candlemill_shared::tier::{Tier, TierRefusal, TierTable};
 use candlemill_shared::{Exchange, Interval, Symbol};
+use candlemill_store::MarketLookup;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// Fields as they came in.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +63,35 @@ impl Wanted<'_> {
 }
 
 /// Whether `tier` may fetch it, at the time `now` (UTC ms).
-pub(super) fn admit(state: &AppState, tier: Tier, job: &FetchHistory, now: i64) -> Result<(), Problem> {
-    let candles = job.interval.count(job.range_at(now));
-    state.tiers.admit_fetch(tier, job.interval, candles).map_err(Problem::from)
+pub(crate) fn admit(tiers: &TierTable, tier: Tier, job: &FetchHistory, now: i64) -> Result<(), TierRefusal> {
+    tiers.admit_fetch(tier, job.interval, job.interval.count(job.range_at(now)))
+}
+
+/// Symbols that one answer names.
+const MAX_NAMED: usize = 20;
+
+/// Refuses symbols of which the exchange itself said, minutes ago, that it has none such. What is only absent from the list of
+/// markets is accepted: a worker asks for it by its name.
+pub(crate) async fn refuse_unknown(state: &AppState, fetches: &[FetchHistory]) -> Result<(), Problem> {
+    let mut met = HashSet::new();
+    let symbols: Vec<&Symbol> =
+        fetches.iter().map(|fetch| &fetch.symbol).filter(|symbol| met.insert(*symbol)).collect();
+    let known = state.store.markets().lookup_all(Exchange::Binance, &symbols).await?;
+    let refused = symbols.into_iter().zip(known).filter_map(|(symbol, known)| match known {
+        MarketLookup::Refused { asked_at, until } => Some((symbol.as_str(), asked_at, until)),
+        MarketLookup::Listed(_) | MarketLookup::Unknown | MarketLookup::NoList => None,
+    });
+    let refused: Vec<(&str, i64, i64)> = refused.take(MAX_NAMED).collect();
+    let Some((first, asked_at, until)) = refused.first() else { return Ok(()) };
+    let names: Vec<&str> = refused.iter().map(|one| one.0).collect();
+    let told = format!(
+        "{} said at {} that it has no {first}{}. Check the spelling, as in BTCUSDT; after {} it is asked again.",
+        Exchange::Binance,
+        rfc3339(*asked_at),
+        if names.len() > 1 { format!(" (nor, about then, {})", names[1..].join(", ")) } else { String::new() },
+        rfc3339(*until),
+    );
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_symbol", "The exchange has no such symbol");
+    let problem = problem.detail(told);
+    Err(if names.len() > 1 { problem.member("symbols", names) } else { problem.member("symbol", *first) })
 }

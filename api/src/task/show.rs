@@ -4,9 +4,10 @@ use super::TaskView;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::TaskPath;
-use crate::state::Shared;
+use crate::state::{AppState, Shared};
 use axum::Json;
 use axum::extract::State;
+use candlemill_shared::task::TaskId;
 
 /// A task with its attempts and result.
 #[utoipa::path(
@@ -22,13 +23,18 @@ pub async fn show(
     State(state): State<Shared>,
     TaskPath(id): TaskPath,
 ) -> Result<Json<TaskView>, Problem> {
+    view_of(&state, id, &admitted.caller.user_id).await.map(Json)
+}
+
+/// `owner`'s task.
+pub(crate) async fn view_of(state: &AppState, id: TaskId, owner: &str) -> Result<TaskView, Problem> {
     let record = state.store.tasks().get(id).await?;
-    let own = record.filter(|record| *record.owner == *admitted.caller.user_id);
+    let own = record.filter(|record| record.owner == owner);
     let record = own.ok_or_else(Problem::no_such_task)?;
     let states = state.store.child_counts(&record).await?;
     let mut view = TaskView::from(record);
     if let Some(children) = &mut view.children {
         children.states = states;
     }
-    Ok(Json(view))
+    Ok(view)
 }

@@ -76,7 +76,7 @@ pub struct TaskView {
     /// queued, running, retrying, succeeded, failed, cancelled or dead.
     #[schema(example = "succeeded")]
     pub state: &'static str,
-    /// What was asked for: exchange, symbol, interval, start and end.
+    /// What was asked for: exchange, symbol, interval, start and end; of a verification also `mode`: `verify`.
     pub request: Value,
     /// The owner's tier at submission.
     pub tier: &'static str,
@@ -96,7 +96,8 @@ pub struct TaskView {
     pub ended_at: Option<String>,
     /// RFC 3339; before this it does not run: as it was submitted, or because the last attempt failed.
     pub run_at: Option<String>,
-    /// What it did: inserted, duplicate, restated, rejected, pages, calls, weight, retries, range, ranges, gaps, duration.
+    /// What it did: inserted, duplicate, restated, rejected, pages, calls, weight, retries, range, ranges, gaps, duration; of a
+    /// verification also reopened and `checked_until`.
     pub result: Option<Value>,
     /// Why it failed.
     #[schema(value_type = Option<Object>)]
@@ -199,13 +200,17 @@ fn request(job: &Envelope) -> Value {
         Start::At(ms) => rfc3339(ms),
         Start::Listing => "listing".to_owned(),
     };
-    json!({
+    let mut request = json!({
         "exchange": fetch.exchange,
         "symbol": fetch.symbol,
         "interval": fetch.interval,
         "start": start,
         "end": fetch.end.map(rfc3339),
-    })
+    });
+    if !fetch.mode.is_fetch() {
+        request["mode"] = json!(fetch.mode);
+    }
+    request
 }
 
 pub(crate) fn attempt(attempt: &Attempt) -> Value {

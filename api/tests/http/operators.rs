@@ -5,11 +5,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "a-token-of-operators-of-no-real-installation";
-const CALLS: [(&str, &str); 4] = [
+const CALLS: [(&str, &str); 5] = [
     ("GET", "queues"),
     ("POST", "queues/backfill/pause"),
     ("POST", "queues/backfill/resume"),
     ("POST", "workers/w-1/drain"),
+    ("GET", "task/01JC5Y7V9N8B3M2K1H0G9F8E7D"),
 ];
 
 async fn check(service: &Service, call: (&str, &str), token: Option<&str>, body: Option<Value>, expected: (u16, &str)) {

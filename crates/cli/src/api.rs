@@ -114,8 +114,20 @@ impl Api {
     /// # Errors
     /// The API's refusal, or no answer.
     pub async fn fetch(&self, request: &FetchRequest, idempotency_key: Option<&str>) -> Result<Accepted, ApiError> {
-        let mut call = self.request(Method::POST, "/api/market-data/fetch").json(request);
-        if let Some(key) = idempotency_key {
+        self.submit("/api/market-data/fetch", request, idempotency_key).await
+    }
+
+    /// `POST /api/market-data/verify`.
+    ///
+    /// # Errors
+    /// The API's refusal, or no answer.
+    pub async fn verify(&self, request: &FetchRequest, idempotency_key: Option<&str>) -> Result<Accepted, ApiError> {
+        self.submit("/api/market-data/verify", request, idempotency_key).await
+    }
+
+    async fn submit(&self, path: &str, request: &FetchRequest, key: Option<&str>) -> Result<Accepted, ApiError> {
+        let mut call = self.request(Method::POST, path).json(request);
+        if let Some(key) = key {
             call = call.header("Idempotency-Key", key);
         }
         self.read(call).await

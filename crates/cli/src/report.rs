@@ -29,6 +29,12 @@ pub fn result_lines(result: &FetchResult) -> String {
     if result.restated > 0 {
         text.push_str(&format!("\nthe exchange restated {} stored candles", count(result.restated)));
     }
+    if result.reopened > 0 {
+        text.push_str(&format!(
+            "\n{} buckets that were called complete had neither candle nor gap; they were fetched again",
+            count(result.reopened)
+        ));
+    }
     if result.rejected > 0 {
         text.push_str(&format!("\nrefused {} rows that failed the checks", count(result.rejected)));
     }
@@ -119,5 +125,13 @@ mod tests {
         assert!(text.contains("1970-01-01T01:00:00Z … 1970-01-01T02:00:00Z     1 candles  outage"), "{text}");
         assert!(text.ends_with("… and 2 more"), "{text}");
         assert!(text.contains("nothing had to be fetched"), "{text}");
+        assert!(!text.contains("restated") && !text.contains("called complete"), "{text}");
+    }
+
+    #[test]
+    fn verifications_say_what_they_met() {
+        let text = result_lines(&FetchResult { restated: 2, reopened: 1_234, ..FetchResult::default() });
+        assert!(text.contains("restated 2 stored candles"), "{text}");
+        assert!(text.contains("1,234 buckets that were called complete"), "{text}");
     }
 }

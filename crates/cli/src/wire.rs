@@ -34,7 +34,7 @@ impl fmt::Display for Instant {
     }
 }
 
-/// Body of `POST /api/market-data/fetch`. Times go as the user wrote them: RFC 3339, milliseconds, or `listing`.
+/// Body of `POST /api/market-data/fetch` and `/verify`. Times go as the user wrote them: RFC 3339, milliseconds, or `listing`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FetchRequest {
     /// What.

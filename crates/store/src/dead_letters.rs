@@ -15,6 +15,7 @@ use crate::tasks::{BEGUN_AT, BURIED, QUEUED_AT, Tasks, encode, from_document, li
 use crate::webhooks;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{DeadLetter, Discarded, TaskId, TaskRecord, TaskState};
+use candlemill_shared::tier::Tier;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ReturnDocument;
 
@@ -33,6 +34,19 @@ pub struct DeadLetterQuery {
     pub before: Option<TaskId>,
     /// At most this many.
     pub limit: u32,
+}
+
+/// What the tier that the owner has now gives a replayed task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayTerms {
+    /// The tier.
+    pub tier: Tier,
+    /// Its priority in the queue.
+    pub priority: u8,
+    /// Tasks of the owner that may run at once.
+    pub running_at_once: u32,
+    /// Tasks of the owner that may be under way at once, this one among them.
+    pub jobs_at_once: u32,
 }
 
 /// What a replay met.
@@ -97,7 +111,12 @@ impl Tasks {
     }
 
     /// From its end back to the queue. Attempts go on to be numbered, and the checkpoint stays.
-    async fn revive(&self, read: &TaskRecord, now_ms: i64) -> Result<Option<TaskRecord>, StoreError> {
+    async fn revive(
+        &self,
+        read: &TaskRecord,
+        terms: &ReplayTerms,
+        now_ms: i64,
+    ) -> Result<Option<TaskRecord>, StoreError> {
         let letter = DeadLetter {
             replays: read.dead_letter.replays + 1,
             replayed_at: Some(now_ms),
@@ -107,6 +126,9 @@ impl Tasks {
         let mut set = doc! {
             "state": TaskState::Queued.as_str(), "active": true, "cancel_requested": false, "updated_at": now_ms,
             QUEUED_AT: now_ms, "ended_at": Bson::Null, "run_at": Bson::Null, "error": Bson::Null, "dead_letter": encode(&letter)?,
+            // Of parents, the children that are planned anew inherit them.
+            "tier": encode(&terms.tier)?, "priority": i64::from(terms.priority),
+            "running_at_once": i64::from(terms.running_at_once),
         };
         set.extend(webhooks::waits_again(read)?);
         let unset = doc! { "expires_at": "", "children": "", BEGUN_AT: "", BURIED: "" };
@@ -115,12 +137,12 @@ impl Tasks {
 }
 
 impl Store {
-    /// Lets `owner`'s dead or failed task be tried again from where it stopped, unless the owner has `jobs_at_once` tasks
-    /// under way.
+    /// Lets `owner`'s dead or failed task be tried again from where it stopped, by the `terms` of now, unless the owner has as
+    /// many tasks under way as they allow. Whether the tier allows what the task does is the caller's to check.
     ///
     /// # Errors
     /// When a store fails. Then the task was not replayed; or it was, where MongoDB went away in the middle.
-    pub async fn replay(&self, id: TaskId, owner: &str, jobs_at_once: u32) -> Result<ReplayOutcome, StoreError> {
+    pub async fn replay(&self, id: TaskId, owner: &str, terms: &ReplayTerms) -> Result<ReplayOutcome, StoreError> {
         let read = match self.tasks().get(id).await? {
             Some(record) if record.owner == owner => record,
             _ => return Ok(ReplayOutcome::NotFound),
@@ -129,10 +151,10 @@ impl Store {
             return Ok(ReplayOutcome::NotReplayable(Box::new(read)));
         }
         self.lower_cancel_flag(id).await?;
-        let wanted = [Wanted { owner: owner.to_owned(), task: id, at_most: jobs_at_once }];
+        let wanted = [Wanted { owner: owner.to_owned(), task: id, at_most: terms.jobs_at_once }];
         let (places, reservation) = self.reserve(&wanted).await?;
         let outcome = if places == [true] {
-            let revived = self.revive(&read).await;
+            let revived = self.revive(&read, terms).await;
             if !matches!(&revived, Ok(ReplayOutcome::Replayed(_))) {
                 self.give_place_back(id, owner).await;
             }
@@ -144,7 +166,7 @@ impl Store {
         outcome
     }
 
-    async fn revive(&self, read: &TaskRecord) -> Result<ReplayOutcome, StoreError> {
+    async fn revive(&self, read: &TaskRecord, terms: &ReplayTerms) -> Result<ReplayOutcome, StoreError> {
         let now = self.clock().now_ms();
         if let Some(found) = self.take_key_again(read, now).await? {
             return Ok(if found.id == read.id {
@@ -154,7 +176,7 @@ impl Store {
                 ReplayOutcome::UnderWay(found.id)
             });
         }
-        let Some(record) = self.tasks().revive(read, now).await? else {
+        let Some(record) = self.tasks().revive(read, terms, now).await? else {
             let now = self.tasks().get(read.id).await?;
             let Some(now) = now else { return Ok(ReplayOutcome::NotFound) };
             if now.state.is_end() {

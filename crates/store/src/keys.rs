@@ -3,9 +3,9 @@
 //! Keys that one script touches share a hash tag (the part in braces), so that Redis Cluster keeps them together.
 
 use crate::series::Series;
-use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskId;
+use candlemill_shared::{Exchange, Symbol};
 
 /// Collections of the database.
 pub(crate) mod collections {
@@ -27,6 +27,8 @@ pub(crate) mod collections {
     pub(crate) const MARKETS: &str = "markets";
     /// What operators said about pools.
     pub(crate) const POOLS: &str = "pools";
+    /// What the exchange said of a symbol that its list lacks.
+    pub(crate) const VERDICTS: &str = "market_verdicts";
     /// First candle of each series.
     pub(crate) const LISTINGS: &str = "listings";
 }
@@ -48,6 +50,11 @@ pub(crate) fn candle_id(symbol: &str, open_time: i64) -> String {
 /// Open time in an id that [`candle_id`] made.
 pub(crate) fn open_time_of(id: &str) -> Option<i64> {
     id.rsplit_once('_')?.1.parse().ok()
+}
+
+/// `binance:BTCUSDT`.
+pub(crate) fn market_id(exchange: Exchange, symbol: &Symbol) -> String {
+    format!("{exchange}:{symbol}")
 }
 
 /// `binance:BTCUSDT:1m`.

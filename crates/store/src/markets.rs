@@ -1,18 +1,26 @@
 //! What is known of an exchange's markets: kept by workers, read by the API, which never asks an exchange itself.
+//!
+//! The list is the exchange's word about all markets, a verdict its word about one. Neither shuts a symbol out by its
+//! silence: only a verdict that there is no such symbol does, and only for [`UNKNOWN_FOR_MS`].
+
+mod first_opens;
+mod list;
 
 use crate::error::StoreError;
-use crate::keys::{collections, series_id};
-use crate::series::Series;
+use crate::keys::{collections, market_id};
 use candlemill_shared::{Clock, Exchange, Symbol};
-use moka::Expiry;
+use first_opens::FirstOpens;
+use futures::TryStreamExt;
+use list::{Belief, List};
 use moka::future::Cache;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{DateTime, Document, doc};
 use mongodb::error::Error;
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+
+pub use list::ListRenewal;
 
 /// One market as its exchange lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,89 +31,52 @@ pub struct Market {
     pub status: String,
 }
 
-/// What the list says of a symbol.
+/// What is known of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarketLookup {
-    /// Listed, with the exchange's status.
+    /// It exists, with the exchange's status: on the list, or the exchange said so when it was asked for this symbol.
     Listed(String),
-    /// Not on a list that is fresh enough to be believed.
+    /// The exchange itself said that there is no such symbol.
+    Refused {
+        /// When it was asked, UTC ms.
+        asked_at: i64,
+        /// When it may be asked again, UTC ms.
+        until: i64,
+    },
+    /// Not on a fresh list, which proves nothing: a worker asks for it by its name.
     Unknown,
-    /// There is no fresh list: nobody knows, and a worker will find out.
+    /// There is no fresh list either.
     NoList,
 }
 
-/// A list older than this proves nothing: a symbol may have been listed since. Workers renew it every hour.
+/// A list older than this is not fresh. Workers renew it every hour.
 const FRESH_MS: i64 = 2 * 3_600_000;
-/// How long a process believes the list it read.
-const REREAD: Duration = Duration::from_secs(60);
-/// How long it believes that there is none: the first worker is about to bring one.
-const REREAD_NONE: Duration = Duration::from_millis(250);
-/// First open times that a process keeps at hand.
-const MOST_FIRST_OPENS: u64 = 10_000;
+/// The exchange's word that there is no such symbol is taken for so long.
+const UNKNOWN_FOR_MS: i64 = 600_000;
+/// What the exchange said of a symbol that it has is taken for so long, as far as the list says nothing.
+const FOUND_FOR_MS: i64 = 86_400_000;
+/// Verdicts that are read with one command.
+const BATCH: usize = 500;
 
 /// The markets of all exchanges.
 #[derive(Debug, Clone)]
 pub struct Markets {
     markets: Collection<Document>,
-    listings: Collection<Document>,
+    verdicts: Collection<Document>,
     clock: Arc<dyn Clock>,
     read: Cache<Exchange, Arc<List>>,
-    /// First open times that this process has learnt; they never change.
-    first_opens: Cache<String, i64>,
-}
-
-#[derive(Debug)]
-struct List {
-    updated_at: i64,
-    weight_limit: Option<u32>,
-    statuses: HashMap<String, String>,
-}
-
-/// Tells the cache how long a list is believed.
-struct Belief;
-
-impl Expiry<Exchange, Arc<List>> for Belief {
-    fn expire_after_create(&self, _: &Exchange, list: &Arc<List>, _: Instant) -> Option<Duration> {
-        Some(if list.updated_at > 0 { REREAD } else { REREAD_NONE })
-    }
+    first_opens: FirstOpens,
 }
 
 impl Markets {
     pub(crate) fn new(database: &Database, clock: Arc<dyn Clock>) -> Self {
         Self {
             markets: database.collection(collections::MARKETS),
-            listings: database.collection(collections::LISTINGS),
+            verdicts: database.collection(collections::VERDICTS),
             clock,
             read: Cache::builder().max_capacity(8).expire_after(Belief).build(),
-            first_opens: Cache::new(MOST_FIRST_OPENS),
+            first_opens: FirstOpens::new(database),
         }
-    }
-
-    /// Replaces the list of `exchange`. One document: a few thousand markets stay far below MongoDB's 16 MiB.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn replace(
-        &self,
-        exchange: Exchange,
-        markets: &[Market],
-        weight_limit: Option<u32>,
-    ) -> Result<(), StoreError> {
-        let list: Vec<Document> =
-            markets.iter().map(|m| doc! { "s": m.symbol.as_str(), "st": m.status.as_str() }).collect();
-        let document = doc! {
-            "_id": exchange.as_str(),
-            "updated_at": self.clock.now_ms(),
-            "weight_limit": weight_limit.map(i64::from),
-            "markets": list,
-        };
-        self.markets
-            .replace_one(doc! { "_id": exchange.as_str() }, &document)
-            .upsert(true)
-            .await
-            .map_err(StoreError::mongo("storing the list of markets"))?;
-        self.read.insert(exchange, Arc::new(List::read(&document))).await;
-        Ok(())
     }
 
     /// What is known of `symbol`.
@@ -113,12 +84,71 @@ impl Markets {
     /// # Errors
     /// When MongoDB fails.
     pub async fn lookup(&self, exchange: Exchange, symbol: &Symbol) -> Result<MarketLookup, StoreError> {
+        Ok(self.lookup_all(exchange, &[symbol]).await?.pop().unwrap_or(MarketLookup::NoList))
+    }
+
+    /// What is known of each of `symbols`, in their order.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn lookup_all(&self, exchange: Exchange, symbols: &[&Symbol]) -> Result<Vec<MarketLookup>, StoreError> {
         let list = self.list(exchange).await?;
-        if let Some(status) = list.statuses.get(symbol.as_str()) {
-            return Ok(MarketLookup::Listed(status.clone()));
+        let ids: Vec<String> = symbols
+            .iter()
+            .filter(|symbol| list.status(symbol.as_str()).is_none())
+            .map(|symbol| market_id(exchange, symbol))
+            .collect();
+        let verdicts = self.verdicts(&ids).await?;
+        let is_fresh = self.clock.now_ms() - list.updated_at() < FRESH_MS;
+        let silence = if is_fresh { MarketLookup::Unknown } else { MarketLookup::NoList };
+        let known = |symbol: &&Symbol| match list.status(symbol.as_str()) {
+            Some(status) => MarketLookup::Listed(status.to_owned()),
+            None => verdicts.get(&market_id(exchange, symbol)).unwrap_or(&silence).clone(),
+        };
+        Ok(symbols.iter().map(known).collect())
+    }
+
+    async fn verdicts(&self, ids: &[String]) -> Result<HashMap<String, MarketLookup>, StoreError> {
+        let (reading, now) = ("reading what the exchange said of a symbol", self.clock.now_ms());
+        let mut verdicts = HashMap::new();
+        for some in ids.chunks(BATCH) {
+            let found = self.verdicts.find(doc! { "_id": { "$in": some } }).await;
+            let mut found = found.map_err(StoreError::mongo(reading))?;
+            while let Some(verdict) = found.try_next().await.map_err(StoreError::mongo_in(reading))? {
+                // MongoDB removes what has expired once a minute.
+                let until = verdict.get_datetime("expires_at").map_or(0, |at| at.timestamp_millis());
+                if let (Ok(id), true) = (verdict.get_str("_id"), until > now) {
+                    let asked_at = verdict.get_i64("asked_at").unwrap_or(0);
+                    let refused = MarketLookup::Refused { asked_at, until };
+                    let told =
+                        verdict.get_str("status").map_or(refused, |status| MarketLookup::Listed(status.to_owned()));
+                    verdicts.insert(id.to_owned(), told);
+                }
+            }
         }
-        let fresh = self.clock.now_ms() - list.updated_at < FRESH_MS;
-        Ok(if fresh { MarketLookup::Unknown } else { MarketLookup::NoList })
+        Ok(verdicts)
+    }
+
+    /// Keeps what the exchange said of this one symbol: its status, or `None` when it has no such symbol.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn remember_verdict(
+        &self,
+        exchange: Exchange,
+        symbol: &Symbol,
+        status: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let (id, now) = (market_id(exchange, symbol), self.clock.now_ms());
+        let lasts = if status.is_some() { FOUND_FOR_MS } else { UNKNOWN_FOR_MS };
+        let expires_at = DateTime::from_millis(now.saturating_add(lasts));
+        let verdict = doc! { "_id": &id, "status": status, "asked_at": now, "expires_at": expires_at };
+        self.verdicts
+            .replace_one(doc! { "_id": id }, verdict)
+            .upsert(true)
+            .await
+            .map(drop)
+            .map_err(StoreError::mongo("storing what the exchange said of a symbol"))
     }
 
     /// UTC ms of the last renewal of the list, 0 when there was none, and the exchange's own weight limit per minute.
@@ -127,66 +157,16 @@ impl Markets {
     /// When MongoDB fails.
     pub async fn renewed(&self, exchange: Exchange) -> Result<(i64, Option<u32>), StoreError> {
         let list = self.list(exchange).await?;
-        Ok((list.updated_at, list.weight_limit))
+        Ok((list.updated_at(), list.weight_limit()))
     }
 
     async fn list(&self, exchange: Exchange) -> Result<Arc<List>, StoreError> {
         let read = async {
             let found = self.markets.find_one(doc! { "_id": exchange.as_str() }).await?;
-            Ok::<_, Error>(Arc::new(found.map_or_else(List::none, |document| List::read(&document))))
+            Ok::<_, Error>(Arc::new(found.map_or_else(List::default, |document| List::read(&document))))
         };
         // Many who ask at once are answered by one reading.
         let list = self.read.try_get_with(exchange, read).await;
         list.map_err(|error| StoreError::mongo("reading the list of markets")((*error).clone()))
-    }
-
-    /// First open time of a series, where it was learnt before.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn first_open(&self, series: &Series) -> Result<Option<i64>, StoreError> {
-        let id = series_id(series);
-        if let Some(known) = self.first_opens.get(&id).await {
-            return Ok(Some(known));
-        }
-        let found = self.listings.find_one(doc! { "_id": &id }).await;
-        let found = found
-            .map_err(StoreError::mongo("reading a listing"))?
-            .and_then(|listing| listing.get_i64("first_open").ok());
-        if let Some(first) = found {
-            self.first_opens.insert(id, first).await;
-        }
-        Ok(found)
-    }
-
-    /// Remembers the first open time of a series: it never changes.
-    ///
-    /// # Errors
-    /// When MongoDB fails.
-    pub async fn remember_first_open(&self, series: &Series, open_time: i64) -> Result<(), StoreError> {
-        self.listings
-            .update_one(doc! { "_id": series_id(series) }, doc! { "$set": { "first_open": open_time } })
-            .upsert(true)
-            .await
-            .map_err(StoreError::mongo("storing a listing"))?;
-        Ok(())
-    }
-}
-
-impl List {
-    fn none() -> Self {
-        Self { updated_at: 0, weight_limit: None, statuses: HashMap::new() }
-    }
-
-    fn read(document: &Document) -> Self {
-        let markets = document.get_array("markets").map(Vec::as_slice).unwrap_or_default();
-        let pair = |market: &Document| {
-            Some((market.get_str("s").ok()?.to_owned(), market.get_str("st").unwrap_or_default().to_owned()))
-        };
-        Self {
-            updated_at: document.get_i64("updated_at").unwrap_or(0),
-            weight_limit: document.get_i64("weight_limit").ok().and_then(|limit| u32::try_from(limit).ok()),
-            statuses: markets.iter().filter_map(|market| market.as_document().and_then(pair)).collect(),
-        }
     }
 }

@@ -71,11 +71,6 @@ pub(crate) async fn ensure_indexes(database: &Database, clock: &dyn Clock) -> Re
         .map_err(StoreError::mongo("creating the indexes of tasks"))?;
     tidy::note_start(database, clock.now_ms()).await?;
     database
-        .collection::<Document>(collections::TASK_KEYS)
-        .create_index(expiry())
-        .await
-        .map_err(StoreError::mongo("creating the index of task keys"))?;
-    database
         .collection::<Document>(collections::COVERAGE_CHUNKS)
         .create_indexes([
             // Absences that are to be asked for again.
@@ -84,6 +79,13 @@ pub(crate) async fn ensure_indexes(database: &Database, clock: &dyn Clock) -> Re
         ])
         .await
         .map_err(StoreError::mongo("creating the indexes of the coverage ledger"))?;
+    for collection in [collections::TASK_KEYS, collections::VERDICTS] {
+        database
+            .collection::<Document>(collection)
+            .create_index(expiry())
+            .await
+            .map_err(StoreError::mongo("creating the index by which old keys and verdicts vanish"))?;
+    }
     for collection in [collections::TASKS, collections::TASK_KEYS] {
         drop_superseded(database, collection)
             .await

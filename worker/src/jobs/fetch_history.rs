@@ -17,6 +17,7 @@ mod plan;
 mod windows;
 
 use crate::context::JobContext;
+use crate::markets::MarketError;
 use crate::outcome::{Outcome, of_exchange, of_store};
 use crate::patience::{patiently, promptly};
 use candlemill_exchanges::{Disposition, ExchangeError};
@@ -47,6 +48,15 @@ enum Stop {
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<MarketError> for Stop {
+    fn from(error: MarketError) -> Self {
+        match error {
+            MarketError::Exchange(error) => Self::Exchange(error),
+            MarketError::Store(error) => Self::Store(error),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! `candlemill fetch BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --follow`
+//! `candlemill fetch BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --follow`, and `verify` with the same arguments.
 
 use super::say;
 use anyhow::Result;
 use candlemill_cli::wire::{FetchRequest, Moment, Webhook};
-use candlemill_cli::{Api, Bar, report};
+use candlemill_cli::{Accepted, Api, Bar, report};
 use candlemill_shared::task::TaskState;
 use candlemill_shared::{Interval, Symbol};
 use clap::Args;
@@ -12,6 +12,20 @@ use std::process::ExitCode;
 /// Submits a backfill of candles.
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Has stored candles compared with the exchange's: restated ones are recorded, holes filled.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Which candles, and what happens after the submission.
+#[derive(Debug, Args)]
+struct Asked {
     /// Symbol, as in BTCUSDT.
     symbol: Symbol,
     /// Length of the candles: 1m, 1h, 1d, 1M, …
@@ -35,6 +49,29 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
+        let (request, asked) = self.asked.request();
+        let accepted = api.fetch(&request, asked.idempotency_key.as_deref()).await?;
+        asked.go_on(api, &accepted).await
+    }
+}
+
+impl Verify {
+    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
+        let (request, asked) = self.asked.request();
+        let accepted = api.verify(&request, asked.idempotency_key.as_deref()).await?;
+        asked.go_on(api, &accepted).await
+    }
+}
+
+/// What is left to do once the request is known.
+struct Rest {
+    label: String,
+    idempotency_key: Option<String>,
+    follow: bool,
+}
+
+impl Asked {
+    fn request(self) -> (FetchRequest, Rest) {
         let label = format!("{} {}", self.symbol, self.interval);
         let request = FetchRequest {
             symbol: self.symbol,
@@ -43,9 +80,14 @@ impl Fetch {
             end: self.end.as_deref().map(Moment::from),
             webhook: self.webhook.map(|url| Webhook { url }),
         };
-        let accepted = api.fetch(&request, self.idempotency_key.as_deref()).await?;
+        (request, Rest { label, idempotency_key: self.idempotency_key, follow: self.follow })
+    }
+}
+
+impl Rest {
+    async fn go_on(&self, api: &Api, accepted: &Accepted) -> Result<ExitCode> {
         say(&accepted.task_id)?;
-        if self.follow { follow(api, &accepted.task_id, &label).await } else { Ok(ExitCode::SUCCESS) }
+        if self.follow { follow(api, &accepted.task_id, &self.label).await } else { Ok(ExitCode::SUCCESS) }
     }
 }
 

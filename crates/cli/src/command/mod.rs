@@ -20,6 +20,8 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     /// Submits a backfill of candles.
     Fetch(fetch::Fetch),
+    /// Has stored candles compared with the exchange's.
+    Verify(fetch::Verify),
     /// Shows how far a task is.
     Progress(progress::Progress),
     /// Shows the record and result of a task.
@@ -47,6 +49,7 @@ impl Command {
     pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
         match self {
             Self::Fetch(command) => command.run(api).await,
+            Self::Verify(command) => command.run(api).await,
             Self::Progress(command) => command.run(api).await,
             Self::Task(command) => command.run(api).await,
             Self::Cancel(command) => command.run(api).await,

@@ -1,6 +1,6 @@
 //! Tasks that consist of others: batches of fetches, and a large fetch in parts that several workers run at once.
 
-use crate::mill::{Mill, fetch, recorded};
+use crate::mill::{Mill, fetch, recorded, terms};
 use candlemill_shared::children::{ChildCounts, Children};
 use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory};
 use candlemill_shared::progress::Progress;
@@ -181,7 +181,7 @@ async fn a_batch_with_a_failure_says_so_and_its_replay_fetches_the_rest() {
     assert_eq!(Progress::from_record(&ended).percent, 98.6);
     let before: Vec<TaskId> = children_of(&mill, id).await.iter().map(|child| child.id).collect();
     let calls = mill.simulator.control().calls("/api/v3/klines").len();
-    let outcome = mill.store.replay(id, "u", 20).await.unwrap();
+    let outcome = mill.store.replay(id, "u", &terms(20)).await.unwrap();
     assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{outcome:?}");
     let ended = mill.end_of(id).await;
     assert_eq!((ended.state, ended.dead_letter.replays), (TaskState::Failed, 1));

@@ -1,6 +1,6 @@
 //! What is given up: dead with cause and payload, replayed once from where it stopped, or discarded.
 
-use crate::mill::{Mill, fetch, recorded};
+use crate::mill::{Mill, fetch, recorded, terms};
 use candlemill_shared::job::Pool;
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
@@ -131,7 +131,7 @@ async fn a_replayed_task_goes_on_from_where_it_died() {
     assert!(stored > 0 && stored < ALL, "{stored} candles");
     control.clear_faults();
     let calls = control.calls("/api/v3/klines").len();
-    let queued = replayed(mill.store.replay(id, "u", 20).await.unwrap());
+    let queued = replayed(mill.store.replay(id, "u", &terms(20)).await.unwrap());
     assert_eq!((queued.state, queued.attempt, &queued.error), (TaskState::Queued, 40, &None));
     assert_eq!((queued.attempts.len(), queued.dead_letter.replays), (40, 1));
     let done = mill.end_of(id).await;
@@ -147,7 +147,8 @@ async fn of_many_replays_of_one_task_one_wins_and_the_old_attempt_has_no_say() {
     let mill = Mill::start(recorded()).await;
     let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
     let old = end(&mill, id, TaskState::Dead).await;
-    let outcomes = join_all((0..10).map(|_| mill.store.replay(id, "u", 20))).await;
+    let room = terms(20);
+    let outcomes = join_all((0..10).map(|_| mill.store.replay(id, "u", &room))).await;
     let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     let won = outcomes.iter().filter(|outcome| matches!(outcome, ReplayOutcome::Replayed(_))).count();
     assert_eq!(won, 1, "{outcomes:?}");
@@ -179,28 +180,28 @@ async fn what_cannot_be_replayed_is_told_and_stays_as_it_is() {
         ReplayOutcome::NotReplayable(record) => record.state,
         other => panic!("{other:?}"),
     };
-    assert_eq!(states(mill.store.replay(id, "u", 20).await.unwrap()), TaskState::Queued);
+    assert_eq!(states(mill.store.replay(id, "u", &terms(20)).await.unwrap()), TaskState::Queued);
     end(&mill, id, TaskState::Dead).await;
-    assert_eq!(mill.store.replay(id, "stranger", 20).await.unwrap(), ReplayOutcome::NotFound);
+    assert_eq!(mill.store.replay(id, "stranger", &terms(20)).await.unwrap(), ReplayOutcome::NotFound);
     assert_eq!(mill.store.discard(id, "stranger", "mine").await.unwrap(), DiscardOutcome::NotFound);
     assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::AlreadyEnded(_)));
     let other = mill.accept(failed(&mill, 0, &[])).await;
     assert!(other.created, "a dead task stands in nobody's way");
-    assert_eq!(mill.store.replay(id, "u", 20).await.unwrap(), ReplayOutcome::UnderWay(other.record.id));
+    assert_eq!(mill.store.replay(id, "u", &terms(20)).await.unwrap(), ReplayOutcome::UnderWay(other.record.id));
     // The place that was taken for it is free again.
     mill.store.cancel(other.record.id, "u").await.unwrap();
-    assert_eq!(states(mill.store.replay(other.record.id, "u", 20).await.unwrap()), TaskState::Cancelled);
+    assert_eq!(states(mill.store.replay(other.record.id, "u", &terms(20)).await.unwrap()), TaskState::Cancelled);
     let busy = mill.accept(failed(&mill, 1, &[])).await.record.id;
-    assert_eq!(mill.store.replay(id, "u", 1).await.unwrap(), ReplayOutcome::TooManyJobs);
+    assert_eq!(mill.store.replay(id, "u", &terms(1)).await.unwrap(), ReplayOutcome::TooManyJobs);
     mill.store.cancel(busy, "u").await.unwrap();
-    replayed(mill.store.replay(id, "u", 1).await.unwrap());
+    replayed(mill.store.replay(id, "u", &terms(1)).await.unwrap());
     // What failed for good may be tried again too, when its owner knows better.
     end(&mill, id, TaskState::Failed).await;
     assert_eq!(letters(&mill, DeadLetterQuery::default()).await, [] as [TaskId; 0]);
-    let failed = replayed(mill.store.replay(id, "u", 1).await.unwrap());
+    let failed = replayed(mill.store.replay(id, "u", &terms(1)).await.unwrap());
     assert_eq!((failed.dead_letter.replays, failed.dead_letter.replayed_after), (2, 2));
     end(&mill, id, TaskState::Succeeded).await;
-    assert_eq!(states(mill.store.replay(id, "u", 1).await.unwrap()), TaskState::Succeeded);
+    assert_eq!(states(mill.store.replay(id, "u", &terms(1)).await.unwrap()), TaskState::Succeeded);
     assert!(matches!(mill.store.discard(id, "u", "late").await.unwrap(), DiscardOutcome::NotDead(_)));
 }
 
@@ -218,7 +219,7 @@ async fn a_discarded_task_stays_dead_with_its_reason() {
     }
     assert_eq!(letters(&mill, DeadLetterQuery::default()).await, [] as [TaskId; 0]);
     assert_eq!(letters(&mill, DeadLetterQuery { discarded: true, ..DeadLetterQuery::default() }).await, [id]);
-    assert!(matches!(mill.store.replay(id, "u", 20).await.unwrap(), ReplayOutcome::NotReplayable(_)));
+    assert!(matches!(mill.store.replay(id, "u", &terms(20)).await.unwrap(), ReplayOutcome::NotReplayable(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +227,7 @@ async fn a_replay_that_did_not_reach_the_queue_is_swept_up() {
     let mill = Mill::start(recorded()).await;
     let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
     end(&mill, id, TaskState::Dead).await;
-    replayed(mill.store.replay(id, "u", 20).await.unwrap());
+    replayed(mill.store.replay(id, "u", &terms(20)).await.unwrap());
     // As if the process had died between record and queue.
     mill.forget_redis().await;
     let _worker = mill.worker().await;

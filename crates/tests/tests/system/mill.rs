@@ -9,7 +9,7 @@ use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
 use candlemill_store::queue::Depth;
-use candlemill_store::{Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
+use candlemill_store::{ReplayTerms, Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
 use candlemill_worker::{Worker, WorkerConfig};
 use futures::TryStreamExt;
 use std::net::SocketAddr;
@@ -255,6 +255,11 @@ async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> Store {
 pub(crate) fn recorded() -> SimulatorConfig {
     let data = candlemill_devkit::project_root().join("data");
     SimulatorConfig { data_dir: Some(data), ..SimulatorConfig::default() }
+}
+
+/// Replays by what records of [`Mill::record`] have, unless the owner has so many tasks under way.
+pub(crate) const fn terms(jobs_at_once: u32) -> ReplayTerms {
+    ReplayTerms { tier: Tier::Pro, priority: 5, running_at_once: 16, jobs_at_once }
 }
 
 pub(crate) fn series(symbol: &str, interval: Interval) -> Series {

@@ -1,6 +1,6 @@
 //! What earlier programs stored is read and run; what a newer one stored waits for a newer worker.
 
-use crate::mill::{Mill, fetch, recorded};
+use crate::mill::{Mill, fetch, recorded, terms};
 use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
@@ -59,7 +59,7 @@ async fn check(name: &str, stored: &str) {
 
 /// Dead letters of every age can be replayed.
 async fn replay(mill: &Mill, name: &str, dead: &TaskRecord) {
-    let outcome = mill.store.replay(dead.id, &dead.owner, 10).await.unwrap();
+    let outcome = mill.store.replay(dead.id, &dead.owner, &terms(10)).await.unwrap();
     assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{name}: {outcome:?}");
     let ended = mill.end_of(dead.id).await;
     let replays = dead.dead_letter.replays + 1;

@@ -1,6 +1,6 @@
 //! Webhooks: who ends a task tells its owner, whatever the receiver does and whoever dies.
 
-use crate::mill::{Mill, RunningWorker, fetch, recorded};
+use crate::mill::{Mill, RunningWorker, fetch, recorded, terms};
 use crate::receiver::{Receiver, Step, answer, answer_with};
 use candlemill_cli::Api;
 use candlemill_devkit::Stack;
@@ -152,7 +152,7 @@ async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_repla
     let types: HashSet<String> = told.iter().map(|one| format!("{} {}", one.path, one.json()["type"])).collect();
     assert_eq!(types, HashSet::from(["/cancelled \"task.cancelled\"".into(), "/dead \"task.dead\"".into()]));
     webhook(&mill, dead, |webhook| webhook.state == WebhookState::Delivered).await;
-    let replayed = mill.store.replay(dead, "u", 1_000).await.unwrap();
+    let replayed = mill.store.replay(dead, "u", &terms(1_000)).await.unwrap();
     let ReplayOutcome::Replayed(record) = replayed else { panic!("{replayed:?}") };
     let waits = record.webhook.unwrap();
     assert_eq!((waits.state, waits.attempts, waits.next_at), (WebhookState::Pending, 0, None));

@@ -4,6 +4,7 @@ use super::Stop;
 use super::facts::Facts;
 use super::windows::windows;
 use crate::context::JobContext;
+use crate::markets::{MarketSource, status_of};
 use crate::patience::patiently;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{FINAL_AFTER_MS, explain};
@@ -11,7 +12,7 @@ use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Interval, TimeRange};
-use candlemill_store::{Audited, Known, MarketLookup, Observation, Series};
+use candlemill_store::{Audited, Known, Observation, Series};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -74,6 +75,8 @@ pub(super) async fn plan(
     if plan.missing.is_empty() {
         return Ok(plan);
     }
+    // First of all: a symbol that nobody knows ends here.
+    let status = market(context, job).await?;
     let listed = first_open.map(|open| interval.bucket_start(open));
     if listed.is_none_or(|listed| plan.missing.iter().any(|range| range.start < listed)) {
         // A first candle that was learnt once may not have been the first: what lies before it is asked for again.
@@ -82,7 +85,6 @@ pub(super) async fn plan(
             patiently(give_up, || store.markets().remember_first_open(series, first)).await?;
         }
     }
-    let status = market(context, job).await?;
     let facts = Facts::new(job.symbol.clone(), interval, first_open, status, exchange_now);
     if let (Start::Listing, Some(first)) = (job.start, first_open) {
         plan.asked.start = plan.asked.start.max(interval.bucket_start(first));
@@ -161,12 +163,9 @@ async fn without_known_absences(
 
 /// Whether the market trades.
 async fn market(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, Stop> {
-    let known = patiently(context.give_up(), || context.shop.store.markets().lookup(job.exchange, &job.symbol)).await?;
-    Ok(match known {
-        MarketLookup::Listed(status) => MarketStatus::of(&status),
-        // A symbol that exists but is not on the list answers for itself: the call for its candles fails or does not.
-        MarketLookup::Unknown | MarketLookup::NoList => MarketStatus::Trading,
-    })
+    let (store, give_up) = (&context.shop.store, context.give_up());
+    let source = MarketSource { store, binance: context.binance(), give_up };
+    Ok(status_of(&source, job.exchange, &job.symbol, job.interval).await?)
 }
 
 /// The buckets that open inside `range`; none when it is empty.
