@@ -34,7 +34,11 @@ pub(crate) async fn warm(stack: &Stack, candles: i64) -> Result<()> {
 
 pub(crate) async fn measure(latency: u64, candles: u64, beside: i64) -> Result<()> {
     let candles = i64::try_from(candles)?;
-    let stack = Stack::builder().simulator_env("SIMULATOR_LATENCY_MS", &latency.to_string()).start().await?;
+    let stack = Stack::builder()
+        .without_ledger_check()
+        .simulator_env("SIMULATOR_LATENCY_MS", &latency.to_string())
+        .start()
+        .await?;
     warm(&stack, candles).await?;
     let client = stack.client("enterprise").await?;
     // The first request of a token asks Supabase, and the market list must be there: neither belongs to the figure.

@@ -20,6 +20,7 @@ pub(crate) async fn measure(minutes: u64, limit: u32) -> Result<()> {
     let pages = (minutes + 2) * i64::from(limit) / CALL_WEIGHT;
     let each = pages / TASKS * PAGE;
     let stack = Stack::builder()
+        .without_ledger_check()
         .workers(2)
         .simulator_env("SIMULATOR_WEIGHT_LIMIT", &limit.to_string())
         .simulator_env("SIMULATOR_LATENCY_MS", "20")

@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(tasks: u32) -> Result<()> {
     let mut stack = Stack::builder()
+        .without_ledger_check()
         .simulator_env("SIMULATOR_LATENCY_MS", "100")
         .simulator_env("SIMULATOR_WEIGHT_LIMIT", "100000000")
         .start()

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(tasks: u64) -> Result<()> {
     let mut stack = Stack::builder()
+        .without_ledger_check()
         .workers(0)
         .api_env("ADMIN_TOKEN", ADMIN_TOKEN)
         .worker_env("WORKER_CONCURRENCY", "8")

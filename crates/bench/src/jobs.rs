@@ -17,6 +17,7 @@ const CONNECTIONS: i64 = 64;
 pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
     let (tasks, candles) = (i64::try_from(tasks)?, i64::try_from(candles)?);
     let stack = Stack::builder()
+        .without_ledger_check()
         .simulator_env("SIMULATOR_WEIGHT_LIMIT", "10000000")
         .worker_env("WORKER_CONCURRENCY", "32")
         .start()

@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn measure(kills: u32, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut stack = Stack::builder()
+        .without_ledger_check()
         .simulator_env("SIMULATOR_LATENCY_MS", "60")
         .simulator_env("SIMULATOR_WEIGHT_LIMIT", "10000000")
         .worker_env("BACKFILL_PAGE_CONCURRENCY", "2")

@@ -150,6 +150,14 @@ impl Child {
         self.signal(Signal::CONT)
     }
 
+    /// Whether it was frozen and not thawed since; `false` when it ended, or where the machine has no `/proc`.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+        state.is_some_and(|state| state.trim_start().starts_with('T'))
+    }
+
     /// Sends a signal unless the end was seen already: its id could be another's by then.
     fn signal(&self, signal: Signal) -> Result<()> {
         let Some(id) = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())) else { return Ok(()) };

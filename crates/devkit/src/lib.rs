@@ -6,6 +6,7 @@
 
 mod child;
 mod found;
+pub mod ledger;
 pub mod mongo;
 pub mod ports;
 mod project;
@@ -17,6 +18,7 @@ pub mod stack;
 
 pub use child::Child;
 pub use found::{MongoKind, mongo_server, redis_server};
+pub use ledger::{LedgerReport, LedgerViolation};
 pub use mongo::MongoServer;
 pub use project::{project_root, unique_name};
 pub use proxy::FaultProxy;

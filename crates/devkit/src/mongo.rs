@@ -107,6 +107,15 @@ impl MongoServer {
         self.child.pid()
     }
 
+    /// Why it cannot answer, in words: it was killed or stopped, or is frozen. `None` while it runs.
+    pub fn down(&mut self) -> Option<&'static str> {
+        match self.child.exited() {
+            Ok(Some(_)) => Some("not running"),
+            Ok(None) if self.child.is_frozen() => Some("frozen"),
+            _ => None,
+        }
+    }
+
     /// Kills it as a power cut would.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 11] = [
     ("worker", &["shared", "store", "exchanges"], &["mongodb", "redis", "jsonwebtoken"]),
     ("crates/simulator", &["shared"], &["mongodb", "redis", "apalis", "polars"]),
     ("crates/cli", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
-    ("crates/devkit", &["shared", "cli"], &["mongodb", "redis", "apalis", "axum", "polars"]),
+    ("crates/devkit", &["shared", "cli"], &["redis", "apalis", "axum", "polars"]),
     ("crates/bench", &["shared", "store", "devkit", "cli"], &["polars"]),
     ("crates/soak", &["shared", "store", "devkit", "cli", "simulator"], &["polars"]),
     ("crates/tests", &[], &[]),

@@ -26,6 +26,7 @@ pub struct StackBuilder {
     database: Option<String>,
     redis_url: Option<String>,
     mongo_uri: Option<String>,
+    ledger_unchecked: bool,
 }
 
 impl StackBuilder {
@@ -103,6 +104,13 @@ impl StackBuilder {
     #[must_use]
     pub fn outside_mongo(mut self, uri: &str) -> Self {
         self.mongo_uri = Some(uri.to_owned());
+        self
+    }
+
+    /// Ends without the check of the coverage ledger (see [`Stack`]): for stacks that are no test's.
+    #[must_use]
+    pub const fn without_ledger_check(mut self) -> Self {
+        self.ledger_unchecked = true;
         self
     }
 
@@ -198,6 +206,7 @@ impl StackBuilder {
             redis_url,
             mongo_uri,
             database,
+            checks_ledger: !self.ledger_unchecked,
             _scratch: scratch,
         };
         for _ in 0..self.workers.unwrap_or(1) {

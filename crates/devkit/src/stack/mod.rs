@@ -8,7 +8,7 @@ use crate::child::Child;
 use crate::proxy::FaultProxy;
 use crate::service::{API, Service, WORKER};
 use crate::simulator::Simulator;
-use crate::{MongoServer, Redis};
+use crate::{MongoServer, Redis, ledger};
 use anyhow::{Context as _, Result};
 use candlemill_cli::Api;
 use std::collections::BTreeMap;
@@ -29,6 +29,9 @@ pub struct Links {
 }
 
 /// Redis, MongoDB, simulator, API and workers, started together. Everything is killed when it is dropped.
+///
+/// Before that, and in `stop`, the coverage ledger is compared with the stored candles ([`crate::ledger`]): every test ends
+/// with it. What does not hold panics when the stack is dropped, and is `stop`'s error.
 ///
 /// Fields stand in the order of their end: what uses a server ends before the server does.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub struct Stack {
     pub(crate) redis_url: String,
     pub(crate) mongo_uri: String,
     pub(crate) database: String,
+    pub(crate) checks_ledger: bool,
     pub(crate) _scratch: Option<TempDir>,
 }
 
@@ -182,12 +186,17 @@ impl Stack {
     /// Ends everything in order: workers hand back their work, then the API, then the servers flush.
     ///
     /// # Errors
-    /// The first process that did not end well; the others are ended all the same.
+    /// The first process that did not end well, or what does not hold of the ledger; everything is ended all the same.
     pub async fn stop(mut self) -> Result<()> {
         let mut ends = futures::future::join_all(self.workers.iter_mut().map(Service::stop)).await;
         ends.push(self.api.stop().await);
         ends.extend(futures::future::join_all(self.more_apis.iter_mut().map(Service::stop)).await);
         ends.push(self.simulator.service().stop().await);
+        // A server that is down cannot be asked: `Drop` says so.
+        if self.checks_ledger && self.mongo.as_mut().is_none_or(|mongo| mongo.down().is_none()) {
+            self.checks_ledger = false;
+            ends.push(ledger::checked(&self.mongo_uri, &self.database).await.map(drop));
+        }
         if let Some(redis) = &mut self.redis {
             ends.push(redis.stop().await);
         }
@@ -195,5 +204,13 @@ impl Stack {
             ends.push(mongo.stop().await);
         }
         ends.into_iter().collect()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.checks_ledger {
+            ledger::check_at_end(self.mongo.as_mut(), &self.mongo_uri, &self.database);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Stores, simulator and worker in this process: for tests that look inside. Redis and MongoDB are real servers.
 
-use candlemill_devkit::{FaultProxy, MongoServer, Redis, unique_name};
+use candlemill_devkit::{FaultProxy, MongoServer, Redis, ledger, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, Job, Pool, Start};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks at a record.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Everything of one test.
+/// Everything of one test. It ends by comparing the coverage ledger with the stored candles.
 pub(crate) struct Mill {
     pub(crate) store: Store,
     pub(crate) simulator: Simulator,
@@ -59,6 +59,13 @@ impl RunningWorker {
 impl Drop for RunningWorker {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+impl Drop for Mill {
+    fn drop(&mut self) {
+        let uri = self.mongo.uri();
+        ledger::check_at_end(Some(&mut self.mongo), &uri, &self.database);
     }
 }
 
