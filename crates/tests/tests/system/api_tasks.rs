@@ -341,6 +341,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
     let expected = [
         "DELETE /api/task/{id}",
         "GET /api/admin/queues",
+        "GET /api/admin/task/{id}",
         "GET /api/dead-letters",
         "GET /api/market-data/coverage",
         "GET /api/market-data/klines",
@@ -352,6 +353,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /healthz",
         "GET /metrics",
         "GET /readyz",
+        "POST /api/admin/market-data/verify",
         "POST /api/admin/queues/{pool}/pause",
         "POST /api/admin/queues/{pool}/resume",
         "POST /api/admin/workers/{id}/drain",
@@ -360,6 +362,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "POST /api/dead-letters/{id}/replay",
         "POST /api/market-data/fetch",
         "POST /api/market-data/fetch/batch",
+        "POST /api/market-data/verify",
     ];
     assert_eq!(calls, expected);
     // Every reference leads somewhere.
