@@ -16,18 +16,18 @@ const DUTY: &str = "sweeper";
 const DUTY_TERM: Duration = Duration::from_secs(5);
 /// A record that nothing was written about for so long is looked at.
 const UNCHANGED_MS: i64 = 5_000;
+/// So is a parent that waits for its children: as long as they run it is written about several times a second.
+const UNTENDED_MS: i64 = 3_000;
 /// So often those are looked at again that were to wait, at these ages: a record may come to be there long after the time that it
 /// bears, because its process or its store stalled meanwhile. None of these steps is longer than 8 s.
 const AGAIN_MS: [i64; 8] = [10_000, 15_000, 20_000, 28_000, 36_000, 44_000, 52_000, 60_000];
-/// A look that took longer saw a store stall.
+/// Whoever waits longer for the first of those that wait saw MongoDB stall.
 const STALLED: Duration = Duration::from_secs(3);
 /// After a stall, a failure, or a change of the leader those that are so much older are looked at too, though never further back than
 /// [`FURTHEST_MS`]; so long after it.
 const FURTHER_MS: i64 = 120_000;
 const FURTHEST_MS: i64 = 600_000;
 const FURTHER_AFTER_MS: [i64; 4] = [0, 5_000, 12_000, 20_000];
-/// So is a parent that waits for its children: as long as they run it is written about several times a second.
-const UNTENDED_MS: i64 = 3_000;
 /// All tasks in flight are looked at this often, even if nothing else calls for it.
 const COMPLETE: Duration = Duration::from_secs(3_600);
 /// Time between two questions whether it is time to tidy up: one process does so once an hour.
@@ -169,17 +169,19 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut Option<Audited>) 
             *audited = Some(Audited::all_at(now));
         }
         Some(audited) => {
-            bring_all_back(store, metrics, store.tasks().queued_between(audited.first, until).await?).await?;
+            let waiting = store.tasks().queued_between(audited.first, until).await?;
+            let is_stalled = began.elapsed() > STALLED;
+            bring_all_back(store, metrics, waiting).await?;
             audited.first = until;
             let mut looked_at = audited.clone();
             for (from, until) in looked_at.due(now) {
                 count(metrics, store.bring_back_queued(from, until).await?);
             }
             *audited = looked_at;
-            audited.good = now;
-            if began.elapsed() > STALLED {
+            if is_stalled {
                 audited.doubt();
             }
+            audited.good = now;
         }
     }
     let freed = store.free_places_left_behind().await?;
