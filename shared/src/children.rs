@@ -4,7 +4,7 @@
 //! goes on after a crash stores the same children, none twice. While they run, the parent waits outside of the queue. After
 //! the last of them it comes back as any other task and ends by an attempt of its own, which looks for what is missing.
 
-use crate::interval::Interval;
+use crate::interval::{Interval, PAGE_BUCKETS};
 use crate::job::{Envelope, EnvelopeError, FetchBatch, FetchHistory, Job, Start};
 use crate::progress::Progress;
 use crate::range::TimeRange;
@@ -175,18 +175,23 @@ impl TaskRecord {
 }
 
 /// Cuts `missing` (whole buckets of `interval`) into parts of at most `candles` each, larger ones where there would be more
-/// than `most` parts.
+/// than `most` parts. Parts of a page or more begin and end where pages do, so that no page is fetched for two of them.
 #[must_use]
 pub fn cut(missing: &[TimeRange], interval: Interval, candles: u64, most: u64) -> Vec<TimeRange> {
     let all: u64 = missing.iter().map(|range| interval.count(*range)).sum();
-    // The last part of every missing range may be a short one.
-    let full = most.saturating_sub(missing.len() as u64).max(1);
-    let step = i64::try_from(candles.max(all.div_ceil(full)).max(1)).unwrap_or(i64::MAX);
+    // The first and the last part of every missing range may be short ones.
+    let full = most.saturating_sub(2 * missing.len() as u64).max(1);
+    let page = u64::from(PAGE_BUCKETS);
+    let step = candles.max(all.div_ceil(full)).max(1);
+    let step = if step < page { step } else { step.next_multiple_of(page) };
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
     let mut parts = Vec::new();
     for range in missing {
         let mut start = range.start;
         while start < range.end {
-            let end = interval.advance(start, step).min(range.end);
+            let end = interval.advance(start, step);
+            let on_grid = interval.block_start(end, PAGE_BUCKETS);
+            let end = if on_grid > start && step >= i64::from(PAGE_BUCKETS) { on_grid } else { end }.min(range.end);
             parts.push(TimeRange::new(start, end));
             start = end;
         }

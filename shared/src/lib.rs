@@ -21,7 +21,7 @@ pub mod webhook;
 
 pub use candle::{Candle, CandleFault};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use interval::Interval;
+pub use interval::{Interval, PAGE_BUCKETS};
 pub use range::TimeRange;
 pub use rust_decimal::Decimal;
 pub use symbol::{Exchange, Symbol};

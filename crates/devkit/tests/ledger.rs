@@ -157,8 +157,15 @@ async fn a_test_ends_with_the_check_unless_its_server_is_down() {
     };
     assert!(failed(&mut ledger.mongo), "verified buckets without candles");
     ledger.mongo.child().freeze().unwrap();
+    // The system shows it a moment later.
+    while ledger.mongo.down().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert!(!failed(&mut ledger.mongo), "a frozen server cannot be asked");
     ledger.mongo.child().thaw().unwrap();
+    while ledger.mongo.down().is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert!(failed(&mut ledger.mongo), "it was thawed");
     ledger.mongo.kill9().await.unwrap();
     assert!(!failed(&mut ledger.mongo), "a dead server cannot be asked");

@@ -13,6 +13,7 @@ mod batches;
 mod dead_letters;
 mod delayed;
 mod faults;
+mod ledger;
 mod market_list;
 mod mill;
 mod one_request;

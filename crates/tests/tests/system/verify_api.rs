@@ -3,7 +3,7 @@
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -116,17 +116,15 @@ async fn corrections_and_confirmations_are_told() {
     let id = format!("binance:BTCUSDT:1m_{}", START + HOUR);
     let correction = doc! { "_id": &id, "stored": candle.clone(), "now": candle, "seen_at": START };
     database.collection::<Document>("candle_corrections").insert_one(correction).await.unwrap();
-    let gap = |number: i64, seen: Bson| {
+    let gap = |number: i64| {
         let (start, end) = (START + number * HOUR, START + number * HOUR + 60_000);
-        doc! {
-            "_id": format!("binance:BTCUSDT:1m_{start}"), "start": start, "end": end, "buckets": 1_i64, "reason": "outage",
-            "seen_at": seen.clone(), "confirmed_at": seen,
-        }
+        doc! { "start": start, "end": end, "buckets": 1_i64, "reason": "unpublished" }
     };
-    let gaps = database.collection::<Document>("coverage_gaps");
-    let mut old = gap(30, Bson::Null);
-    (old.remove("seen_at"), old.remove("confirmed_at"));
-    gaps.insert_many([gap(26, Bson::Int64(START)), old]).await.unwrap();
+    let mut dated = gap(26);
+    dated.extend(doc! { "seen_at": START, "confirmed_at": START });
+    let chunks = database.collection::<Document>("coverage_chunks");
+    let added = doc! { "$push": { "gaps": { "$each": [dated, gap(30)] } }, "$inc": { "rev": 1_i64 } };
+    assert_eq!(chunks.update_one(doc! {}, added).await.unwrap().modified_count, 1);
 
     let told = async |query: &str| {
         let path = format!("/api/market-data/klines?symbol=BTCUSDT&interval=1m&{query}");

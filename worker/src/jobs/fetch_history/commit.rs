@@ -88,6 +88,7 @@ impl<'a> Committer<'a> {
         let compared_until = batch.pages.last().map(|page| page.window.end);
         for page in batch.pages {
             held.push(page.held);
+            self.result.duplicate += page.by_others;
             let Some(seen) = page.seen else { continue };
             metrics.rows_rejected.inc_by(seen.rejected);
             self.result.rejected += seen.rejected;

@@ -12,7 +12,7 @@ use crate::patience::patiently;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::task::FetchResult;
-use candlemill_shared::range::normalise;
+use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::{Candle, Interval, TimeRange};
 use candlemill_store::{Inserted, Known, Series, Store, StoreError};
 use futures::stream::BoxStream;
@@ -54,6 +54,8 @@ pub(super) struct Page {
     pub(super) window: TimeRange,
     /// What was fetched of it; `None`: another task had fetched it meanwhile.
     pub(super) seen: Option<Seen>,
+    /// Candles of it that another task stored meanwhile.
+    pub(super) by_others: u64,
     /// Given back when what was fetched stands in the ledger.
     pub(super) held: HeldPage,
     /// Given back when the candles are stored.
@@ -200,6 +202,7 @@ struct Begun {
     /// What is to be asked for; `None`: nothing any more.
     wanted: Option<TimeRange>,
     window: TimeRange,
+    by_others: u64,
     held: HeldPage,
     place: Option<OwnedSemaphorePermit>,
 }
@@ -210,27 +213,31 @@ impl Work {
         let interval = self.series.interval;
         let start = interval.block_start(window.start, PER_PAGE);
         let (held, fetched_by_others) = self.leases.take(start, &self.give_up).await?;
-        let mut wanted = Some(window);
+        let (mut wanted, mut by_others) = (Some(window), 0);
         if !self.verifies && (fetched_by_others || self.read_at.elapsed() > OLD) {
             let coverage = self.store.coverage();
             let known = patiently(&self.give_up, || coverage.known(&self.series, window)).await?;
             wanted = windows(interval, known.lacking(window, self.since)).next();
+            let (candles, left) = (self.store.candles(), wanted.unwrap_or(TimeRange::new(0, 0)));
+            for part in subtract(window, &[left]) {
+                by_others += patiently(&self.give_up, || candles.count(&self.series, part)).await?;
+            }
         }
         // The semaphore is never closed. What needs no call needs no place.
         let place = match wanted {
             Some(_) => Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await,
             None => None,
         };
-        Ok(Begun { wanted, window, held, place })
+        Ok(Begun { wanted, window, by_others, held, place })
     }
 
     async fn fetch(&self, begun: Begun) -> Result<Page, Stop> {
-        let Begun { wanted, window, held, place } = begun;
+        let Begun { wanted, window, by_others, held, place } = begun;
         let seen = match wanted {
             Some(wanted) => Some(self.ask(wanted).await?),
             None => None,
         };
-        Ok(Page { window, seen, held, place })
+        Ok(Page { window, seen, by_others, held, place })
     }
 
     async fn ask(&self, window: TimeRange) -> Result<Seen, ExchangeError> {

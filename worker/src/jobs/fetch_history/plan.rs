@@ -16,8 +16,8 @@ use candlemill_store::{Audited, Known, Observation, Series};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Candles per call: the exchange's most.
-pub(crate) const PER_PAGE: u32 = 1_000;
+/// Candles per call: the exchange's most, and the grid of all tasks.
+pub(crate) const PER_PAGE: u32 = candlemill_shared::PAGE_BUCKETS;
 /// A range that ended this long ago lies in the past by any clock.
 const SURELY_PAST_MS: i64 = 86_400_000;
 
