@@ -24,6 +24,7 @@ mod pauses;
 mod places;
 mod progress;
 pub mod queue;
+mod requests;
 mod series;
 mod store;
 mod submissions;
