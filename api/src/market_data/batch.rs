@@ -107,7 +107,7 @@ pub async fn batch(
     for fetch in &job.fetches {
         wanted::admit(&state.tiers, caller.tier, fetch, runs)?;
     }
-    refuse_unknown(&state, &job.fetches).await?;
+    refuse_unknown(&state, &job.fetches, idempotency.as_deref()).await?;
     let submission = Submission {
         fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
         job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,

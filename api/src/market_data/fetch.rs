@@ -89,7 +89,7 @@ impl FetchRequest {
         let webhook = webhooks::Wanted::read(self.webhook.as_ref(), &state.webhooks)?;
         let idempotency = idempotency(headers, &caller.user_id)?;
         wanted::admit(&state.tiers, caller.tier, &job, run_at.due().unwrap_or(now))?;
-        refuse_unknown(state, std::slice::from_ref(&job)).await?;
+        refuse_unknown(state, std::slice::from_ref(&job), idempotency.as_deref()).await?;
         let submission = Submission {
             job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
             fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),

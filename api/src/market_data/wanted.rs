@@ -71,8 +71,12 @@ pub(crate) fn admit(tiers: &TierTable, tier: Tier, job: &FetchHistory, now: i64)
 const MAX_NAMED: usize = 20;
 
 /// Refuses symbols of which the exchange itself said, minutes ago, that it has none such. What is only absent from the list of
-/// markets is accepted: a worker asks for it by its name.
-pub(crate) async fn refuse_unknown(state: &AppState, fetches: &[FetchHistory]) -> Result<(), Problem> {
+/// markets is accepted: a worker asks for it by its name. So is a request whose `Idempotency-Key` was accepted before.
+pub(crate) async fn refuse_unknown(
+    state: &AppState,
+    fetches: &[FetchHistory],
+    idempotency: Option<&str>,
+) -> Result<(), Problem> {
     let mut met = HashSet::new();
     let symbols: Vec<&Symbol> =
         fetches.iter().map(|fetch| &fetch.symbol).filter(|symbol| met.insert(*symbol)).collect();
@@ -83,6 +87,11 @@ pub(crate) async fn refuse_unknown(state: &AppState, fetches: &[FetchHistory]) -
     });
     let refused: Vec<(&str, i64, i64)> = refused.take(MAX_NAMED).collect();
     let Some((first, asked_at, until)) = refused.first() else { return Ok(()) };
+    if let Some(key) = idempotency
+        && state.store.was_accepted(key).await?
+    {
+        return Ok(());
+    }
     let names: Vec<&str> = refused.iter().map(|one| one.0).collect();
     let told = format!(
         "{} said at {} that it has no {first}{}. Check the spelling, as in BTCUSDT; after {} it is asked again.",

@@ -26,6 +26,7 @@ mod places;
 mod progress;
 pub mod queue;
 mod rescue;
+mod requests;
 mod series;
 mod store;
 mod submissions;

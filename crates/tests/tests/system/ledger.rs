@@ -89,7 +89,8 @@ async fn two_fetches_over_one_outage_from_different_starts_tell_all_of_it() {
         let mill = Mill::start(SimulatorConfig::default()).await;
         mill.simulator.control().add_outage(outage(100, 900));
         let _workers = (mill.worker().await, mill.worker().await);
-        tokio::join!(done(&mill, &job(0, 600)), done(&mill, &job(300, 1_200)));
+        let (one, other) = (job(0, 600), job(300, 1_200));
+        tokio::join!(done(&mill, &one), done(&mill, &other));
         assert_eq!((gaps(&mill).await, verified(&mill).await), (vec![(100, 900, GapReason::Outage)], vec![(0, 1_200)]));
     }
 }

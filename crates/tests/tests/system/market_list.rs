@@ -123,6 +123,23 @@ async fn an_unknown_name_is_asked_for_and_refused_for_ten_minutes_after_the_exch
     let stack = Stack::builder().start().await.unwrap();
     wait_for_markets(&stack).await;
     let api = stack.client("pro").await.unwrap();
+    let expire = async |verdict: &Document| {
+        let expires_at = verdict.get_datetime("expires_at").unwrap().timestamp_millis();
+        let past = doc! { "$set": { "expires_at": DateTime::from_millis(expires_at - 600_000) } };
+        let which = doc! { "_id": verdict.get_str("_id").unwrap() };
+        stored(&stack, "market_verdicts").await.update_one(which, past).await.unwrap();
+    };
+    let with_key = async || -> (u16, Value) {
+        let body = json!({"symbol": "NOSUCHCOIN", "interval": "1h", "start": START, "end": START + HOUR});
+        let call = api.request(Method::POST, "/api/market-data/fetch").header("Idempotency-Key", "k").json(&body);
+        let answer = call.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    let keyed = with_key().await.1["task_id"].clone();
+    api.follow(keyed.as_str().unwrap(), |_| {}).await.unwrap();
+    let (status, same) = with_key().await;
+    assert_eq!((status, &same["task_id"], &same["created"]), (202, &keyed, &json!(false)), "its task, not a refusal");
+    expire(&stored(&stack, "market_verdicts").await.find_one(doc! {}).await.unwrap().unwrap()).await;
     for round in 1..=2 {
         let (status, accepted) = post(&api, "NOSUCHCOIN", 0).await;
         assert_eq!(status, 202, "round {round}: {accepted}");
@@ -148,9 +165,7 @@ async fn an_unknown_name_is_asked_for_and_refused_for_ten_minutes_after_the_exch
         let answer = api.request(Method::POST, "/api/market-data/fetch/batch").json(&batch).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 422);
         // Ten minutes later it is asked again, also where MongoDB has not removed the verdict yet.
-        let expires_at = verdict.get_datetime("expires_at").unwrap().timestamp_millis();
-        let past = doc! { "$set": { "expires_at": DateTime::from_millis(expires_at - 600_000) } };
-        verdicts.update_one(doc! { "_id": "binance:NOSUCHCOIN" }, past).await.unwrap();
+        expire(&verdict).await;
     }
 }
 

@@ -4,7 +4,7 @@ use super::Stop;
 use super::facts::Facts;
 use super::windows::windows;
 use crate::context::JobContext;
-use crate::markets::{MarketSource, status_of};
+use crate::markets::{self, MarketSource, status_of};
 use crate::patience::patiently;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{FINAL_AFTER_MS, explain};
@@ -80,10 +80,16 @@ pub(super) async fn plan(
     let listed = first_open.map(|open| interval.bucket_start(open));
     if listed.is_none_or(|listed| plan.missing.iter().any(|range| range.start < listed)) {
         // A first candle that was learnt once may not have been the first: what lies before it is asked for again.
-        first_open = context.binance().first_open(&job.symbol, interval).await?;
-        if let Some(first) = first_open {
-            patiently(give_up, || store.markets().remember_first_open(series, first)).await?;
-        }
+        first_open = if first_open.is_none() {
+            let source = MarketSource { store, binance: context.binance(), give_up };
+            markets::first_open(&source, series).await?
+        } else {
+            let found = context.binance().first_open(&job.symbol, interval).await?;
+            if let Some(first) = found {
+                patiently(give_up, || store.markets().remember_first_open(series, first)).await?;
+            }
+            found
+        };
     }
     let facts = Facts::new(job.symbol.clone(), interval, first_open, status, exchange_now);
     if let (Start::Listing, Some(first)) = (job.start, first_open) {
