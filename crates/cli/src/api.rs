@@ -1,9 +1,10 @@
 //! The calls of the API.
 
 use crate::events::{Event, EventReader};
-use crate::wire::{Accepted, FetchRequest, Problem, ProgressView, TaskView};
+use crate::wire::{Accepted, BatchRequest, FetchRequest, Problem, ProgressView, TaskView};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
@@ -114,7 +115,28 @@ impl Api {
     /// # Errors
     /// The API's refusal, or no answer.
     pub async fn fetch(&self, request: &FetchRequest, idempotency_key: Option<&str>) -> Result<Accepted, ApiError> {
-        let mut call = self.request(Method::POST, "/api/market-data/fetch").json(request);
+        self.submit("/api/market-data/fetch", request, idempotency_key).await
+    }
+
+    /// `POST /api/market-data/fetch/batch`.
+    ///
+    /// # Errors
+    /// The API's refusal, or no answer.
+    pub async fn fetch_batch(
+        &self,
+        request: &BatchRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<Accepted, ApiError> {
+        self.submit("/api/market-data/fetch/batch", request, idempotency_key).await
+    }
+
+    async fn submit(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+        idempotency_key: Option<&str>,
+    ) -> Result<Accepted, ApiError> {
+        let mut call = self.request(Method::POST, path).json(request);
         if let Some(key) = idempotency_key {
             call = call.header("Idempotency-Key", key);
         }
