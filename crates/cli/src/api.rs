@@ -1,9 +1,10 @@
 //! The calls of the API.
 
 use crate::events::{Event, EventReader};
-use crate::wire::{Accepted, FetchRequest, Problem, ProgressView, TaskView};
+use crate::wire::{Accepted, BatchRequest, FetchRequest, Problem, ProgressView, TaskView};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
@@ -125,9 +126,26 @@ impl Api {
         self.submit("/api/market-data/verify", request, idempotency_key).await
     }
 
-    async fn submit(&self, path: &str, request: &FetchRequest, key: Option<&str>) -> Result<Accepted, ApiError> {
+    /// `POST /api/market-data/fetch/batch`.
+    ///
+    /// # Errors
+    /// The API's refusal, or no answer.
+    pub async fn fetch_batch(
+        &self,
+        request: &BatchRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<Accepted, ApiError> {
+        self.submit("/api/market-data/fetch/batch", request, idempotency_key).await
+    }
+
+    async fn submit(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+        idempotency_key: Option<&str>,
+    ) -> Result<Accepted, ApiError> {
         let mut call = self.request(Method::POST, path).json(request);
-        if let Some(key) = key {
+        if let Some(key) = idempotency_key {
             call = call.header("Idempotency-Key", key);
         }
         self.read(call).await

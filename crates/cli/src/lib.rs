@@ -12,4 +12,4 @@ pub mod wire;
 
 pub use api::{Api, ApiError};
 pub use bar::Bar;
-pub use wire::{Accepted, FetchRequest, Instant, ProgressView, TaskView};
+pub use wire::{Accepted, BatchRequest, FetchRequest, Instant, ProgressView, TaskView};

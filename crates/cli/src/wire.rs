@@ -51,6 +51,13 @@ pub struct FetchRequest {
     pub webhook: Option<Webhook>,
 }
 
+/// Body of `POST /api/market-data/fetch/batch`: fetches of their own ranges, run as one task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BatchRequest {
+    /// At least one, and as many as the tier allows; ranges may overlap. None has a webhook.
+    pub fetches: Vec<FetchRequest>,
+}
+
 /// Where a signed POST goes when a task has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Webhook {

@@ -67,6 +67,8 @@ faults! {
     MongoDelayed => "MongoDB: messages late",
     /// Connections to MongoDB stand, nothing passes.
     MongoHalfOpen => "MongoDB: half-open",
+    /// Every message to and from MongoDB comes seconds late, and a process is killed while its writes are on their way.
+    SlowInserts => "MongoDB: writes late, writer killed",
     /// Every connection to the exchange is closed, new ones are refused.
     ExchangeCut => "exchange: connections cut",
     /// Every message to and from the exchange comes late.
@@ -79,6 +81,8 @@ faults! {
     ExchangeBans => "exchange: 418",
     /// The exchange answers nonsense: HTML, broken JSON, cut bodies, errors.
     ExchangeWrong => "exchange: wrong answers",
+    /// The exchange lacks candles that it has: no rows, or only the first ones.
+    ExchangeAbsent => "exchange: rows absent for a while",
     /// The exchange's clock jumps, forwards or back.
     ClockJumps => "exchange: clock jumps",
     /// Tasks under way are put into the queue a second time, or taken out and put in anew.

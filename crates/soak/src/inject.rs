@@ -44,13 +44,18 @@ pub(crate) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String], lease
         Fault::MongoCut | Fault::MongoDelayed | Fault::MongoHalfOpen => {
             disturb(&yard.stack.links().mongo, plan).await;
         }
+        Fault::SlowInserts => processes::killed_amid_slow_writes(yard, plan).await?,
         Fault::ExchangeCut | Fault::ExchangeDelayed | Fault::ExchangeHalfOpen => {
             disturb(&yard.stack.links().exchange, plan).await;
         }
         Fault::ScriptsFlushed | Fault::RedisFlushed | Fault::RedisFull | Fault::TwoLeaders | Fault::DoubleDelivery => {
             queue::inject(yard, plan, tasks).await?;
         }
-        Fault::ExchangeThrottles | Fault::ExchangeBans | Fault::ExchangeWrong | Fault::ClockJumps => {
+        Fault::ExchangeThrottles
+        | Fault::ExchangeBans
+        | Fault::ExchangeWrong
+        | Fault::ExchangeAbsent
+        | Fault::ClockJumps => {
             return exchange::inject(yard, plan).await;
         }
     }

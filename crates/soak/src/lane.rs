@@ -1,10 +1,12 @@
 //! One stack after the other, each for some dozens of runs.
 
-use crate::plan::SLOTS;
+use crate::plan::{Plan, SLOTS};
 use crate::reference::Reference;
 use crate::report::RunReport;
 use crate::run;
 use crate::series::{Plans, Settings};
+use crate::verify;
+use crate::violation::Promise;
 use crate::yard::Yard;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -24,35 +26,37 @@ pub(crate) async fn run(
     reports: mpsc::Sender<RunReport>,
 ) -> Result<()> {
     let settings = plans.settings();
-    let mut yard: Option<(Yard, bool)> = None;
+    let mut yard: Option<Yard> = None;
     let mut stacks = 0;
-    while let Some(plan) = plans.take() {
-        let worn = |yard: &Yard| yard.runs >= RUNS_PER_STACK || plan.run - yard.first_run >= SLOTS;
-        if yard.as_ref().is_some_and(|(yard, violated)| *violated || worn(yard))
-            && let Some((yard, violated)) = yard.take()
-        {
-            let folder = end(yard).await;
-            if !violated && !settings.keep {
+    let mut next = plans.take();
+    while let Some(plan) = next {
+        let mut used = match yard.take() {
+            Some(yard) => yard,
+            None => start(settings, number, &mut stacks, plan.run).await.context("starting a stack")?,
+        };
+        used.runs += 1;
+        let mut report = run::run(&mut used, &plan, &reference, settings).await;
+        next = plans.take();
+        let goes_on = |next: &Plan| used.runs < RUNS_PER_STACK && next.run - used.first_run < SLOTS;
+        if report.violations.is_empty() && next.as_ref().is_some_and(goes_on) {
+            yard = Some(used);
+        } else {
+            // What a run has found of its own part would only be found once more.
+            if !report.violations.iter().any(|violation| violation.promise == Promise::Ledger) {
+                verify::whole_ledger(&used, &mut report.violations).await;
+            }
+            let folder = end(used).await;
+            if report.violations.is_empty() && !settings.keep {
                 forget(&folder);
             }
         }
-        let (yard, violated) = match &mut yard {
-            Some(yard) => yard,
-            empty => {
-                let started = start(settings, number, &mut stacks, plan.run).await.context("starting a stack")?;
-                empty.insert((started, false))
-            }
-        };
-        yard.runs += 1;
-        let report = run::run(yard, &plan, &reference, settings).await;
-        *violated |= !report.violations.is_empty();
         if reports.send(report).await.is_err() {
             break;
         }
     }
-    if let Some((yard, violated)) = yard {
+    if let Some(yard) = yard {
         let folder = end(yard).await;
-        if !violated && !settings.keep {
+        if !settings.keep {
             forget(&folder);
         }
     }

@@ -1,9 +1,10 @@
 //! Submits a run's backfills and cancels those that are to be cancelled.
 
 use crate::clients::{Clients, chain};
-use crate::plan::{Order, Plan};
+use crate::plan::Plan;
 use crate::violation::{Promise, Violation};
-use candlemill_cli::FetchRequest;
+use candlemill_cli::{BatchRequest, FetchRequest};
+use candlemill_shared::TimeRange;
 use candlemill_shared::task::TaskState;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -16,8 +17,19 @@ const PATIENCE: Duration = Duration::from_secs(45);
 pub(crate) struct Placed {
     /// Which one of the plan.
     pub(crate) index: usize,
+    /// Which time it was submitted.
+    pub(crate) time: Time,
     /// The accepted task.
     pub(crate) task: String,
+}
+
+/// Which time an order is submitted. Each has a key of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Time {
+    /// As the run begins, or while its fault lasts.
+    First,
+    /// After all has ended, because the exchange had lacked what it has.
+    Second,
 }
 
 /// What became of a cancellation.
@@ -34,24 +46,36 @@ pub(crate) enum Cancelled {
 }
 
 /// Submits order `index` until it is accepted. Every try carries the same key, so that one whose answer was lost counts.
-pub(crate) async fn place(clients: &Clients, plan: &Plan, index: usize) -> Result<Placed, Violation> {
+pub(crate) async fn place(clients: &Clients, plan: &Plan, index: usize, time: Time) -> Result<Placed, Violation> {
     let order = &plan.orders[index];
     let refused = |why: String| Violation::new(Promise::Accepts, format!("order {index} of {}: {why}", order.symbol));
-    let request = request(order).map_err(|error| refused(format!("{error:#}")))?;
-    let key = format!("soak-{}-{}-{index}", plan.seed, plan.run);
+    let requests: anyhow::Result<Vec<_>> = order.ranges.iter().map(|range| request(order.symbol, *range)).collect();
+    let requests = requests.map_err(|error| refused(format!("{error:#}")))?;
+    let key = match time {
+        Time::First => format!("soak-{}-{}-{index}", plan.seed, plan.run),
+        Time::Second => format!("soak-{}-{}-{index}-again", plan.seed, plan.run),
+    };
     let accepted = clients.persistently(index + plan.target, PATIENCE, |api| {
-        let (request, key) = (request.clone(), key.clone());
-        async move { api.fetch(&request, Some(&key)).await }
+        let (mut requests, key) = (requests.clone(), key.clone());
+        async move {
+            match requests.pop() {
+                Some(only) if requests.is_empty() => api.fetch(&only, Some(&key)).await,
+                last => {
+                    requests.extend(last);
+                    api.fetch_batch(&BatchRequest { fetches: requests }, Some(&key)).await
+                }
+            }
+        }
     });
     match accepted.await {
-        Ok(Ok(accepted)) => Ok(Placed { index, task: accepted.task_id }),
+        Ok(Ok(accepted)) => Ok(Placed { index, time, task: accepted.task_id }),
         Ok(Err(refusal)) => Err(refused(chain(&refusal))),
         Err(error) => Err(refused(format!("{error:#}"))),
     }
 }
 
-fn request(order: &Order) -> anyhow::Result<FetchRequest> {
-    FetchRequest::new(order.symbol, "1m", &order.range.start.to_string(), Some(&order.range.end.to_string()))
+fn request(symbol: &str, range: TimeRange) -> anyhow::Result<FetchRequest> {
+    FetchRequest::new(symbol, "1m", &range.start.to_string(), Some(&range.end.to_string()))
 }
 
 /// Cancels `task` after `wait`.

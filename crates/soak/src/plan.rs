@@ -17,18 +17,23 @@ pub(crate) const PAGE: i64 = 1_000;
 const START: i64 = 1_578_009_600_000;
 /// Candles between the starts of two runs' ranges: more than a run asks for, so that a candle beyond its range is nobody's.
 const STRIDE: i64 = 12_000;
+/// Where a run's slot ends, counted from the start of its ranges, ms.
+const SLOT_END: i64 = STRIDE * 3 / 4 * MINUTE;
 /// Runs until ranges repeat; no stack lives that long.
 pub(crate) const SLOTS: u64 = 250;
 /// The fault comes within so many ms of the first submissions.
 const WITHIN_MS: u64 = 450;
 
-/// One backfill to submit.
+/// Purposes of [`outages`]: none of them is a run's number.
+const OUTAGES: u64 = 1 << 40;
+
+/// One backfill to submit, or a batch of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// What.
     pub symbol: &'static str,
-    /// Open times, UTC ms.
-    pub range: TimeRange,
+    /// Open times, UTC ms. Several are one batch; each overlaps the one before.
+    pub ranges: Vec<TimeRange>,
     /// Whose: the user's name.
     pub user: &'static str,
     /// Whether it is submitted while the fault is there, not before.
@@ -91,7 +96,7 @@ impl Plan {
     #[must_use]
     pub fn slot(&self) -> TimeRange {
         let start = slot(self.run);
-        TimeRange::new(start - STRIDE / 4 * MINUTE, start + STRIDE * 3 / 4 * MINUTE)
+        TimeRange::new(start - STRIDE / 4 * MINUTE, start + SLOT_END)
     }
 }
 
@@ -104,20 +109,61 @@ fn slot(run: u64) -> i64 {
     START + (run % SLOTS).cast_signed() * STRIDE * MINUTE
 }
 
+/// Stretches without candles, which the exchange has lost for ever; none reaches out of a run's slot.
+pub(crate) fn outages(seed: u64) -> Vec<(&'static str, TimeRange)> {
+    let mut all = Vec::new();
+    for slot_number in 0..SLOTS {
+        let random = &mut random(seed, OUTAGES + slot_number);
+        for symbol in SYMBOLS {
+            let mut from = slot(slot_number) + random.random_range(-500..1_000) * MINUTE;
+            while random.random_bool(0.5) {
+                // Some buckets, a part of a page, or more than a page.
+                let length = match random.random_range(0..3) {
+                    0 => random.random_range(1..40),
+                    1 => random.random_range(200..900),
+                    _ => random.random_range(1_000..2_500),
+                };
+                let range = TimeRange::new(from, (from + length * MINUTE).min(slot(slot_number) + SLOT_END));
+                if range.is_empty() {
+                    break;
+                }
+                all.push((symbol, range));
+                from = range.end + random.random_range(1..2_500) * MINUTE;
+            }
+        }
+    }
+    all
+}
+
 fn orders(random: &mut StdRng, start: i64) -> Vec<Order> {
     let order =
-        |symbol, range, user, during| Order { symbol, range, user, during, cancelled_after: None, followed: false };
+        |symbol, ranges, user, during| Order { symbol, ranges, user, during, cancelled_after: None, followed: false };
     let first = stretch(random, start, 4..=8);
-    let mut second = order(SYMBOLS[1], stretch(random, start, 3..=6), "pro", false);
+    let mut second = order(SYMBOLS[1], vec![stretch(random, start, 3..=6)], "pro", false);
     if random.random_bool(0.25) {
         second.cancelled_after = Some(Duration::from_millis(random.random_range(0..700)));
     }
     // Another user wants a part of the same candles at the same time.
     let shift = random.random_range(-1_500..3_000) * MINUTE;
-    let shared = order(SYMBOLS[0], stretch(random, start + shift, 2..=4), "pro", random.random_bool(0.5));
-    let late = order(SYMBOLS[2], stretch(random, start, 1..=4), "enterprise", true);
-    let first = Order { followed: true, ..order(SYMBOLS[0], first, "enterprise", false) };
+    let shared = some(random, start + shift, 0.5, 2..=4);
+    let shared = order(SYMBOLS[0], shared, "pro", random.random_bool(0.5));
+    let late = order(SYMBOLS[2], some(random, start, 0.3, 1..=4), "enterprise", true);
+    let first = Order { followed: true, ..order(SYMBOLS[0], vec![first], "enterprise", false) };
     vec![first, second, shared, late]
+}
+
+/// One range from `start`, or, with this probability, a batch of several that overlap.
+fn some(random: &mut StdRng, start: i64, batches: f64, pages: std::ops::RangeInclusive<i64>) -> Vec<TimeRange> {
+    if !random.random_bool(batches) {
+        return vec![stretch(random, start, pages)];
+    }
+    let mut ranges = vec![stretch(random, start, 1..=2)];
+    for _ in 0..random.random_range(1..=2) {
+        let before = ranges[ranges.len() - 1];
+        let from = before.start + random.random_range(0..before.length() / MINUTE) * MINUTE;
+        ranges.push(stretch(random, from, 1..=2));
+    }
+    ranges
 }
 
 /// A range of some pages from `start`, whose last page is seldom full.
@@ -155,9 +201,38 @@ mod tests {
             let (plan, next) = (Plan::draw(1, run), Plan::draw(1, run + 1));
             assert!(plan.slot().end <= next.slot().start || (run + 1) % SLOTS == 0);
             for order in &plan.orders {
-                assert_eq!(plan.slot().intersect(order.range), order.range, "run {run}");
-                assert!(!order.range.is_empty());
+                for range in &order.ranges {
+                    assert_eq!(plan.slot().intersect(*range), *range, "run {run}");
+                    assert!(!range.is_empty());
+                }
+                for pair in order.ranges.windows(2) {
+                    assert!(!pair[0].intersect(pair[1]).is_empty(), "run {run}: a batch overlaps");
+                }
             }
         }
+    }
+
+    #[test]
+    fn many_runs_meet_an_outage_and_some_have_a_batch() {
+        let (seed, runs) = (1, 200);
+        let outages = outages(seed);
+        assert_eq!(outages, super::outages(seed));
+        let plans: Vec<Plan> = (0..runs).map(|run| Plan::draw(seed, run)).collect();
+        for plan in &plans {
+            for pair in outages.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].1.start < pair[1].1.start) {
+                assert!(pair[0].1.end < pair[1].1.start, "{pair:?}");
+            }
+            let inside = |range: &TimeRange| plan.slot().intersect(*range) == *range;
+            assert!(outages.iter().all(|(_, range)| inside(range) || plan.slot().intersect(*range).is_empty()));
+        }
+        let meets = |order: &Order| {
+            let lacks = |range: &TimeRange| {
+                outages.iter().any(|(symbol, lost)| *symbol == order.symbol && !lost.intersect(*range).is_empty())
+            };
+            order.ranges.iter().any(lacks)
+        };
+        let met = plans.iter().filter(|plan| plan.orders.iter().any(meets)).count();
+        let batches = plans.iter().filter(|plan| plan.orders.iter().any(|order| order.ranges.len() > 1)).count();
+        assert!(met > 100 && batches > 50, "{met} runs meet an outage, {batches} have a batch");
     }
 }

@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use candlemill_shared::TimeRange;
-use candlemill_simulator::{ClockSetting, GeneratedMarket, Simulator, SimulatorConfig, WeightRules};
+use candlemill_shared::range::normalise;
+use candlemill_simulator::{ClockSetting, GeneratedMarket, Outage, Simulator, SimulatorConfig, WeightRules};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use crate::plan::{MINUTE, PAGE, SYMBOLS};
+use crate::plan::{MINUTE, PAGE, SYMBOLS, outages};
 
 /// Rows by open time, UTC ms.
 pub(crate) type Rows = BTreeMap<i64, Value>;
@@ -16,10 +17,12 @@ pub(crate) type Rows = BTreeMap<i64, Value>;
 pub(crate) struct Reference {
     simulator: Simulator,
     http: reqwest::Client,
+    outages: Vec<(&'static str, TimeRange)>,
 }
 
 impl Reference {
-    pub(crate) async fn start() -> Result<Self> {
+    /// The exchange of the series with this seed.
+    pub(crate) async fn start(seed: u64) -> Result<Self> {
         let mut generated = Vec::new();
         for symbol in SYMBOLS {
             generated.push(GeneratedMarket::new(symbol.parse().context("a generated symbol")?));
@@ -28,7 +31,24 @@ impl Reference {
         // Ahead of every clock that a fault sets: all that anybody asked for is closed here.
         let clock = ClockSetting::Offset { ms: 86_400_000 };
         let config = SimulatorConfig { generated, weight_rules, clock, ..SimulatorConfig::default() };
-        Ok(Self { simulator: Simulator::start(config).await?, http: reqwest::Client::new() })
+        let (simulator, outages) = (Simulator::start(config).await?, outages(seed));
+        for (symbol, TimeRange { start, end }) in outages.iter().copied() {
+            let symbol = Some(symbol.parse().context("a generated symbol")?);
+            simulator.control().add_outage(Outage { symbol, interval: None, start, end });
+        }
+        Ok(Self { simulator, http: reqwest::Client::new(), outages })
+    }
+
+    /// The stretches of `range` of which the exchange really has no candle.
+    pub(crate) fn lacks(&self, symbol: &str, range: TimeRange) -> Vec<TimeRange> {
+        let of_symbol = self.outages.iter().filter(|(lost, _)| *lost == symbol);
+        normalise(of_symbol.map(|(_, lost)| lost.intersect(range)).collect())
+    }
+
+    /// Number of candles that the exchange has of `range`.
+    pub(crate) fn has(&self, symbol: &str, range: TimeRange) -> i64 {
+        let lost: i64 = self.lacks(symbol, range).iter().map(|lost| lost.length()).sum();
+        (range.length() - lost) / MINUTE
     }
 
     /// Every candle of `range`.
@@ -46,7 +66,7 @@ impl Reference {
             add(&mut rows, page)?;
             start = end;
         }
-        let expected = usize::try_from(range.length() / MINUTE)?;
+        let expected = usize::try_from(self.has(symbol, range))?;
         ensure!(rows.len() == expected, "the source has {} of {expected} candles of {symbol} {range:?}", rows.len());
         Ok(rows)
     }

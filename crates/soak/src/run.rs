@@ -1,14 +1,15 @@
 //! One run: submit, disturb, let converge, compare.
 
+use crate::fault::Fault;
 use crate::inject::{self, Pause};
-use crate::orders::{self, Cancelled, Placed};
+use crate::orders::{self, Cancelled, Placed, Time};
 use crate::plan::Plan;
 use crate::reference::Reference;
 use crate::report::RunReport;
 use crate::series::Settings;
 use crate::verify::{self, Followed};
 use crate::violation::{Promise, Violation};
-use crate::watch::Watcher;
+use crate::watch::{Watched, Watcher};
 use crate::yard::Yard;
 use candlemill_shared::{Clock, SystemClock};
 use futures::future::join_all;
@@ -68,11 +69,16 @@ async fn disturb(yard: &mut Yard, plan: &Plan, reference: &Reference, settings: 
     report.tasks = placed.len();
     let cancels = cancelled.await.unwrap_or_default();
 
-    let followed = converge(watchers, CONVERGES + lease, &give_up, report).await;
+    let mut followed = converge(watchers, CONVERGES + lease, &give_up, report).await;
     let last = followed.iter().filter_map(|one| one.end.map(|(_, at)| at)).max();
     report.recovery_ms = last
         .filter(|last| *last > over)
         .map(|last| u64::try_from(last.duration_since(over).as_millis()).unwrap_or(u64::MAX));
+    if plan.fault == Fault::ExchangeAbsent {
+        let (again, seen) = ask_again(yard, plan, &placed, lease, report).await;
+        placed.extend(again);
+        followed.extend(seen);
+    }
     let mut wanted = vec![false; placed.len()];
     for (index, cancel) in cancels.into_iter().enumerate() {
         match cancel {
@@ -88,6 +94,7 @@ async fn disturb(yard: &mut Yard, plan: &Plan, reference: &Reference, settings: 
         .zip(wanted)
         .map(|((placed, followed), cancelled)| Followed {
             index: placed.index,
+            time: placed.time,
             task: placed.task.clone(),
             end: followed.end.map(|(state, _)| state),
             cancelled,
@@ -110,8 +117,29 @@ fn recovers(within: Duration, report: &mut RunReport) {
 
 async fn place(yard: &Yard, plan: &Plan, during: bool, report: &mut RunReport) -> Vec<Placed> {
     let orders = plan.orders.iter().enumerate().filter(|(_, order)| order.during == during);
-    let placing = orders.map(|(index, order)| orders::place(yard.clients(order.user), plan, index));
+    let placing = orders.map(|(index, order)| orders::place(yard.clients(order.user), plan, index, Time::First));
     keep(join_all(placing).await, report)
+}
+
+/// Submits the same ranges once more: what the exchange lacked for a while only is asked for again, since nobody has confirmed
+/// yet that it is absent.
+async fn ask_again(
+    yard: &Yard,
+    plan: &Plan,
+    placed: &[Placed],
+    lease: Duration,
+    report: &mut RunReport,
+) -> (Vec<Placed>, Vec<Watched>) {
+    let give_up = CancellationToken::new();
+    let placing = placed.iter().map(|one| {
+        let order = &plan.orders[one.index];
+        orders::place(yard.clients(order.user), plan, one.index, Time::Second)
+    });
+    let again = keep(join_all(placing).await, report);
+    let watchers = again.iter().map(|one| watch(yard, plan, one, &give_up)).collect();
+    let seen = converge(watchers, CONVERGES + lease, &give_up, report).await;
+    report.tasks += again.len();
+    (again, seen)
 }
 
 fn keep(placed: Vec<Result<Placed, Violation>>, report: &mut RunReport) -> Vec<Placed> {
@@ -132,7 +160,7 @@ fn late_orders(yard: &Yard, plan: &Plan) -> impl Future<Output = Vec<Result<Plac
     async move {
         sleep(DURING).await;
         let plan = &plan;
-        join_all(late.iter().map(|(index, clients)| orders::place(clients, plan, *index))).await
+        join_all(late.iter().map(|(index, clients)| orders::place(clients, plan, *index, Time::First))).await
     }
 }
 
@@ -157,7 +185,7 @@ async fn converge(
     patience: Duration,
     give_up: &CancellationToken,
     report: &mut RunReport,
-) -> Vec<crate::watch::Watched> {
+) -> Vec<Watched> {
     let deadline = give_up.clone();
     let clock = tokio::spawn(async move {
         sleep(patience).await;

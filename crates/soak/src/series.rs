@@ -71,7 +71,7 @@ impl Plans {
 /// # Errors
 /// When a stack cannot be started, or a run not be carried out for reasons of its own.
 pub async fn run_series(settings: Settings, mut seen: impl FnMut(&RunReport)) -> Result<Summary> {
-    let reference = Arc::new(Reference::start().await?);
+    let reference = Arc::new(Reference::start(settings.seed).await?);
     let stacks = settings.stacks.max(1);
     let plans = Arc::new(Plans { settings, next: AtomicU64::new(0) });
     let (reports, mut ended) = mpsc::channel(16);

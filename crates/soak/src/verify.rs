@@ -1,17 +1,20 @@
 //! Compares, from outside, what is there after a run with what was promised.
 
 mod candles;
+mod ledger;
 mod servers;
 
+use crate::fault::Fault;
 use crate::inject::Pause;
-use crate::orders;
-use crate::plan::Plan;
+use crate::orders::{self, Time};
+use crate::plan::{MINUTE, Plan};
 use crate::reference::Reference;
 use crate::violation::{Promise, Violation};
 use crate::yard::Yard;
 use anyhow::Result;
 use candlemill_shared::task::{TaskRecord, TaskState};
 
+pub(crate) use ledger::whole_ledger;
 pub(crate) use servers::SWEEPER_LEASE;
 
 /// A task as it was followed.
@@ -19,6 +22,7 @@ pub(crate) use servers::SWEEPER_LEASE;
 pub(crate) struct Followed {
     /// Which order of the plan.
     pub(crate) index: usize,
+    pub(crate) time: Time,
     pub(crate) task: String,
     /// The end that watchers saw.
     pub(crate) end: Option<TaskState>,
@@ -54,10 +58,11 @@ pub(crate) async fn verify(
     }
     for (one, record) in &records {
         attempts(record, violations);
-        counts(plan, one, record, violations);
+        counts(plan, reference, one, record, violations);
     }
     one_task(yard, plan, ended, violations).await;
     candles::compare(yard, plan, reference, ended, violations).await?;
+    ledger::compare(yard, plan, ended, violations).await?;
     servers::nothing_is_left(yard, violations).await?;
     servers::keys_end(yard, violations).await?;
     servers::pause_was_kept(yard, pause, since_ms, violations).await?;
@@ -120,19 +125,30 @@ fn attempts(record: &TaskRecord, violations: &mut Vec<Violation>) {
     }
 }
 
-/// A task that succeeded has counted every candle of its range once.
-fn counts(plan: &Plan, one: &Followed, record: &TaskRecord, violations: &mut Vec<Violation>) {
+/// A task that succeeded has counted every candle of its ranges once, and tells of gaps exactly where the exchange lacks some.
+fn counts(plan: &Plan, reference: &Reference, one: &Followed, record: &TaskRecord, violations: &mut Vec<Violation>) {
     if record.state != TaskState::Succeeded {
         return;
     }
-    let asked = u64::try_from(plan.orders[one.index].range.length() / crate::plan::MINUTE).unwrap_or(0);
+    let order = &plan.orders[one.index];
+    let asked: i64 = order.ranges.iter().map(|range| range.length() / MINUTE).sum();
+    let there: i64 = order.ranges.iter().map(|range| reference.has(order.symbol, *range)).sum();
+    let (asked, there) = (u64::try_from(asked).unwrap_or(0), u64::try_from(there).unwrap_or(0));
     let result = record.result.clone().unwrap_or_default();
-    let counted = result.inserted + result.duplicate;
     // What an earlier task of the same owner, or the other user's, had verified before is not fetched.
-    if counted > asked || result.gaps_total > 0 {
+    let mut holds = result.inserted + result.duplicate <= there;
+    // What the exchange lacked for a while only was absent as far as anybody could know.
+    if plan.fault != Fault::ExchangeAbsent || one.time == Time::Second {
+        holds &= (result.gaps_total > 0) == (asked > there) && result.gaps_total <= asked - there;
+    }
+    if !holds {
         let told = format!(
-            "task {}: {} inserted and {} duplicate of {asked} candles, {} gaps",
-            record.id, result.inserted, result.duplicate, result.gaps_total
+            "task {}: {} inserted and {} duplicate of {there} candles, {} gaps of {} absent ones",
+            record.id,
+            result.inserted,
+            result.duplicate,
+            result.gaps_total,
+            asked - there
         );
         violations.push(Violation::new(Promise::Counts, told));
     }
@@ -142,7 +158,7 @@ fn counts(plan: &Plan, one: &Followed, record: &TaskRecord, violations: &mut Vec
 async fn one_task(yard: &Yard, plan: &Plan, ended: &[Followed], violations: &mut Vec<Violation>) {
     for one in ended {
         let clients = yard.clients(plan.orders[one.index].user);
-        match orders::place(clients, plan, one.index).await {
+        match orders::place(clients, plan, one.index, one.time).await {
             Ok(again) if again.task == one.task => {}
             Ok(again) => {
                 let told = format!("the key of task {} brought a second task, {}", one.task, again.task);

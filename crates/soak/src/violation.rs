@@ -23,6 +23,8 @@ pub enum Promise {
     Candles,
     /// No candle lies beyond what was asked for.
     NothingBeyond,
+    /// The coverage ledger is the candles and the gaps, and what succeeded is verified.
+    Ledger,
     /// Progress never runs backwards.
     ProgressRises,
     /// Attempts are numbered without a hole, only the last one succeeded.

@@ -11,6 +11,10 @@ use tokio::time::sleep;
 
 /// The worker wakes up so long after its leases have run out, at least.
 const PAST_LEASE: Duration = Duration::from_millis(300);
+/// How late messages to and from MongoDB are at least, and by how much more at most, ms. A call of the API is given up after
+/// some 7 s: they may be later than that.
+const MIN_LATE_MS: u64 = 1_500;
+const MORE_LATE_MS: u64 = 8_000;
 
 pub(super) async fn inject(yard: &mut Yard, plan: &Plan, lease: Duration) -> Result<()> {
     let (target, wait) = (plan.target, plan.restart_after);
@@ -85,6 +89,29 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan, lease: Duration) -> Res
         // Of the faults of processes only this one is left.
         _ => killed(worker(yard, target)?, wait).await,
     }
+}
+
+/// Every message to and from MongoDB takes seconds, in each direction. A worker or an API process dies after it has sent some
+/// writes, which come to the server in the end all the same.
+pub(super) async fn killed_amid_slow_writes(yard: &mut Yard, plan: &Plan) -> Result<()> {
+    let late = Duration::from_millis(MIN_LATE_MS + plan.dice % MORE_LATE_MS);
+    let dies = Duration::from_millis(plan.dice / MORE_LATE_MS % u64::try_from(late.as_millis())?) + plan.lasts / 3;
+    yard.stack.links().mongo.delay(late);
+    sleep(dies).await;
+    let stack = &mut yard.stack;
+    let service = match (plan.twist, plan.target) {
+        (true, target) => stack.workers.get_mut(target).with_context(|| format!("there is no worker {target}"))?,
+        (false, 0) => &mut stack.api,
+        (false, _) => stack.more_apis.first_mut().context("a second API process")?,
+    };
+    service.kill9().await?;
+    sleep(plan.restart_after).await;
+    if let Some(links) = &stack.links {
+        links.mongo.restore().await;
+    }
+    // What was on its way at the end of the delay still takes its time, and so does all that comes after it.
+    let (restarted, ()) = tokio::join!(service.restart(), sleep(late));
+    restarted
 }
 
 fn worker(yard: &mut Yard, index: usize) -> Result<&mut Service> {

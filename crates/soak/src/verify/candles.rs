@@ -25,8 +25,8 @@ pub(super) async fn compare(
         let orders =
             || ended.iter().map(|one| (one, &plan.orders[one.index])).filter(|(_, order)| order.symbol == symbol);
         let done = orders().filter(|(one, _)| one.end == Some(TaskState::Succeeded));
-        let done = normalise(done.map(|(_, order)| order.range).collect());
-        let asked = normalise(orders().map(|(_, order)| order.range).collect());
+        let done = normalise(done.flat_map(|(_, order)| order.ranges.clone()).collect());
+        let asked = normalise(orders().flat_map(|(_, order)| order.ranges.clone()).collect());
         let stored = stored(yard, symbol, &asked).await?;
         let mut source = Rows::new();
         for range in &asked {
