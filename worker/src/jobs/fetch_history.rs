@@ -147,8 +147,8 @@ async fn fetch(
         // Before the first page: a later attempt has to know what this one set out to fetch.
         keep(context, result).await?;
     }
-    let gaps_met = pipeline::run(context, series, &plan, !job.mode.is_fetch(), result).await?;
-    if plan.is_untouched && gaps_met == 0 {
+    let may_have_gaps = pipeline::run(context, series, &plan, !job.mode.is_fetch(), result).await?;
+    if plan.is_untouched && !may_have_gaps {
         (result.gaps, result.gaps_total) = (Vec::new(), 0);
         return Ok(());
     }

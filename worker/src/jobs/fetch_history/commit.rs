@@ -5,6 +5,7 @@ use super::pipeline::Stored;
 use super::plan::Plan;
 use crate::context::JobContext;
 use crate::patience::patiently;
+use candlemill_shared::TimeRange;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskState};
 use candlemill_store::{Correction, Observation, Series, StoreError};
@@ -23,6 +24,8 @@ pub(super) struct Committer<'a> {
     result: &'a mut FetchResult,
     verifies: bool,
     gaps_met: u64,
+    /// Whether another task has fetched something of the plan meanwhile.
+    by_others: bool,
     pages_before: u64,
     pages_total: u64,
     candles_before: u64,
@@ -46,6 +49,7 @@ impl<'a> Committer<'a> {
         Self {
             verifies,
             gaps_met: 0,
+            by_others: false,
             pages_before: result.pages,
             pages_total: result.pages_total,
             candles_before: result.inserted + result.duplicate,
@@ -59,9 +63,9 @@ impl<'a> Committer<'a> {
         }
     }
 
-    /// Gaps of the pages that were committed.
-    pub(super) const fn gaps_met(&self) -> u64 {
-        self.gaps_met
+    /// Whether there may be absences in what was committed.
+    pub(super) const fn may_have_gaps(&self) -> bool {
+        self.gaps_met > 0 || self.by_others
     }
 
     /// Takes up where the snapshot of an earlier attempt left off, and shows that this one runs.
@@ -89,13 +93,19 @@ impl<'a> Committer<'a> {
         for page in batch.pages {
             held.push(page.held);
             self.result.duplicate += page.by_others;
-            let Some(seen) = page.seen else { continue };
+            let Some(seen) = page.seen else {
+                self.by_others = true;
+                continue;
+            };
+            self.by_others |= page.by_others > 0;
             metrics.rows_rejected.inc_by(seen.rejected);
             self.result.rejected += seen.rejected;
             self.gaps_met += seen.gaps.len() as u64;
-            if !seen.range.is_empty() {
-                looks.push(Observation { range: seen.range, gaps: seen.gaps });
-            }
+            let look = |range: TimeRange| {
+                let gaps = seen.gaps.iter().filter(|gap| !gap.range.intersect(range).is_empty());
+                Observation { range, gaps: gaps.cloned().collect() }
+            };
+            looks.extend(seen.ranges.iter().map(|range| look(*range)));
         }
         self.record(&looks).await?;
         join_all(held.into_iter().map(super::leases::HeldPage::done)).await;

@@ -5,7 +5,7 @@ use super::commit::Committer;
 use super::facts::Facts;
 use super::leases::{HeldPage, PageLeases};
 use super::plan::{PER_PAGE, Plan};
-use super::windows::windows;
+use super::windows::{Parts, hull, shared, windows};
 use crate::budget::SharedBudget;
 use crate::context::JobContext;
 use crate::patience::patiently;
@@ -64,8 +64,8 @@ pub(super) struct Page {
 
 /// What the exchange says of a page, with its absences explained.
 pub(super) struct Seen {
-    /// What was looked at, up to the last bucket that is closed and final.
-    pub(super) range: TimeRange,
+    /// What was lacking and has been looked at, up to the last bucket that is closed and final.
+    pub(super) ranges: Parts,
     pub(super) gaps: Vec<Gap>,
     pub(super) candles: Vec<Candle>,
     pub(super) rejected: u64,
@@ -77,14 +77,14 @@ pub(super) struct Stored {
     pub(super) found: Inserted,
 }
 
-/// Fetches, stores and commits everything of `plan`. Returns how many gaps it met.
+/// Fetches, stores and commits everything of `plan`. Returns whether there may be absences in it.
 pub(super) async fn run(
     context: &JobContext,
     series: &Series,
     plan: &Plan,
     verifies: bool,
     result: &mut FetchResult,
-) -> Result<u64, Stop> {
+) -> Result<bool, Stop> {
     let mut committer = Committer::new(context, series, plan, verifies, result);
     committer.begin().await?;
     // A task of its own, so that pages are fetched and stored while a commit is being written.
@@ -107,7 +107,7 @@ pub(super) async fn run(
         };
         match batch {
             Some(batch) => committer.commit(batch?).await?,
-            None => return Ok(committer.gaps_met()),
+            None => return Ok(committer.may_have_gaps()),
         }
     }
 }
@@ -199,8 +199,8 @@ fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStre
 
 /// A page that is about to be fetched.
 struct Begun {
-    /// What is to be asked for; `None`: nothing any more.
-    wanted: Option<TimeRange>,
+    /// What is to be asked for; empty: nothing any more.
+    wanted: Parts,
     window: TimeRange,
     by_others: u64,
     held: HeldPage,
@@ -209,54 +209,59 @@ struct Begun {
 
 impl Work {
     /// Takes the page, and a place for it. What another task has fetched meanwhile is not asked for again.
-    async fn begin(self: Arc<Self>, window: TimeRange) -> Result<Begun, Stop> {
-        let interval = self.series.interval;
-        let start = interval.block_start(window.start, PER_PAGE);
+    async fn begin(self: Arc<Self>, mut wanted: Parts) -> Result<Begun, Stop> {
+        let (window, mut by_others) = (hull(&wanted), 0);
+        let start = self.series.interval.block_start(window.start, PER_PAGE);
         let (held, fetched_by_others) = self.leases.take(start, &self.give_up).await?;
-        let (mut wanted, mut by_others) = (Some(window), 0);
         if !self.verifies && (fetched_by_others || self.read_at.elapsed() > OLD) {
-            let coverage = self.store.coverage();
+            let (coverage, candles) = (self.store.coverage(), self.store.candles());
             let known = patiently(&self.give_up, || coverage.known(&self.series, window)).await?;
-            wanted = windows(interval, known.lacking(window, self.since)).next();
-            let (candles, left) = (self.store.candles(), wanted.unwrap_or(TimeRange::new(0, 0)));
-            for part in subtract(window, &[left]) {
+            let left = shared(&wanted, &known.lacking(window, self.since));
+            let fetched: Parts = wanted.iter().flat_map(|part| subtract(*part, &left)).collect();
+            for part in fetched {
                 by_others += patiently(&self.give_up, || candles.count(&self.series, part)).await?;
             }
+            wanted = left;
         }
         // The semaphore is never closed. What needs no call needs no place.
-        let place = match wanted {
-            Some(_) => Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await,
-            None => None,
+        let place = if wanted.is_empty() {
+            None
+        } else {
+            Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await
         };
         Ok(Begun { wanted, window, by_others, held, place })
     }
 
     async fn fetch(&self, begun: Begun) -> Result<Page, Stop> {
         let Begun { wanted, window, by_others, held, place } = begun;
-        let seen = match wanted {
-            Some(wanted) => Some(self.ask(wanted).await?),
-            None => None,
-        };
+        let seen = if wanted.is_empty() { None } else { Some(self.ask(wanted).await?) };
         Ok(Page { window, seen, by_others, held, place })
     }
 
-    async fn ask(&self, window: TimeRange) -> Result<Seen, ExchangeError> {
+    async fn ask(&self, wanted: Parts) -> Result<Seen, ExchangeError> {
         let (client, Facts { symbol, interval, .. }) = (&self.client, &*self.facts);
-        let page: CheckedPage = client.page(symbol, *interval, window).await?;
+        let page: CheckedPage = client.page(symbol, *interval, hull(&wanted)).await?;
         let gaps = self.facts.explain(client, &page).await?;
         for row in &page.rejected {
             tracing::warn!(open_time = row.open_time, "refused a row: {}", row.why);
         }
+        let settled = TimeRange::new(i64::MIN, page.verified_until);
+        let lacking = |candle: &Candle| {
+            let bucket = interval.bucket_start(candle.open_time);
+            wanted.iter().any(|part| part.contains(bucket))
+        };
         Ok(Seen {
-            range: TimeRange::new(window.start, page.verified_until),
-            gaps,
             rejected: page.rejected.len() as u64,
-            candles: page.candles,
+            // What lies between the lacking parts is known, and counted, already.
+            candles: page.candles.into_iter().filter(lacking).collect(),
+            ranges: shared(&wanted, &[settled]),
+            gaps,
         })
     }
 
     async fn insert(&self, mut pages: Vec<Page>) -> Result<Stored, StoreError> {
-        let looked_at: Vec<TimeRange> = pages.iter().filter_map(|page| Some(page.seen.as_ref()?.range)).collect();
+        let looked_at: Vec<TimeRange> =
+            pages.iter().filter_map(|page| page.seen.as_ref()).flat_map(|seen| seen.ranges.clone()).collect();
         let candles: Vec<Candle> =
             pages.iter_mut().filter_map(|page| page.seen.as_mut()).flat_map(|seen| std::mem::take(&mut seen.candles)).collect();
         let (coverage, give_up) = (self.store.coverage(), &self.give_up);

@@ -3,18 +3,33 @@
 use super::plan::PER_PAGE;
 use candlemill_shared::{Interval, TimeRange};
 
-/// One window for every page of the grid that holds something of `lacking` (ascending, whole buckets): from the first to the last
-/// lacking bucket of the page, so that a page never costs two calls.
-pub(super) fn windows(interval: Interval, lacking: Vec<TimeRange>) -> impl Iterator<Item = TimeRange> + Send {
+/// The lacking parts of one page of the grid, ascending; at least one.
+pub(super) type Parts = Vec<TimeRange>;
+
+/// For every page of the grid that holds something of `lacking` (ascending, whole buckets): its parts of it.
+pub(super) fn windows(interval: Interval, lacking: Vec<TimeRange>) -> impl Iterator<Item = Parts> + Send {
     let mut parts = lacking.into_iter().flat_map(move |range| interval.blocks(range, PER_PAGE)).peekable();
     std::iter::from_fn(move || {
-        let mut window = parts.next()?;
-        let end = interval.block_end(window.start, PER_PAGE);
+        let first = parts.next()?;
+        let end = interval.block_end(first.start, PER_PAGE);
+        let mut page = vec![first];
         while let Some(more) = parts.next_if(|part| part.start < end) {
-            window.end = more.end;
+            page.push(more);
         }
-        Some(window)
+        Some(page)
     })
+}
+
+/// What one call asks for: from the first to the last lacking bucket of the page, so that a page never costs two calls.
+pub(super) fn hull(parts: &Parts) -> TimeRange {
+    let (first, last) = (parts.first(), parts.last());
+    TimeRange::new(first.map_or(0, |part| part.start), last.map_or(0, |part| part.end))
+}
+
+/// The parts that `left` still holds.
+pub(super) fn shared(parts: &Parts, left: &[TimeRange]) -> Parts {
+    let both = parts.iter().flat_map(|part| left.iter().map(|other| part.intersect(*other)));
+    both.filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -25,7 +40,7 @@ mod tests {
 
     fn check(name: &str, lacking: &[(i64, i64)], expected: &[(i64, i64)]) {
         let minutes = |ranges: &[(i64, i64)]| ranges.iter().map(|&(s, e)| TimeRange::new(s * M, e * M)).collect::<Vec<_>>();
-        let got: Vec<_> = windows(Interval::Minute1, minutes(lacking)).collect();
+        let got: Vec<_> = windows(Interval::Minute1, minutes(lacking)).map(|parts| hull(&parts)).collect();
         assert_eq!(got, minutes(expected), "{name}");
     }
 
