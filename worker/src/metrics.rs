@@ -64,10 +64,7 @@ impl Metrics {
                 "Stored candles of which the exchange now gives other figures",
             ),
             absences_rechecked: counter("absences_rechecked", "Absences that the exchange was asked for again"),
-            absences_refuted: counter(
-                "absences_refuted",
-                "Times the exchange had candles that it had lacked before",
-            ),
+            absences_refuted: counter("absences_refuted", "Times the exchange had candles that it had lacked before"),
             ledger_corrected: counter(
                 "ledger_corrected",
                 "Holes and filled gaps that the audit of the coverage ledger found and corrected",

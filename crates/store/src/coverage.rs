@@ -109,12 +109,7 @@ impl Coverage {
     ///
     /// # Errors
     /// When MongoDB fails; a repetition is harmless.
-    pub async fn record(
-        &self,
-        series: &Series,
-        looks: &[Observation],
-        at: i64,
-    ) -> Result<Vec<TimeRange>, StoreError> {
+    pub async fn record(&self, series: &Series, looks: &[Observation], at: i64) -> Result<Vec<TimeRange>, StoreError> {
         let interval = series.interval;
         let Some(hull) = hull(looks.iter().map(|look| look.range)) else { return Ok(Vec::new()) };
         let recorded = self.update(series, hull, |range, chunk| {

@@ -162,14 +162,18 @@ impl Recheck {
             tracing::warn!("a page of {series} is not believed; it is asked for again");
             return Ok(());
         };
-        let asked: Vec<TimeRange> = if gaps.is_empty() { vec![range] } else { gaps.iter().map(|gap| gap.range).collect() };
+        let asked: Vec<TimeRange> =
+            if gaps.is_empty() { vec![range] } else { gaps.iter().map(|gap| gap.range).collect() };
         let in_asked = |open: i64| asked.iter().any(|range| range.contains(interval.bucket_start(open)));
         let candles: Vec<_> = page.candles.into_iter().filter(|candle| in_asked(candle.open_time)).collect();
         let bucket = |open: i64| TimeRange::new(interval.bucket_start(open), interval.next_bucket(open));
         let found = normalise(candles.iter().map(|candle| bucket(candle.open_time)).collect());
         if !found.is_empty() {
             if !gaps.is_empty() {
-                tracing::warn!(candles = candles.len(), "the exchange has candles of {series} now that it lacked before");
+                tracing::warn!(
+                    candles = candles.len(),
+                    "the exchange has candles of {series} now that it lacked before"
+                );
                 self.shop.metrics.absences_refuted.inc_by(candles.len() as u64);
             }
             promptly(|| store.coverage().reopen_gaps(series, &found)).await?;
@@ -178,7 +182,9 @@ impl Recheck {
         let mut looks: Vec<Observation> =
             found.iter().map(|range| Observation { range: *range, gaps: Vec::new() }).collect();
         let known = gaps.iter().flat_map(|gap| {
-            subtract(gap.range, &found).into_iter().map(|part| Observation { range: part, gaps: vec![Gap { range: part, ..gap.clone() }] })
+            subtract(gap.range, &found)
+                .into_iter()
+                .map(|part| Observation { range: part, gaps: vec![Gap { range: part, ..gap.clone() }] })
         });
         looks.extend(known);
         let at = store.clock().now_ms();
@@ -194,7 +200,11 @@ fn together(series: &Series, gaps: Vec<Gap>) -> Vec<Vec<Gap>> {
     let mut groups: Vec<Vec<Gap>> = Vec::new();
     for gap in gaps {
         match groups.last_mut() {
-            Some(group) if group.first().is_some_and(|first| gap.range.end <= interval.block_end(first.range.start, PER_PAGE)) => {
+            Some(group)
+                if group
+                    .first()
+                    .is_some_and(|first| gap.range.end <= interval.block_end(first.range.start, PER_PAGE)) =>
+            {
                 group.push(gap);
             }
             _ => groups.push(vec![gap]),

@@ -126,7 +126,9 @@ impl Coverage {
         let mut chunk = read.chunk.clone();
         chunk.reopen(interval, &wrong.holes);
         chunk.fill(interval, &wrong.filled);
-        if interval.block_end(part.start, CHUNK_BUCKETS) == part.end && part.start == interval.block_start(part.start, CHUNK_BUCKETS) {
+        if interval.block_end(part.start, CHUNK_BUCKETS) == part.end
+            && part.start == interval.block_start(part.start, CHUNK_BUCKETS)
+        {
             chunk.audited_at = now_ms;
         }
         if !wrong.holes.is_empty() || !wrong.filled.is_empty() {
@@ -184,7 +186,12 @@ mod tests {
         check("as it is", &[minutes(0, 10), minutes(20, 30)], &[], &[]);
         check("more is stored than is verified", &[minutes(0, 10), minutes(20, 40)], &[], &[]);
         check("a hole", &[minutes(0, 8), minutes(20, 30)], &[minutes(8, 10)], &[]);
-        check("a filled gap", &[minutes(0, 12), minutes(20, 30), minutes(43, 44)], &[], &[minutes(10, 12), minutes(43, 44)]);
+        check(
+            "a filled gap",
+            &[minutes(0, 12), minutes(20, 30), minutes(43, 44)],
+            &[],
+            &[minutes(10, 12), minutes(43, 44)],
+        );
         check("nothing is stored", &[], &[minutes(0, 10), minutes(20, 30)], &[]);
         let part = compare(&chunk, minutes(0, 5), &[]);
         assert_eq!(part, Wrong { holes: vec![minutes(0, 5)], filled: Vec::new() }, "only of what was asked");

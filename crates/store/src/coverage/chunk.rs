@@ -110,9 +110,7 @@ impl Chunk {
             free_gaps.iter().filter(|gap| !gap.reason.is_settled()).map(|gap| gap.range).collect();
         // A settled gap that no range holds is no verified statement: it is asked for anew.
         let free: Vec<TimeRange> = verified.iter().flat_map(|range| subtract(*range, &known)).collect();
-        let held = |gap: &Gap| {
-            !gap.reason.is_settled() || subtract(gap.range, &free).is_empty()
-        };
+        let held = |gap: &Gap| !gap.reason.is_settled() || subtract(gap.range, &free).is_empty();
         let changed = !free.is_empty() || !free_gaps.is_empty();
         self.gaps.extend(free_gaps.into_iter().filter(held));
         self.verified.extend(free.into_iter().flat_map(|range| subtract(range, &unsettled)));
@@ -155,7 +153,11 @@ fn alike(one: &Gap, other: &Gap) -> bool {
 }
 
 fn stays_done(one: &Gap, other: &Gap) -> bool {
-    let joined = Gap { seen_at: one.seen_at.max(other.seen_at), confirmed_at: one.confirmed_at.min(other.confirmed_at), ..one.clone() };
+    let joined = Gap {
+        seen_at: one.seen_at.max(other.seen_at),
+        confirmed_at: one.confirmed_at.min(other.confirmed_at),
+        ..one.clone()
+    };
     joined.recheck_at().is_none()
 }
 
@@ -164,7 +166,11 @@ fn without(interval: Interval, gaps: Vec<Gap>, range: TimeRange) -> Vec<Gap> {
     gaps.into_iter()
         .flat_map(|gap| {
             let left = subtract(gap.range, &[range]);
-            left.into_iter().map(move |part| Gap { seen_at: gap.seen_at, confirmed_at: gap.confirmed_at, ..Gap::new(interval, part, gap.reason) })
+            left.into_iter().map(move |part| Gap {
+                seen_at: gap.seen_at,
+                confirmed_at: gap.confirmed_at,
+                ..Gap::new(interval, part, gap.reason)
+            })
         })
         .collect()
 }

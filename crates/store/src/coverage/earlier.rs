@@ -56,7 +56,11 @@ impl Coverage {
         }
         forget(&self.earlier.verified, &verified).await?;
         forget(&self.earlier.gaps, &gaps).await?;
-        tracing::info!(ranges = verified.len(), gaps = gaps.len(), "took over the ledger of {series} from an earlier version");
+        tracing::info!(
+            ranges = verified.len(),
+            gaps = gaps.len(),
+            "took over the ledger of {series} from an earlier version"
+        );
         Ok(())
     }
 
@@ -73,7 +77,10 @@ impl Coverage {
                 let id = found.get_str("_id").unwrap_or_default();
                 let Some(series) = series_of(id) else {
                     // Nobody can ask for a series of that name.
-                    collection.delete_one(doc! { "_id": id }).await.map_err(StoreError::mongo("forgetting an earlier ledger"))?;
+                    collection
+                        .delete_one(doc! { "_id": id })
+                        .await
+                        .map_err(StoreError::mongo("forgetting an earlier ledger"))?;
                     continue;
                 };
                 self.adopt(&series).await?;
@@ -104,8 +111,10 @@ async fn read(collection: &Collection<Document>, series: &Series) -> Result<Vec<
 
 async fn forget(collection: &Collection<Document>, read: &[Document]) -> Result<(), StoreError> {
     for batch in read.chunks(BATCH) {
-        let as_read: Vec<Document> =
-            batch.iter().map(|one| doc! { "_id": one.get_str("_id").unwrap_or_default(), "end": one.get_i64("end").unwrap_or(0) }).collect();
+        let as_read: Vec<Document> = batch
+            .iter()
+            .map(|one| doc! { "_id": one.get_str("_id").unwrap_or_default(), "end": one.get_i64("end").unwrap_or(0) })
+            .collect();
         collection
             .delete_many(doc! { "$or": as_read })
             .await

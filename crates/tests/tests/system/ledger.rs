@@ -56,7 +56,11 @@ fn calls(mill: &Mill) -> usize {
 
 fn batch(mill: &Mill, fetches: Vec<FetchHistory>) -> TaskRecord {
     let job = FetchBatch { fetches };
-    TaskRecord { fingerprint: job.fingerprint("u"), job: Envelope::of(&job).unwrap(), ..mill.record("u", &self::job(0, 1)) }
+    TaskRecord {
+        fingerprint: job.fingerprint("u"),
+        job: Envelope::of(&job).unwrap(),
+        ..mill.record("u", &self::job(0, 1))
+    }
 }
 
 /// Lets all absences look as if they had been seen so much earlier.
@@ -66,7 +70,8 @@ async fn age(mill: &Mill, ms: i64) {
     let gaps = doc! { "$map": { "input": "$gaps", "as": "gap", "in": { "$mergeObjects": [
         "$$gap", { "seen_at": older("seen_at"), "confirmed_at": older("confirmed_at") },
     ] } } };
-    let aged = doc! { "gaps": gaps, "recheck_at": { "$subtract": ["$recheck_at", ms] }, "rev": { "$add": ["$rev", 1_i64] } };
+    let aged =
+        doc! { "gaps": gaps, "recheck_at": { "$subtract": ["$recheck_at", ms] }, "rev": { "$add": ["$rev", 1_i64] } };
     chunks.update_many(doc! { "recheck_at": { "$exists": true } }, vec![doc! { "$set": aged }]).await.unwrap();
 }
 
@@ -79,7 +84,10 @@ async fn overlapping_ranges_over_an_outage_leave_no_hole_and_share_their_pages()
     let id = mill.accept(batch(&mill, ranges)).await.record.id;
     let ended = mill.end_of(id).await;
     assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None));
-    assert_eq!((gaps(&mill).await, verified(&mill).await), (vec![(3_000, 8_500, GapReason::Outage)], vec![(0, 10_000)]));
+    assert_eq!(
+        (gaps(&mill).await, verified(&mill).await),
+        (vec![(3_000, 8_500, GapReason::Outage)], vec![(0, 10_000)])
+    );
     assert_eq!(mill.candles(SYMBOL, Interval::Minute1).await.len(), 4_500);
 }
 
@@ -127,7 +135,9 @@ async fn candles_that_come_into_the_middle_of_a_gap_leave_it() {
 async fn check_short_answer(name: &str, wrong: WrongContent) {
     let mill = Mill::start(SimulatorConfig::default()).await;
     // The first call asks for the first candle.
-    mill.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Content(wrong)).containing("endTime").after(3).times(1));
+    mill.simulator
+        .control()
+        .add_fault(FaultRule::on("/api/v3/klines", Fault::Content(wrong)).containing("endTime").after(3).times(1));
     let _worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
     let result = done(&mill, &job(0, 4_320)).await;
     assert_eq!((result.inserted, result.gaps_total), (4_320, 0), "{name}");
@@ -239,8 +249,7 @@ async fn a_cancelled_fetch_tells_the_ranges_that_it_fetched() {
     control.wait_for_held(1, std::time::Duration::from_secs(20)).await.unwrap();
     mill.store.cancel(id, "u").await.unwrap();
     let result = mill.end_of(id).await.result.unwrap();
-    let fetched: Vec<TimeRange> =
-        verified(&mill).await.iter().map(|&(start, end)| minutes(start, end)).collect();
+    let fetched: Vec<TimeRange> = verified(&mill).await.iter().map(|&(start, end)| minutes(start, end)).collect();
     assert_eq!(result.ranges, fetched);
     assert!(result.range == Some(minutes(0, 20_000)) && Interval::Minute1.count(fetched[0]) < 5_000, "{result:?}");
 }

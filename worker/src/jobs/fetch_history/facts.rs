@@ -33,7 +33,10 @@ impl Facts {
     }
 
     /// Open time of the newest candle that the exchange has.
-    pub(super) async fn last_open(&self, client: &BinanceClient<Arc<SharedBudget>>) -> Result<Option<i64>, ExchangeError> {
+    pub(super) async fn last_open(
+        &self,
+        client: &BinanceClient<Arc<SharedBudget>>,
+    ) -> Result<Option<i64>, ExchangeError> {
         self.last_open.get_or_try_init(|| client.last_open(&self.symbol, self.interval)).await.copied()
     }
 

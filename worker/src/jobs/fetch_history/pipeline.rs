@@ -11,8 +11,8 @@ use crate::context::JobContext;
 use crate::patience::patiently;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
 use candlemill_shared::coverage::Gap;
-use candlemill_shared::task::FetchResult;
 use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Candle, Interval, TimeRange};
 use candlemill_store::{Inserted, Known, Series, Store, StoreError};
 use futures::stream::BoxStream;
@@ -224,11 +224,8 @@ impl Work {
             wanted = left;
         }
         // The semaphore is never closed. What needs no call needs no place.
-        let place = if wanted.is_empty() {
-            None
-        } else {
-            Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await
-        };
+        let place =
+            if wanted.is_empty() { None } else { Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await };
         Ok(Begun { wanted, window, by_others, held, place })
     }
 
@@ -262,8 +259,11 @@ impl Work {
     async fn insert(&self, mut pages: Vec<Page>) -> Result<Stored, StoreError> {
         let looked_at: Vec<TimeRange> =
             pages.iter().filter_map(|page| page.seen.as_ref()).flat_map(|seen| seen.ranges.clone()).collect();
-        let candles: Vec<Candle> =
-            pages.iter_mut().filter_map(|page| page.seen.as_mut()).flat_map(|seen| std::mem::take(&mut seen.candles)).collect();
+        let candles: Vec<Candle> = pages
+            .iter_mut()
+            .filter_map(|page| page.seen.as_mut())
+            .flat_map(|seen| std::mem::take(&mut seen.candles))
+            .collect();
         let (coverage, give_up) = (self.store.coverage(), &self.give_up);
         self.reopen_gaps_of(&candles).await?;
         let found = patiently(give_up, || self.store.candles().insert(&self.series, &candles)).await?;

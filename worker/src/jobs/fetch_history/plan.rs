@@ -145,10 +145,9 @@ async fn without_known_absences(
     let interval = series.interval;
     let last_open = if facts.status.is_trading() { None } else { facts.last_open(&context.binance()).await? };
     let traded = match facts.first_open {
-        Some(first) => TimeRange::new(
-            interval.bucket_start(first),
-            last_open.map_or(i64::MAX, |last| interval.next_bucket(last)),
-        ),
+        Some(first) => {
+            TimeRange::new(interval.bucket_start(first), last_open.map_or(i64::MAX, |last| interval.next_bucket(last)))
+        }
         None => TimeRange::new(0, 0),
     };
     let absent: Vec<TimeRange> = missing.iter().flat_map(|range| subtract(*range, &[traded])).collect();

@@ -39,7 +39,8 @@ mod tests {
     const M: i64 = 60_000;
 
     fn check(name: &str, lacking: &[(i64, i64)], expected: &[(i64, i64)]) {
-        let minutes = |ranges: &[(i64, i64)]| ranges.iter().map(|&(s, e)| TimeRange::new(s * M, e * M)).collect::<Vec<_>>();
+        let minutes =
+            |ranges: &[(i64, i64)]| ranges.iter().map(|&(s, e)| TimeRange::new(s * M, e * M)).collect::<Vec<_>>();
         let got: Vec<_> = windows(Interval::Minute1, minutes(lacking)).map(|parts| hull(&parts)).collect();
         assert_eq!(got, minutes(expected), "{name}");
     }

@@ -44,8 +44,18 @@ fn looks_at_one_outage_from_different_starts_add_up() {
     check("one", &[look(0, 30, vec![outage()])], &[(0, 30)], &[(10, 20, Outage)]);
     let later = look(12, 30, vec![gap(12, 20, Outage)]);
     let earlier = look(0, 15, vec![gap(10, 15, Outage)]);
-    check("two", &[earlier.clone(), later.clone()], &[(0, 30)], &[(10, 12, Outage), (12, 15, Outage), (15, 20, Outage)]);
-    check("the other way round", &[later, earlier], &[(0, 30)], &[(10, 12, Outage), (12, 15, Outage), (15, 20, Outage)]);
+    check(
+        "two",
+        &[earlier.clone(), later.clone()],
+        &[(0, 30)],
+        &[(10, 12, Outage), (12, 15, Outage), (15, 20, Outage)],
+    );
+    check(
+        "the other way round",
+        &[later, earlier],
+        &[(0, 30)],
+        &[(10, 12, Outage), (12, 15, Outage), (15, 20, Outage)],
+    );
 }
 
 #[test]
@@ -60,21 +70,23 @@ fn an_absence_never_replaces_a_presence() {
     let stored = look(0, 10, Vec::new());
     check("outage", &[stored.clone(), look(0, 10, vec![gap(2, 4, Outage)])], &[(0, 10)], &[]);
     check("bad row", &[stored.clone(), look(0, 10, vec![gap(2, 4, FetchFailed)])], &[(0, 10)], &[]);
-    check(
-        "beyond it",
-        &[stored, look(5, 15, vec![gap(5, 15, Halted)])],
-        &[(0, 15)],
-        &[(10, 15, Halted)],
-    );
+    check("beyond it", &[stored, look(5, 15, vec![gap(5, 15, Halted)])], &[(0, 15)], &[(10, 15, Halted)]);
     let settled = look(0, 10, vec![gap(0, 10, BeforeListing)]);
-    check("a newer absence may be less final", &[settled, look(0, 10, vec![gap(0, 10, Unpublished)])], &[], &[(0, 10, Unpublished)]);
+    check(
+        "a newer absence may be less final",
+        &[settled, look(0, 10, vec![gap(0, 10, Unpublished)])],
+        &[],
+        &[(0, 10, Unpublished)],
+    );
 }
 
 #[test]
 fn an_absence_is_confirmed_by_a_later_look_and_keeps_its_first_time() {
     let mut chunk = Chunk::default();
     let seen = look(0, 10, vec![gap(4, 6, Outage)]);
-    let times = |chunk: &Chunk| chunk.gaps.iter().map(|gap| (gap.seen_at, gap.confirmed_at, gap.is_confirmed())).collect::<Vec<_>>();
+    let times = |chunk: &Chunk| {
+        chunk.gaps.iter().map(|gap| (gap.seen_at, gap.confirmed_at, gap.is_confirmed())).collect::<Vec<_>>()
+    };
     chunk.observe(Interval::Minute1, &seen, 1_000);
     assert_eq!((times(&chunk), chunk.recheck_at()), (vec![(Some(1_000), Some(1_000), false)], Some(1_000 + HOUR)));
     chunk.observe(Interval::Minute1, &seen, 1_000 + HOUR);
@@ -95,7 +107,13 @@ fn what_earlier_versions_knew_is_adopted_and_asked_again() {
     chunk.adopt(
         Interval::Minute1,
         &[minutes(0, 24), minutes(40, 50)],
-        &[gap(5, 10, Outage), gap(7, 9, BeforeListing), gap(22, 26, Outage), gap(30, 32, Unpublished), gap(60, 61, Outage)],
+        &[
+            gap(5, 10, Outage),
+            gap(7, 9, BeforeListing),
+            gap(22, 26, Outage),
+            gap(30, 32, Unpublished),
+            gap(60, 61, Outage),
+        ],
     );
     let expected = vec![(5, 10, Outage), (25, 27, Outage), (30, 32, Unpublished)];
     assert_eq!(told(&chunk), (vec![(0, 30), (40, 50)], expected));
