@@ -33,8 +33,9 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan) -> Result<Pause> {
             return Ok(Pause::default());
         }
         Fault::ExchangeAbsent => {
-            let lacks = if plan.twist { first_rows(plan.dice % 1_000) } else { json!({ "content": "no_rows" }) };
-            let rule = json!({ "path": CANDLES, "fault": lacks });
+            let first = json!({ "first_rows": { "count": plan.dice % 1_000 } });
+            let lacks = if plan.twist { first } else { json!("no_rows") };
+            let rule = json!({ "path": CANDLES, "fault": { "content": lacks } });
             yard.stack.simulator.post("/_simulator/faults", &rule).await?;
             sleep(plan.lasts).await;
             clear(yard).await?;
@@ -70,12 +71,6 @@ async fn clear(yard: &Yard) -> Result<()> {
     let address = format!("{}/_simulator/faults", yard.stack.simulator.url());
     reqwest::Client::new().delete(address).send().await?.error_for_status()?;
     Ok(())
-}
-
-/// Only so many rows of each page, the others are absent.
-fn first_rows(rows: u64) -> Value {
-    let _ = rows;
-    json!({ "status": { "status": 200, "body": "[]" } })
 }
 
 /// A rule that spoils some of the next pages.
