@@ -91,7 +91,9 @@ fn ending_at_once(shop: &Workshop, record: &TaskRecord) -> Option<Ending> {
 /// Runs the job under its time limit; a panic is an outcome.
 async fn run(context: JobContext) -> Outcome {
     let so_far = context.record.result.clone().unwrap_or_default();
-    retrying::guarded(retrying::policy_of(&context.record).attempt_timeout, so_far, jobs::run(context)).await
+    let limit = retrying::policy_of(&context.record).attempt_timeout;
+    // Boxed: the future of a fetch holds its pages under way.
+    retrying::guarded(limit, so_far, Box::pin(jobs::run(context))).await
 }
 
 /// How an attempt ends by its outcome. `None`: it does not end here.

@@ -189,9 +189,12 @@ fn answered(opens: &[i64], now: i64) -> AnsweredPage {
     AnsweredPage::new(Interval::Minute1, WINDOW, minutes(opens), now - FINAL_AFTER_MS, 5).unwrap()
 }
 
+/// Minutes with a candle, and runs of minutes without one.
+type Joined<'a> = Result<(&'a [i64], &'a [(i64, i64)]), PageFault>;
+
 #[test]
 fn two_answers_join() {
-    let check = |first: &[i64], other: &[i64], now: i64, expected: Result<(&[i64], &[(i64, i64)]), PageFault>| {
+    let check = |first: &[i64], other: &[i64], now: i64, expected: Joined<'_>| {
         let joined = answered(first, now).join(minutes(other), 5).map(AnsweredPage::judge);
         let joined = joined.map(|page| {
             let candles: Vec<i64> = page.candles.iter().map(|candle| candle.open_time / MINUTE).collect();

@@ -76,7 +76,7 @@ mod tests {
                 close: close.parse().unwrap(),
                 volume: volume.parse().unwrap(),
             };
-            let body = applied(vec![json!([row]).to_string().into()], &[restatement.clone()]).concat();
+            let body = applied(vec![json!([row]).to_string().into()], std::slice::from_ref(&restatement)).concat();
             let rows: Vec<Value> = serde_json::from_slice(&body).unwrap();
             let candle = candle_of(&rows[0]).unwrap();
             assert_eq!((candle.check(), candle.close, candle.volume), (Ok(()), restatement.close, restatement.volume));
