@@ -177,3 +177,43 @@ impl PoolKeys {
         &self.all[7]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Symbols that begin alike, with separators, digits and signs of other scripts in them.
+    fn symbols() -> impl Strategy<Value = String> {
+        "(GENUSDT|币安人生USDT|G)(_[0-9]{0,14}|[0-9]{0,6}|-[A-Z]|_|\\.[A-Z_]{0,3}){0,2}"
+            .prop_filter("at most 20 characters", |symbol| symbol.chars().count() <= 20)
+    }
+
+    proptest! {
+        #[test]
+        fn no_candle_lies_among_those_of_another_symbol(
+            one in symbols(), other in symbols(), times in [0i64..9_999_999_999_999, 0i64..9_999_999_999_999, 0i64..9_999_999_999_999],
+        ) {
+            let [a, b, open] = times;
+            let bounds = candle_id(&one, a.min(b))..candle_id(&one, a.max(b));
+            let id = candle_id(&other, open);
+            let is_inside = one == other && (a.min(b)..a.max(b)).contains(&open);
+            prop_assert_eq!(bounds.contains(&id), is_inside, "{} among those of {}", id, one);
+            prop_assert_eq!(open_time_of(&id), Some(open));
+        }
+
+        #[test]
+        fn no_range_of_the_ledger_lies_among_those_of_another_series(
+            one in symbols(), other in symbols(), a in 0usize..16, b in 0usize..16, open in 0i64..9_999_999_999_999,
+        ) {
+            use candlemill_shared::{Exchange, Interval, Symbol};
+            let series = |symbol: &str, index: usize| {
+                symbol.parse::<Symbol>().ok().map(|symbol| Series::new(Exchange::Binance, symbol, Interval::ALL[index]))
+            };
+            if let (Some(one), Some(other)) = (series(&one, a), series(&other, b)) {
+                let bounds = ranged_id(&one, 0)..ranged_id(&one, 9_999_999_999_999);
+                prop_assert_eq!(bounds.contains(&ranged_id(&other, open)), one == other);
+            }
+        }
+    }
+}
