@@ -65,6 +65,13 @@ impl Gap {
         Self { seen_at: Some(at), confirmed_at: Some(at), ..self }
     }
 
+    /// The part of it that lies in `range`, with the same times.
+    #[must_use]
+    pub fn cut(self, interval: Interval, range: TimeRange) -> Self {
+        let range = self.range.intersect(range);
+        Self { range, buckets: interval.count(range), ..self }
+    }
+
     /// Whether the exchange said so twice, at least [`CONFIRMED_AFTER_MS`] apart.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {

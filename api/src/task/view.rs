@@ -29,7 +29,7 @@ pub struct ProgressView {
     pub candles_stored: u64,
     /// Candles that were stored before.
     pub duplicates: u64,
-    /// Candles per second in this attempt.
+    /// Candles per second since this attempt began; at the end on average over the whole task.
     pub rate: f64,
     /// Seconds left at that rate; null while unknown and at the end.
     pub eta_seconds: Option<f64>,

@@ -105,32 +105,40 @@ impl Coverage {
     }
 
     /// Takes over what looks at the exchange at `at` (UTC ms) say. Candles of all buckets that are in no gap are stored before.
-    /// Returns the buckets that the exchange now lacks, though a candle of them is stored: they stay what they are.
+    /// Returns the buckets that the exchange now lacks, though a candle of them is stored: they are no gaps.
     ///
     /// # Errors
     /// When MongoDB fails; a repetition is harmless.
     pub async fn record(&self, series: &Series, looks: &[Observation], at: i64) -> Result<Vec<TimeRange>, StoreError> {
         let interval = series.interval;
         let Some(hull) = hull(looks.iter().map(|look| look.range)) else { return Ok(Vec::new()) };
+        let absent: Vec<TimeRange> = looks.iter().flat_map(|look| look.gaps.iter().map(|gap| gap.range)).collect();
+        let mut stored = self.stored_in(series, &absent).await?;
+        let present = &stored;
         let recorded = self.update(series, hull, |range, chunk| {
             for look in looks {
                 let seen = look.range.intersect(range);
                 if seen.is_empty() {
                     continue;
                 }
-                let cut = |gap: &Gap| Gap::new(interval, gap.range.intersect(seen), gap.reason);
-                let gaps = look.gaps.iter().map(cut).filter(|gap| !gap.range.is_empty()).collect();
+                let cut = |gap: &Gap| {
+                    let left = subtract(gap.range.intersect(seen), present);
+                    left.into_iter().map(|part| Gap::new(interval, part, gap.reason)).collect::<Vec<_>>()
+                };
+                let gaps = look.gaps.iter().flat_map(cut).collect();
                 chunk.observe(interval, &Observation { range: seen, gaps }, at);
             }
         });
         recorded.await?;
-        let absent: Vec<TimeRange> = looks.iter().flat_map(|look| look.gaps.iter().map(|gap| gap.range)).collect();
         if absent.is_empty() {
             return Ok(Vec::new());
         }
-        // Somebody else may have stored a candle there between his look and ours, and died before he could say so.
-        let stored = self.stored_in(series, &absent).await?;
-        self.fill(series, &stored).await?;
+        // Somebody whose lease of the page ran out may have stored a candle just now, and died before he could say so.
+        let later = self.stored_in(series, &absent).await?;
+        if later != stored {
+            self.fill(series, &later).await?;
+            stored = later;
+        }
         Ok(stored)
     }
 

@@ -23,6 +23,7 @@ use crate::patience::{patiently, promptly};
 use candlemill_exchanges::{Disposition, ExchangeError};
 use candlemill_shared::TimeRange;
 use candlemill_shared::children::Children;
+use candlemill_shared::coverage::join_gaps;
 use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::{normalise, subtract};
@@ -210,11 +211,12 @@ async fn report_gaps(
     result: &mut FetchResult,
 ) -> Result<(), Stop> {
     let coverage = context.shop.store.coverage();
-    let most = u32::try_from(MAX_RESULT_GAPS).unwrap_or(u32::MAX);
-    result.gaps = patiently(context.give_up(), || coverage.gaps(series, asked, None, most)).await?;
-    result.gaps_total = result.gaps.len() as u64;
-    if result.gaps.len() >= MAX_RESULT_GAPS {
-        result.gaps_total = patiently(context.give_up(), || coverage.count_gaps(series, asked)).await?;
-    }
+    let known = patiently(context.give_up(), || coverage.known(series, asked)).await?;
+    // Those that begin before the range, or end after it, as far as they lie in it.
+    let inside = known.gaps.into_iter().map(|gap| gap.cut(series.interval, asked));
+    let mut gaps = join_gaps(inside.collect());
+    result.gaps_total = gaps.len() as u64;
+    gaps.truncate(MAX_RESULT_GAPS);
+    result.gaps = gaps;
     Ok(())
 }

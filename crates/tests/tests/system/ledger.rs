@@ -98,7 +98,9 @@ async fn two_fetches_over_one_outage_from_different_starts_tell_all_of_it() {
         mill.simulator.control().add_outage(outage(100, 900));
         let _workers = (mill.worker().await, mill.worker().await);
         let (one, other) = (job(0, 600), job(300, 1_200));
-        tokio::join!(done(&mill, &one), done(&mill, &other));
+        let (_, told) = tokio::join!(done(&mill, &one), done(&mill, &other));
+        let range = minutes(300, 900);
+        assert!(told.gaps.len() == 1 && told.gaps[0].range == range, "as far as it was asked for: {:?}", told.gaps);
         assert_eq!((gaps(&mill).await, verified(&mill).await), (vec![(100, 900, GapReason::Outage)], vec![(0, 1_200)]));
     }
 }
