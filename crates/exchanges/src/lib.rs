@@ -1,4 +1,4 @@
-//! Exchange clients: history over REST, and the pure arithmetic around it (paging, page checks, gaps, retries).
+//! Exchange clients: history over REST, and the pure arithmetic around it (page checks, gaps, retries).
 //!
 //! Nothing here stores anything. What a client needs from outside is passed in: the rate budget that all workers share
 //! ([`WeightBudget`]), the clock, and the counters of the job on whose behalf it calls ([`CallCounters`]).
@@ -12,7 +12,6 @@ pub mod gaps;
 mod http_date;
 pub mod market;
 pub mod page;
-pub mod paging;
 pub mod server_time;
 
 pub use binance::{BinanceClient, BinanceConfig};
@@ -22,5 +21,4 @@ pub use error::{Answer, Disposition, ExchangeError, Fault, Refusal};
 pub use gaps::{MarketFacts, explain};
 pub use market::{Market, MarketStatus, Markets};
 pub use page::{CheckedPage, FINAL_AFTER_MS, PageFault, RawPage, check_page};
-pub use paging::{Pages, page_count, pages};
 pub use server_time::{ClockFault, ServerTime};
