@@ -161,10 +161,9 @@ fn stored_pages(
 }
 
 fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStream<'static, Result<Stored, Stop>> {
-    let (fetching, storing) = (Arc::clone(&work), Arc::clone(&work));
-    futures::stream::iter(windows(work.series.interval, missing))
-        // One after the other, in the order of time: whoever waits for a page holds none that comes later.
-        .then(move |window| Arc::clone(&work).begin(window).boxed())
+    let (placing, fetching, storing) = (Arc::clone(&work), Arc::clone(&work), Arc::clone(&work));
+    taken_pages(work, missing, at_once)
+        .then(move |page| Arc::clone(&placing).place(page).boxed())
         .map(move |page| {
             let work = Arc::clone(&fetching);
             // Spawned, so that parsing uses every core.
@@ -197,6 +196,26 @@ fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStre
         .boxed()
 }
 
+/// Takes the pages, some ahead of those that are fetched: in a task of its own, because nobody asks the stream for more while
+/// insertions are under way. One after the other, in the order of time: whoever waits for a page holds none that comes later.
+fn taken_pages(work: Arc<Work>, missing: Vec<TimeRange>, ahead: usize) -> BoxStream<'static, Result<Begun, Stop>> {
+    let (sender, taken) = mpsc::channel(ahead.max(1));
+    let pages: Box<dyn Iterator<Item = Parts> + Send> = Box::new(windows(work.series.interval, missing));
+    let taking = AbortOnDropHandle::new(tokio::spawn(async move {
+        for parts in pages {
+            let page = Arc::clone(&work).begin(parts).await;
+            let failed = page.is_err();
+            if sender.send(page).await.is_err() || failed {
+                return;
+            }
+        }
+    }));
+    let next = |(mut taken, taking): (mpsc::Receiver<_>, _)| async move {
+        taken.recv().await.map(|page| (page, (taken, taking)))
+    };
+    futures::stream::unfold((taken, taking), next).boxed()
+}
+
 /// A page that is about to be fetched.
 struct Begun {
     /// What is to be asked for; empty: nothing any more.
@@ -208,7 +227,7 @@ struct Begun {
 }
 
 impl Work {
-    /// Takes the page, and a place for it. What another task has fetched meanwhile is not asked for again.
+    /// Takes the page. What another task has fetched meanwhile is not asked for again.
     async fn begin(self: Arc<Self>, mut wanted: Parts) -> Result<Begun, Stop> {
         let (window, mut by_others) = (hull(&wanted), 0);
         let start = self.series.interval.block_start(window.start, PER_PAGE);
@@ -223,10 +242,17 @@ impl Work {
             }
             wanted = left;
         }
+        Ok(Begun { wanted, window, by_others, held, place: None })
+    }
+
+    /// Waits for a place for the page.
+    async fn place(self: Arc<Self>, page: Result<Begun, Stop>) -> Result<Begun, Stop> {
+        let mut page = page?;
         // The semaphore is never closed. What needs no call needs no place.
-        let place =
-            if wanted.is_empty() { None } else { Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await };
-        Ok(Begun { wanted, window, by_others, held, place })
+        if !page.wanted.is_empty() {
+            page.place = Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await;
+        }
+        Ok(page)
     }
 
     async fn fetch(&self, begun: Begun) -> Result<Page, Stop> {
