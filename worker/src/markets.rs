@@ -129,7 +129,7 @@ impl From<StoreError> for MarketError {
 pub(crate) struct MarketSource<'a> {
     pub(crate) store: &'a Store,
     pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
-    /// Cancelled when nobody needs the answer any more.
+    /// Cancelled when the answer is not needed any more.
     pub(crate) give_up: &'a CancellationToken,
 }
 

@@ -133,7 +133,7 @@ impl Coverage {
         if absent.is_empty() {
             return Ok(Vec::new());
         }
-        // Somebody whose lease of the page ran out may have stored a candle just now, and died before he could say so.
+        // A worker whose lease of the page ran out may have stored a candle just now, and died before recording it.
         let later = self.stored_in(series, &absent).await?;
         if later != stored {
             self.fill(series, &later).await?;

@@ -1,11 +1,11 @@
 //! One chunk of a series' ledger: what is known of up to [`CHUNK_BUCKETS`] neighbouring buckets.
 //!
-//! A chunk is one document and changes as a whole, so whoever writes at the same time, these hold at every moment:
+//! A chunk is one document and changes as a whole, so these hold at every moment, however many workers write:
 //!
 //! 1. `verified` is ascending and its ranges lie apart; `gaps` are ascending and do not overlap.
 //! 2. A settled gap lies inside of `verified`, one that is not settled outside of it.
 //! 3. A bucket that is verified and in no gap has a stored candle: it was stored before anybody could say so.
-//! 4. An absence never replaces a presence: what somebody has stored, nobody else's look at the exchange takes back.
+//! 4. An absence never replaces a presence: a stored candle is not taken back by another worker's look at the exchange.
 
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::range::{normalise, subtract};
@@ -125,7 +125,7 @@ impl Chunk {
         self.gaps.iter().filter_map(Gap::recheck_at).min()
     }
 
-    /// Joins what touches. Gaps of different times stay apart until nobody asks for them any more.
+    /// Joins what touches. Gaps of different times stay apart as long as they are asked for again.
     fn tidy(&mut self) {
         self.verified = normalise(std::mem::take(&mut self.verified));
         self.gaps.sort_unstable_by_key(|gap| gap.range.start);

@@ -1,4 +1,4 @@
-//! No hole that nobody knows of: whoever writes at the same time, whatever the exchange leaves out for a while.
+//! No unknown hole: however many workers write at the same time, whatever the exchange leaves out for a while.
 //! Every `Mill` ends with the check that verified ranges are the stored candles and the gaps.
 
 use crate::mill::{Mill, fetch, series};

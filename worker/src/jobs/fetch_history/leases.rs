@@ -44,7 +44,7 @@ impl PageLeases {
         })
     }
 
-    /// Takes the page that begins at `start`, when nobody fetches it any more. Whether somebody else has fetched it a moment
+    /// Takes the page that begins at `start`, when no other task fetches it. Whether another task has fetched it a moment
     /// ago: then the ledger knows more than a plan.
     pub(crate) async fn take(
         self: &Arc<Self>,
@@ -82,7 +82,7 @@ impl Drop for HeldPage {
         let Some(lease) = self.lease.take() else { return };
         lock(&self.leases.held).remove(&lease);
         let pages = self.leases.pages.clone();
-        // Outside of a runtime there is nobody to do it: the lease ends by itself.
+        // Outside of a runtime it cannot be sent: the lease ends by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { drop(pages.give_back(&lease, false).await) });
         }

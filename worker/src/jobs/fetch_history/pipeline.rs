@@ -196,8 +196,8 @@ fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStre
         .boxed()
 }
 
-/// Takes the pages, some ahead of those that are fetched: in a task of its own, because nobody asks the stream for more while
-/// insertions are under way. One after the other, in the order of time: whoever waits for a page holds none that comes later.
+/// Takes the pages, some ahead of those that are fetched: in a task of its own, because the stream is not polled while
+/// insertions are under way. One after the other, in the order of time: a task that waits for a page holds no later one.
 fn taken_pages(work: Arc<Work>, missing: Vec<TimeRange>, ahead: usize) -> BoxStream<'static, Result<Begun, Stop>> {
     let (sender, taken) = mpsc::channel(ahead.max(1));
     let pages: Box<dyn Iterator<Item = Parts> + Send> = Box::new(windows(work.series.interval, missing));

@@ -75,7 +75,7 @@ pub(super) async fn plan(
     if plan.missing.is_empty() {
         return Ok(plan);
     }
-    // First of all: a symbol that nobody knows ends here.
+    // First of all: a symbol that the exchange does not know ends here.
     let status = market(context, job).await?;
     let listed = first_open.map(|open| interval.bucket_start(open));
     if listed.is_none_or(|listed| plan.missing.iter().any(|range| range.start < listed)) {
