@@ -72,6 +72,12 @@ pub fn normalise(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
     joined
 }
 
+/// What both sets of ranges hold, ascending and joined. Either may be in any order.
+#[must_use]
+pub fn intersection(one: &[TimeRange], other: &[TimeRange]) -> Vec<TimeRange> {
+    normalise(one.iter().flat_map(|range| other.iter().map(|part| range.intersect(*part))).collect())
+}
+
 /// The parts of `wanted` that no range of `covered` holds, ascending. `covered` may be in any order.
 #[must_use]
 pub fn subtract(wanted: TimeRange, covered: &[TimeRange]) -> Vec<TimeRange> {
@@ -114,6 +120,16 @@ mod tests {
                 prop_assert_eq!(missing.iter().any(|range| range.contains(at)), expected, "at {}", at);
             }
             prop_assert_eq!(&normalise(missing.clone()), &missing);
+        }
+
+        #[test]
+        fn an_intersection_holds_what_both_hold(one in ranges(), other in ranges()) {
+            let both = intersection(&one, &other);
+            for at in -1..240 {
+                let holds = |set: &[TimeRange]| set.iter().any(|range| range.contains(at));
+                prop_assert_eq!(holds(&both), holds(&one) && holds(&other), "at {}", at);
+            }
+            prop_assert_eq!(&normalise(both.clone()), &both);
         }
 
         #[test]

@@ -15,7 +15,7 @@ use crate::error::StoreError;
 use crate::keys::{collections, ranged_id, series_id};
 use crate::series::Series;
 use candlemill_shared::coverage::{Gap, join_gaps};
-use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::range::{intersection, normalise, subtract};
 use candlemill_shared::{Clock, TimeRange};
 use chunk::CHUNK_BUCKETS;
 use document::{Stored, decode};
@@ -149,9 +149,8 @@ impl Coverage {
     pub async fn reopen_gaps(&self, series: &Series, buckets: &[TimeRange]) -> Result<(), StoreError> {
         let Some(hull) = hull(buckets.iter().copied()) else { return Ok(()) };
         let reopened = self.update(series, hull, |_, chunk| {
-            let inside = |gap: &Gap| buckets.iter().map(|range| range.intersect(gap.range)).collect::<Vec<_>>();
-            let parts: Vec<TimeRange> = normalise(chunk.gaps.iter().flat_map(inside).collect());
-            chunk.reopen(series.interval, &parts);
+            let gaps: Vec<TimeRange> = chunk.gaps.iter().map(|gap| gap.range).collect();
+            chunk.reopen(series.interval, &intersection(&gaps, buckets));
         });
         reopened.await
     }
@@ -163,8 +162,7 @@ impl Coverage {
     pub async fn reopen(&self, series: &Series, ranges: &[TimeRange]) -> Result<(), StoreError> {
         let Some(hull) = hull(ranges.iter().copied()) else { return Ok(()) };
         self.update(series, hull, |range, chunk| {
-            let parts: Vec<TimeRange> = ranges.iter().map(|part| part.intersect(range)).collect();
-            chunk.reopen(series.interval, &normalise(parts));
+            chunk.reopen(series.interval, &intersection(ranges, &[range]));
         })
         .await
     }
@@ -173,8 +171,7 @@ impl Coverage {
     async fn fill(&self, series: &Series, buckets: &[TimeRange]) -> Result<(), StoreError> {
         let Some(hull) = hull(buckets.iter().copied()) else { return Ok(()) };
         self.update(series, hull, |range, chunk| {
-            let parts: Vec<TimeRange> = buckets.iter().map(|part| part.intersect(range)).collect();
-            chunk.fill(series.interval, &normalise(parts));
+            chunk.fill(series.interval, &intersection(buckets, &[range]));
         })
         .await
     }
@@ -182,8 +179,7 @@ impl Coverage {
     /// The buckets of `ranges` that hold a stored candle.
     async fn stored_in(&self, series: &Series, ranges: &[TimeRange]) -> Result<Vec<TimeRange>, StoreError> {
         let Some(hull) = hull(ranges.iter().copied()) else { return Ok(Vec::new()) };
-        let present = self.present_buckets(series, hull).await?;
-        Ok(normalise(present.iter().flat_map(|run| ranges.iter().map(|range| run.intersect(*range))).collect()))
+        Ok(intersection(&self.present_buckets(series, hull).await?, ranges))
     }
 
     /// Runs of neighbouring buckets of `range` with a stored candle.

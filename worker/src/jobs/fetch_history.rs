@@ -26,7 +26,7 @@ use candlemill_shared::children::Children;
 use candlemill_shared::coverage::join_gaps;
 use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::range::{intersection, subtract};
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
 use candlemill_store::{Checkpoint, Series, StoreError};
 
@@ -113,8 +113,7 @@ async fn keep_fetched_ranges(
     } else {
         vec![TimeRange::new(asked.start, result.checked_until.unwrap_or(asked.start))]
     };
-    let parts = result.ranges.iter().flat_map(|range| fetched.iter().map(|known| known.intersect(*range)));
-    result.ranges = normalise(parts.collect());
+    result.ranges = intersection(&result.ranges, &fetched);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::series::Series;
 use crate::store::Store;
 use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::Gap;
-use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::range::{intersection, normalise, subtract};
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
@@ -40,8 +40,7 @@ struct Wrong {
 fn compare(chunk: &Chunk, within: TimeRange, present: &[TimeRange]) -> Wrong {
     let gaps: Vec<TimeRange> = chunk.gaps.iter().map(|gap| gap.range.intersect(within)).collect();
     let holes = chunk.present(within).into_iter().flat_map(|known| subtract(known, present)).collect();
-    let filled = present.iter().flat_map(|run| gaps.iter().map(|gap| gap.intersect(*run))).collect();
-    Wrong { holes: normalise(holes), filled: normalise(filled) }
+    Wrong { holes: normalise(holes), filled: intersection(&gaps, present) }
 }
 
 impl Store {

@@ -5,13 +5,13 @@ use super::commit::Committer;
 use super::facts::Facts;
 use super::leases::{HeldPage, PageLeases};
 use super::plan::{PER_PAGE, Plan};
-use super::windows::{Parts, hull, shared, windows};
+use super::windows::{Parts, hull, windows};
 use crate::budget::SharedBudget;
 use crate::context::JobContext;
 use crate::patience::patiently;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
 use candlemill_shared::coverage::Gap;
-use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::range::{intersection, normalise, subtract};
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Candle, Interval, TimeRange};
 use candlemill_store::{Inserted, Known, Series, Store, StoreError};
@@ -235,7 +235,7 @@ impl Work {
         if !self.verifies && (fetched_by_others || self.read_at.elapsed() > OLD) {
             let (coverage, candles) = (self.store.coverage(), self.store.candles());
             let known = patiently(&self.give_up, || coverage.known(&self.series, window)).await?;
-            let left = shared(&wanted, &known.lacking(window, self.since));
+            let left = intersection(&wanted, &known.lacking(window, self.since));
             let fetched: Parts = wanted.iter().flat_map(|part| subtract(*part, &left)).collect();
             for part in fetched {
                 by_others += patiently(&self.give_up, || candles.count(&self.series, part)).await?;
@@ -277,7 +277,7 @@ impl Work {
             rejected: page.rejected.len() as u64,
             // What lies between the lacking parts is known, and counted, already.
             candles: page.candles.into_iter().filter(lacking).collect(),
-            ranges: shared(&wanted, &[settled]),
+            ranges: intersection(&wanted, &[settled]),
             gaps,
         })
     }

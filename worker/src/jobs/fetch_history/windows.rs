@@ -26,12 +26,6 @@ pub(super) fn hull(parts: &Parts) -> TimeRange {
     TimeRange::new(first.map_or(0, |part| part.start), last.map_or(0, |part| part.end))
 }
 
-/// The parts that `left` still holds.
-pub(super) fn shared(parts: &Parts, left: &[TimeRange]) -> Parts {
-    let both = parts.iter().flat_map(|part| left.iter().map(|other| part.intersect(*other)));
-    both.filter(|part| !part.is_empty()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
