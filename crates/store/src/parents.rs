@@ -14,6 +14,7 @@ use candlemill_shared::TimeRange;
 use candlemill_shared::children::{Child, ChildCounts, Children, Shown};
 use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
+use candlemill_shared::range::intersection;
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use futures::{StreamExt, TryStreamExt};
 use mongodb::bson::{Document, doc};
@@ -301,8 +302,7 @@ impl Store {
         let series = Series::new(job.exchange, job.symbol, job.interval);
         let start = result.ranges.iter().map(|range| range.start).fold(first.start, i64::min);
         let verified = self.coverage().verified(&series, TimeRange::new(start, end)).await?;
-        let parts = result.ranges.iter().flat_map(|range| verified.iter().map(|known| known.intersect(*range)));
-        Ok(parts.filter(|part| !part.is_empty()).collect())
+        Ok(intersection(&result.ranges, &verified))
     }
 
     /// The newest snapshots of those that run.

@@ -9,7 +9,7 @@ use crate::patience::patiently;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{FINAL_AFTER_MS, explain};
 use candlemill_shared::job::{FetchHistory, Start};
-use candlemill_shared::range::{normalise, subtract};
+use candlemill_shared::range::{intersection, subtract};
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Interval, TimeRange};
 use candlemill_store::{Audited, Known, Observation, Series};
@@ -163,7 +163,7 @@ async fn without_known_absences(
         let (coverage, at) = (context.shop.store.coverage(), context.clock().now_ms());
         patiently(context.give_up(), || coverage.record(series, &looks, at)).await?;
     }
-    Ok(normalise(missing.iter().map(|range| range.intersect(traded)).collect()))
+    Ok(intersection(&missing, &[traded]))
 }
 
 /// Whether the market trades.
