@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use candlemill_store::RateDecision;
+use candlemill_tasks::RateDecision;
 
 /// A caller whose token is valid and whose request was counted and allowed.
 #[derive(Debug, Clone)]
@@ -43,13 +43,13 @@ pub async fn admit(State(state): State<Shared>, mut request: Request, next: Next
         Err(error) => return Problem::from(error).into_response(),
     };
     let per_minute = state.tiers.of(caller.tier).requests_per_minute;
-    let decision = match state.store.admission().request(&caller.user_id, per_minute).await {
+    let decision = match state.tasks.request_rate().count(&caller.user_id, per_minute).await {
         Ok(decision) => Some(decision),
         Err(error) => {
             // A failing counter never fails a request; what needs Redis fails for itself.
             state.metrics.redis_bypasses.inc();
             // The first to notice a restart: what Redis has of progress may be older than what was shown.
-            state.store.progress().doubt();
+            state.tasks.progress().doubt();
             tracing::debug!(%error, "a request was not counted");
             None
         }

@@ -18,7 +18,7 @@ pub async fn healthz() -> &'static str {
     responses((status = 200, description = "Ready", body = Value), (status = 503, description = "A store is away, or the process stops", body = Value))
 )]
 pub async fn readyz(State(state): State<Shared>) -> (StatusCode, Json<Value>) {
-    let health = state.store.health().await;
+    let health = state.db.health().await;
     let ready = health.is_ready() && !state.stopping.is_cancelled();
     let told = |store: &Result<std::time::Duration, String>| match store {
         Ok(took) => json!({ "ready": true, "milliseconds": took.as_millis() }),

@@ -1,12 +1,14 @@
 //! `candlemill-api`: serves the API until SIGTERM.
 
 use axum::serve::ListenerExt;
-use candlemill_api::auth::Authenticator;
+use candlemill_api::auth::{Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
 use candlemill_api::{ApiConfig, AppState, app};
+use candlemill_db::{Db, DbConfig, ExpiringCache};
+use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::{Clock, SystemClock, telemetry};
-use candlemill_store::{Store, StoreConfig, Submissions};
+use candlemill_tasks::{Submissions, TaskEngine, TasksConfig};
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,15 +41,21 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let env = Env::from_process();
     let config = ApiConfig::from_env(&env)?;
-    let stores = StoreConfig::from_env(&env)?;
+    let stores = DbConfig::from_env(&env)?;
     telemetry::start(&env)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::connect(&stores, Arc::clone(&clock)).await?;
+    let db = Db::connect(&stores, Arc::clone(&clock)).await?;
+    let (tasks, market) = (TaskEngine::new(&db, TasksConfig::from_env(&env)?)?, MarketStore::new(&db));
     let metrics = Arc::new(Metrics::new());
-    let auth = Authenticator::new(config.auth, store.tokens().clone(), Arc::clone(&clock), metrics.auth.clone())?;
+    let auth = Authenticator::new(
+        config.auth,
+        ExpiringCache::new(db.redis(), TOKEN_CACHE),
+        Arc::clone(&clock),
+        metrics.auth.clone(),
+    )?;
     let stopping = CancellationToken::new();
     let state = AppState {
-        submissions: Submissions::start(&store),
+        submissions: Submissions::start(&tasks),
         auth: Arc::new(auth),
         admin: config.admin,
         tiers: Arc::new(config.tiers),
@@ -56,13 +64,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
         stopping: stopping.clone(),
         metrics,
         clock,
-        store: store.clone(),
+        db,
+        tasks: tasks.clone(),
+        market: market.clone(),
     };
     let listener =
         TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
     println!("listening on http://{}", listener.local_addr()?);
-    tokio::spawn(store.progress().clone().watch());
-    tokio::spawn(prepare(store, stopping.clone()));
+    tokio::spawn(tasks.progress().clone().watch());
+    tokio::spawn(prepare(tasks, market, stopping.clone()));
     stop_on_signal(stopping.clone())?;
     let listener = listener.tap_io(|socket| {
         if let Err(error) = socket.set_nodelay(true) {
@@ -82,8 +92,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Creates the indexes as soon as MongoDB answers. Until then requests that need it are refused one by one.
-async fn prepare(store: Store, stopping: CancellationToken) {
-    while let Err(error) = store.prepare().await {
+async fn prepare(tasks: TaskEngine, market: MarketStore, stopping: CancellationToken) {
+    let prepared = async || {
+        tasks.prepare().await?;
+        market.prepare().await
+    };
+    while let Err(error) = prepared().await {
         tracing::warn!(%error, "the stores are not ready; trying again");
         tokio::select! {
             () = tokio::time::sleep(PREPARE_AGAIN) => {}

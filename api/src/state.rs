@@ -3,10 +3,12 @@
 use crate::admin::operator::AdminToken;
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
+use candlemill_db::Db;
+use candlemill_market_store::MarketStore;
 use candlemill_shared::Clock;
 use candlemill_shared::tier::TierTable;
 use candlemill_shared::webhook::WebhookConfig;
-use candlemill_store::{Store, Submissions};
+use candlemill_tasks::{Submissions, TaskEngine};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +19,12 @@ pub type Shared = Arc<AppState>;
 /// What handlers share.
 #[derive(Debug)]
 pub struct AppState {
-    /// The stores.
-    pub store: Store,
+    /// Connections to the stores.
+    pub db: Db,
+    /// The task engine.
+    pub tasks: TaskEngine,
+    /// Market data.
+    pub market: MarketStore,
     /// The way in for new tasks.
     pub submissions: Submissions,
     /// Who calls.

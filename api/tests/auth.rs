@@ -3,14 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use candlemill_api::auth::{AuthConfig, AuthError, AuthMetrics, Authenticator, Caller};
+use candlemill_api::auth::{AuthConfig, AuthError, AuthMetrics, Authenticator, Caller, TOKEN_CACHE};
+use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_devkit::Redis;
 use candlemill_shared::env::Env;
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Clock, ManualClock, SystemClock};
 use candlemill_simulator::{Control, Fault, FaultRule, KeyAlgorithm, SignWith, Simulator, SimulatorConfig};
 use candlemill_simulator::{TokenSpec, UserChange};
-use candlemill_store::{Store, StoreConfig};
 use futures::future::join_all;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -51,12 +51,13 @@ impl Replica {
         env.set("REDIS_URL", redis);
         env.set("MONGODB_URI", "mongodb://127.0.0.1:1");
         let clock = Arc::new(ManualClock::at(SystemClock.now_ms()));
-        let stores = StoreConfig::from_env(&env).unwrap().patient(LONG);
-        let store = Store::connect(&stores, clock.clone()).await.unwrap();
+        let stores = DbConfig::from_env(&env).unwrap().with_store_wait(LONG);
+        let db = Db::connect(&stores, clock.clone()).await.unwrap();
         let mut metrics = Registry::default();
         let counters = AuthMetrics::register(&mut metrics);
         let config = AuthConfig::from_env(&env).unwrap();
-        let auth = Authenticator::new(config, store.tokens().clone(), clock.clone(), counters).unwrap();
+        let auth =
+            Authenticator::new(config, ExpiringCache::new(db.redis(), TOKEN_CACHE), clock.clone(), counters).unwrap();
         Self { auth, clock, metrics }
     }
 

@@ -101,6 +101,14 @@ pub fn subtract(wanted: TimeRange, covered: &[TimeRange]) -> Vec<TimeRange> {
     missing
 }
 
+/// The range from the first start to the last end; `None` when all are empty.
+#[must_use]
+pub fn hull(ranges: impl Iterator<Item = TimeRange>) -> Option<TimeRange> {
+    ranges
+        .filter(|range| !range.is_empty())
+        .reduce(|one, other| TimeRange::new(one.start.min(other.start), one.end.max(other.end)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

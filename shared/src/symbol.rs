@@ -14,6 +14,9 @@ pub enum Exchange {
 }
 
 impl Exchange {
+    /// Every exchange.
+    pub const ALL: [Self; 1] = [Self::Binance];
+
     /// The name that stands in keys, collections and answers.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +29,17 @@ impl Exchange {
 impl fmt::Display for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Exchange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|exchange| exchange.as_str() == text).ok_or_else(|| {
+            let all: Vec<_> = Self::ALL.iter().map(|exchange| exchange.as_str()).collect();
+            format!("{text:?} is no exchange; one of {}", all.join(", "))
+        })
     }
 }
 

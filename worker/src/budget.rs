@@ -2,8 +2,8 @@
 
 use crate::metrics::Metrics;
 use candlemill_exchanges::{BudgetError, Grant, ServerTime, WeightBudget};
+use candlemill_market_store::{BudgetAnswer, WeightLedger};
 use candlemill_shared::Clock;
-use candlemill_store::{BudgetAnswer, WeightLedger};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;

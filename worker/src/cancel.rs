@@ -1,7 +1,7 @@
 //! Which tasks run here, and how they are told to stop.
 
 use candlemill_shared::task::TaskId;
-use candlemill_store::Store;
+use candlemill_tasks::TaskEngine;
 use futures::StreamExt;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -59,9 +59,9 @@ impl Drop for Listed {
 }
 
 /// Listens for cancellations until `shutdown`. What is missed while Redis is away is seen at the next checkpoint.
-pub(crate) async fn listen(store: Store, running: Running, shutdown: CancellationToken) {
+pub(crate) async fn listen(tasks: TaskEngine, running: Running, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
-        match store.cancellations().await {
+        match tasks.cancellations().await {
             Ok(mut ids) => loop {
                 tokio::select! {
                     id = ids.next() => match id {

@@ -2,14 +2,15 @@
 
 use crate::budget::SharedBudget;
 use crate::cancel::Running;
-use crate::jobs::Places;
+use crate::jobs::PageSlots;
 use crate::metrics::Metrics;
-use crate::tender::Tender;
+use crate::parent_reconciler::ParentReconciler;
 use crate::webhooks::Outbox;
 use candlemill_exchanges::{BinanceClient, CallCounters};
+use candlemill_market_store::MarketStore;
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
-use candlemill_store::Store;
+use candlemill_tasks::TaskEngine;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +22,9 @@ pub(crate) struct Exchanges {
 
 /// What is the same for all jobs of this process.
 #[derive(Clone)]
-pub(crate) struct Workshop {
-    pub(crate) store: Store,
+pub(crate) struct WorkerContext {
+    pub(crate) tasks: TaskEngine,
+    pub(crate) market: MarketStore,
     pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Running,
@@ -31,17 +33,17 @@ pub(crate) struct Workshop {
     pub(crate) page_concurrency: usize,
     /// Payloads of newer versions are left to other workers, as an older program would.
     pub(crate) newest_payload: Option<u32>,
-    pub(crate) places: Arc<Places>,
+    pub(crate) slots: Arc<PageSlots>,
     /// Pages above which a fetch is left to several tasks.
     pub(crate) split_pages: u64,
-    pub(crate) tender: Tender,
+    pub(crate) reconciler: ParentReconciler,
     /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
     pub(crate) draining: CancellationToken,
 }
 
 /// What one attempt has.
 pub(crate) struct JobContext {
-    pub(crate) shop: Workshop,
+    pub(crate) shop: WorkerContext,
     pub(crate) record: TaskRecord,
     pub(crate) cancel: CancellationToken,
     pub(crate) counters: Arc<CallCounters>,
@@ -49,7 +51,7 @@ pub(crate) struct JobContext {
 
 impl JobContext {
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        self.shop.store.clock()
+        self.shop.tasks.clock()
     }
 
     /// A client that counts on this attempt's counters.

@@ -1,7 +1,7 @@
 //! The worker's health and metrics page.
 
-use crate::duty::Duty;
-use crate::fetcher::Claiming;
+use crate::claimer::Claiming;
+use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use candlemill_shared::job::Pool;
-use candlemill_store::Store;
+use candlemill_tasks::TaskEngine;
 use futures::future::join_all;
 use serde_json::json;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ const DEPTH_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub(crate) struct Page {
-    pub(crate) store: Store,
+    pub(crate) tasks: TaskEngine,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) claiming: Claiming,
-    pub(crate) duty: Duty,
+    pub(crate) duty: Lifecycle,
     pub(crate) worker: Arc<str>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn serve(listener: TcpListener, page: Page, shutdown: Cancellat
 }
 
 async fn ready(State(page): State<Page>) -> impl IntoResponse {
-    let health = page.store.health().await;
+    let health = page.tasks.db().health().await;
     let draining = page.duty.draining.is_cancelled();
     let claiming = Pool::ALL.into_iter().all(|pool| page.claiming.works(pool));
     let ready = health.is_ready() && claiming && !draining;
@@ -51,7 +51,7 @@ async fn ready(State(page): State<Page>) -> impl IntoResponse {
     };
     let mut queues = serde_json::Map::new();
     // Whoever asks has no time to wait for a Redis that is away once more for each queue.
-    let depths = join_all(Pool::ALL.map(|pool| timeout(DEPTH_WAIT, page.store.queue(pool).depth()))).await;
+    let depths = join_all(Pool::ALL.map(|pool| timeout(DEPTH_WAIT, page.tasks.queue(pool).depth()))).await;
     for (pool, depth) in Pool::ALL.into_iter().zip(depths) {
         let mut told = json!({ "claiming": page.claiming.works(pool) });
         if let Ok(Ok(depth)) = depth {

@@ -4,9 +4,9 @@
 mod recheck;
 
 use crate::budget::SharedBudget;
-use crate::context::Workshop;
+use crate::context::WorkerContext;
 use crate::outcome::with_causes;
-use candlemill_store::StoreError;
+use candlemill_db::StoreError;
 use recheck::Recheck;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const BUCKETS: u64 = 64_000;
 const EARLIER: Duration = Duration::from_secs(3_600);
 
 /// Keeps house until `shutdown`.
-pub(crate) async fn run(shop: Workshop, budget: Arc<SharedBudget>, shutdown: CancellationToken) {
+pub(crate) async fn run(shop: WorkerContext, budget: Arc<SharedBudget>, shutdown: CancellationToken) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A worker that has just started has more urgent work.
@@ -44,7 +44,7 @@ pub(crate) async fn run(shop: Workshop, budget: Arc<SharedBudget>, shutdown: Can
 }
 
 struct Keeper {
-    shop: Workshop,
+    shop: WorkerContext,
     recheck: Recheck,
     /// When it was last seen that no ledger of an earlier version is left.
     earlier: Option<Instant>,
@@ -52,15 +52,15 @@ struct Keeper {
 
 impl Keeper {
     async fn look(&mut self) -> Result<(), StoreError> {
-        let store = &self.shop.store;
-        if !store.lease().take(DUTY, &self.shop.worker, DUTY_TERM).await? {
+        let (tasks, market) = (&self.shop.tasks, &self.shop.market);
+        if !tasks.db().lease().take(DUTY, &self.shop.worker, DUTY_TERM).await? {
             self.earlier = None;
             return Ok(());
         }
-        if self.earlier.is_none_or(|at| at.elapsed() > EARLIER) && store.coverage().adopt_some().await? == 0 {
+        if self.earlier.is_none_or(|at| at.elapsed() > EARLIER) && market.coverage().adopt_some().await? == 0 {
             self.earlier = Some(Instant::now());
         }
-        let audited = store.audit_some(BUCKETS).await?;
+        let audited = market.coverage().audit_some(BUCKETS).await?;
         self.shop.metrics.ledger_corrected.inc_by(audited.holes.len() as u64 + audited.filled);
         self.recheck.look(audited.holes).await
     }

@@ -3,13 +3,13 @@
 mod fetch_batch;
 mod fetch_history;
 
-use crate::context::{JobContext, Workshop};
+use crate::context::{JobContext, WorkerContext};
 use crate::outcome::{Outcome, with_causes};
 use candlemill_shared::job::{EnvelopeError, FetchBatch, FetchHistory, Job, Probe};
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskError, TaskRecord};
 
-pub(crate) use fetch_history::{PER_PAGE, PageLeases, Places};
+pub(crate) use fetch_history::{PER_PAGE, PageLeases, PageSlots};
 
 /// What is to be done, as a task's payload says.
 enum Work {
@@ -20,7 +20,7 @@ enum Work {
 }
 
 /// The outcome of an attempt that needs no work to be known: a payload that cannot be run, an empty task.
-pub(crate) fn at_once(shop: &Workshop, record: &TaskRecord) -> Option<Outcome> {
+pub(crate) fn at_once(shop: &WorkerContext, record: &TaskRecord) -> Option<Outcome> {
     match work_of(shop, record) {
         Work::None(outcome) => Some(*outcome),
         Work::FetchHistory(_) | Work::FetchBatch(_) => None,
@@ -36,11 +36,11 @@ pub(crate) async fn run(context: JobContext) -> Outcome {
     }
 }
 
-fn work_of(shop: &Workshop, record: &TaskRecord) -> Work {
+fn work_of(shop: &WorkerContext, record: &TaskRecord) -> Work {
     read(shop, record).unwrap_or_else(|error| Work::None(Box::new(unreadable(record, &error))))
 }
 
-fn read(shop: &Workshop, record: &TaskRecord) -> Result<Work, EnvelopeError> {
+fn read(shop: &WorkerContext, record: &TaskRecord) -> Result<Work, EnvelopeError> {
     let (job, found) = (&record.job, record.job.version);
     if let Some(known) = shop.newest_payload.filter(|known| found > *known) {
         return Err(EnvelopeError::NewerVersion { kind: "this worker's jobs", found, known });

@@ -1,26 +1,26 @@
 //! The worker: takes deliveries from the queue, runs their jobs, and keeps the house (sweeping, lists of markets).
 
+mod attempt;
 mod budget;
 mod cancel;
+mod claim_backend;
+mod claimer;
 mod config;
 mod context;
-mod deliveries;
-mod delivery;
-mod duty;
-mod fetcher;
 mod health;
-mod held;
+mod heartbeat;
 mod housekeeping;
 pub mod jobs;
+mod leases;
+mod lifecycle;
 mod markets;
 mod metrics;
-mod operators;
 mod outcome;
-mod patience;
-mod retrying;
+mod parent_reconciler;
+mod retries;
 mod runner;
+mod store_retry;
 mod sweeper;
-mod tender;
 mod webhooks;
 mod worker;
 

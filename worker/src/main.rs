@@ -1,10 +1,12 @@
 //! `candlemill-worker`: runs the jobs of the queue until SIGTERM.
 
+use candlemill_db::{Db, DbConfig};
 use candlemill_exchanges::BinanceConfig;
+use candlemill_market_store::MarketStore;
 use candlemill_shared::SystemClock;
 use candlemill_shared::env::Env;
 use candlemill_shared::telemetry;
-use candlemill_store::{Store, StoreConfig};
+use candlemill_tasks::{TaskEngine, TasksConfig};
 use candlemill_worker::{Worker, WorkerConfig};
 use std::error::Error;
 use std::process::ExitCode;
@@ -31,11 +33,12 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let env = Env::from_process();
     let config = WorkerConfig::from_env(&env)?;
-    let stores = StoreConfig::from_env(&env)?;
+    let stores = DbConfig::from_env(&env)?;
     let binance = BinanceConfig::from_env(&env)?;
     telemetry::start(&env)?;
-    let store = Store::connect(&stores, Arc::new(SystemClock)).await?;
-    let worker = Worker::bind(config, store, binance).await?;
+    let db = Db::connect(&stores, Arc::new(SystemClock)).await?;
+    let (tasks, market) = (TaskEngine::new(&db, TasksConfig::from_env(&env)?)?, MarketStore::new(&db));
+    let worker = Worker::bind(config, tasks, market, binance).await?;
     println!("listening on http://{}", worker.addr()?);
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;

@@ -3,12 +3,13 @@
 use crate::budget::SharedBudget;
 use crate::context::Exchanges;
 use crate::outcome::with_causes;
-use crate::patience::patiently;
+use crate::store_retry::retry_until_cancelled;
+use candlemill_db::{Db, StoreError};
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{Answer, BinanceClient, ExchangeError, Fault, Refusal};
+use candlemill_market_store::{ListRenewal, Market, MarketLookup, MarketStore, Series};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::{Exchange, Interval, Symbol};
-use candlemill_store::{ListRenewal, Market, MarketLookup, Series, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,8 @@ const DUTY_TERM: Duration = Duration::from_secs(30);
 
 /// What the housekeeping of markets needs.
 pub(crate) struct MarketKeeper {
-    pub(crate) store: Store,
+    pub(crate) db: Db,
+    pub(crate) market: MarketStore,
     pub(crate) exchanges: Exchanges,
     pub(crate) budget: Arc<SharedBudget>,
     pub(crate) worker: String,
@@ -56,14 +58,14 @@ impl MarketKeeper {
         let time = self.exchanges.binance.server_time().await.map_err(|error| with_causes(&error))?;
         self.budget.set_time(&time);
         let told = |error: &StoreError| with_causes(error);
-        let (renewed, limit) = self.store.markets().renewed(Exchange::Binance).await.map_err(|e| told(&e))?;
+        let (renewed, limit) = self.market.markets().renewed(Exchange::Binance).await.map_err(|e| told(&e))?;
         if let (None, Some(limit)) = (self.fixed_limit, limit) {
             self.budget.set_limit(limit);
         }
-        if self.store.clock().now_ms() - renewed < RENEW_MS {
+        if self.db.clock().now_ms() - renewed < RENEW_MS {
             return Ok(LOOK);
         }
-        if !self.store.lease().take(DUTY, &self.worker, DUTY_TERM).await.map_err(|e| told(&e))? {
+        if !self.db.lease().take(DUTY, &self.worker, DUTY_TERM).await.map_err(|e| told(&e))? {
             return Ok(LOOK);
         }
         let found = self.exchanges.binance.markets().await.map_err(|error| with_causes(&error))?;
@@ -73,7 +75,7 @@ impl MarketKeeper {
             .into_iter()
             .map(|market| Market { status: market.status.to_string(), symbol: market.symbol })
             .collect();
-        let renewal = self.store.markets().renew(Exchange::Binance, &markets, limit).await.map_err(|e| told(&e))?;
+        let renewal = self.market.markets().renew(Exchange::Binance, &markets, limit).await.map_err(|e| told(&e))?;
         if let ListRenewal::Doubted { known, missing, found, seen_at, confirmed_from } = renewal {
             tracing::warn!(
                 known,
@@ -84,7 +86,7 @@ impl MarketKeeper {
                 rfc3339(confirmed_from),
                 rfc3339(seen_at)
             );
-            return Ok(until(confirmed_from, self.store.clock().now_ms()));
+            return Ok(until(confirmed_from, self.db.clock().now_ms()));
         }
         if let (None, Some(limit)) = (self.fixed_limit, limit) {
             self.budget.set_limit(limit);
@@ -127,7 +129,7 @@ impl From<StoreError> for MarketError {
 
 /// What it takes to find out about a market.
 pub(crate) struct MarketSource<'a> {
-    pub(crate) store: &'a Store,
+    pub(crate) market: &'a MarketStore,
     pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
     /// Cancelled when the answer is not needed any more.
     pub(crate) give_up: &'a CancellationToken,
@@ -145,17 +147,18 @@ pub(crate) async fn status_of(
     symbol: &Symbol,
     interval: Interval,
 ) -> Result<MarketStatus, MarketError> {
-    let MarketSource { store, binance, give_up } = source;
-    match patiently(give_up, || store.markets().lookup(exchange, symbol)).await? {
+    let MarketSource { market, binance, give_up } = source;
+    match retry_until_cancelled(give_up, || market.markets().lookup(exchange, symbol)).await? {
         MarketLookup::Listed(status) => return Ok(MarketStatus::of(&status)),
         MarketLookup::Refused { asked_at, .. } => return Err(refused_before(symbol, asked_at).into()),
         MarketLookup::Unknown | MarketLookup::NoList => {}
     }
     let unknown = match binance.market(symbol).await {
-        Ok(market) => {
-            let status = market.status.to_string();
-            patiently(give_up, || store.markets().remember_verdict(exchange, symbol, Some(&status))).await?;
-            return Ok(market.status);
+        Ok(found) => {
+            let status = found.status.to_string();
+            retry_until_cancelled(give_up, || market.markets().remember_verdict(exchange, symbol, Some(&status)))
+                .await?;
+            return Ok(found.status);
         }
         Err(error) if is_unknown_symbol(&error) => error,
         Err(error) => return Err(error.into()),
@@ -176,7 +179,7 @@ pub(crate) async fn status_of(
         tracing::warn!(%symbol, "the exchange does not list a symbol that it has new candles of; it is taken to trade");
         return Ok(MarketStatus::Trading);
     }
-    patiently(give_up, || store.markets().remember_verdict(exchange, symbol, Some(DELISTED))).await?;
+    retry_until_cancelled(give_up, || market.markets().remember_verdict(exchange, symbol, Some(DELISTED))).await?;
     Ok(MarketStatus::Stopped(DELISTED.to_owned()))
 }
 
@@ -186,12 +189,12 @@ pub(crate) async fn status_of(
 /// # Errors
 /// When the symbol is unknown, or the exchange or the store does not answer.
 pub(crate) async fn first_open(source: &MarketSource<'_>, series: &Series) -> Result<Option<i64>, MarketError> {
-    let MarketSource { store, binance, give_up } = source;
-    if let Some(known) = patiently(give_up, || store.markets().first_open(series)).await? {
+    let MarketSource { market, binance, give_up } = source;
+    if let Some(known) = retry_until_cancelled(give_up, || market.markets().first_open(series)).await? {
         return Ok(Some(known));
     }
     let ask = || async { Ok(binance.first_open(&series.symbol, series.interval).await?) };
-    store.markets().first_open_or(series, ask).await
+    market.markets().first_open_or(series, ask).await
 }
 
 /// The exchange's refusal, as it is remembered: others have asked a moment ago.
@@ -204,8 +207,8 @@ fn refused_before(symbol: &Symbol, asked_at: i64) -> ExchangeError {
 /// Remembers that there is no such symbol, as `error` says.
 async fn refused(source: &MarketSource<'_>, series: &Series, error: ExchangeError) -> MarketError {
     let Series { exchange, symbol, .. } = series;
-    let markets = source.store.markets();
-    let remembered = patiently(source.give_up, || markets.remember_verdict(*exchange, symbol, None)).await;
+    let markets = source.market.markets();
+    let remembered = retry_until_cancelled(source.give_up, || markets.remember_verdict(*exchange, symbol, None)).await;
     remembered.map_or_else(MarketError::from, |()| error.into())
 }
 

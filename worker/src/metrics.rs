@@ -53,7 +53,7 @@ impl Metrics {
             attempts: counter("attempts", "Attempts started"),
             stale_deliveries: counter(
                 "stale_deliveries",
-                "Deliveries dropped because their task had ended or moved on",
+                "ClaimBackend dropped because their task had ended or moved on",
             ),
             broker_restarts: counter("broker_restarts", "Times that consuming from the queue had to be started anew"),
             pages: counter("pages", "Pages fetched, checked and stored"),

@@ -1,9 +1,9 @@
 //! What a job's attempt comes to, and what happens next.
 
+use candlemill_db::StoreError;
 use candlemill_exchanges::{Disposition, ExchangeError};
 use candlemill_shared::children::Children;
 use candlemill_shared::task::{FetchResult, TaskError};
-use candlemill_store::StoreError;
 use std::time::Duration;
 
 /// How an attempt ended.

@@ -1,15 +1,15 @@
 //! One pool's work: claims, leases and ticks around the handlers that apalis runs.
 
-use crate::context::Workshop;
-use crate::deliveries::{Deliveries, Parcel};
-use crate::delivery;
-use crate::fetcher::{self, Claiming, Fetcher};
-use crate::held::Held;
+use crate::attempt;
+use crate::claim_backend::{ClaimBackend, ClaimedTask};
+use crate::claimer::{self, Claimer, Claiming};
+use crate::context::WorkerContext;
+use crate::heartbeat::Gate;
+use crate::leases::LeaseSet;
 use crate::metrics::Metrics;
-use crate::operators::Gate;
 use apalis::prelude::{ParallelizeExt, WorkerBuilder, WorkerError};
 use candlemill_shared::job::Pool;
-use candlemill_store::queue::Queue;
+use candlemill_tasks::queue::Queue;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +27,11 @@ const RESTART: Duration = Duration::from_millis(500);
 
 /// One pool's consumption.
 pub(crate) struct Runner {
-    pub(crate) shop: Workshop,
+    pub(crate) shop: WorkerContext,
     pub(crate) pool: Pool,
     pub(crate) concurrency: usize,
     pub(crate) lease: Duration,
-    pub(crate) held: Held,
+    pub(crate) held: LeaseSet,
     pub(crate) gate: Gate,
     pub(crate) claiming: Claiming,
     pub(crate) metrics: Arc<Metrics>,
@@ -41,11 +41,11 @@ impl Runner {
     /// Consumes until the shop drains; then waits for the tasks under way.
     pub(crate) async fn run(self) {
         let draining = self.shop.draining.clone();
-        let queue = self.shop.store.queue(self.pool).clone();
+        let queue = self.shop.tasks.queue(self.pool).clone();
         let (held, wake, ended) = (self.held.clone(), Arc::new(Notify::new()), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let _beside = [
-            tokio::spawn(fetcher::listen(self.shop.store.clone(), queue.clone(), Arc::clone(&wake))),
+            tokio::spawn(claimer::listen(self.shop.tasks.clone(), queue.clone(), Arc::clone(&wake))),
             tokio::spawn(held.clone().renew(queue.clone(), self.lease, ended.clone())),
             tokio::spawn(tick(self.shop.clone(), queue.clone(), self.lease)),
         ]
@@ -53,7 +53,7 @@ impl Runner {
         while !draining.is_cancelled() {
             // As many as there are slots fit: whoever has a slot never waits for the channel.
             let (out, inbox) = mpsc::channel(self.concurrency);
-            let fetcher = Fetcher {
+            let fetcher = Claimer {
                 pool: self.pool,
                 queue: queue.clone(),
                 worker: Arc::clone(&self.shop.worker),
@@ -83,14 +83,14 @@ impl Runner {
     }
 
     /// Boxed: as part of an `async fn` the compiler cannot tell that the worker's future may be sent.
-    fn consume(&self, inbox: mpsc::Receiver<Parcel>) -> BoxFuture<'static, Result<(), WorkerError>> {
+    fn consume(&self, inbox: mpsc::Receiver<ClaimedTask>) -> BoxFuture<'static, Result<(), WorkerError>> {
         let (shop, pool) = (self.shop.clone(), self.pool);
-        let handler = move |parcel: Parcel| {
+        let handler = move |claimed: ClaimedTask| {
             let shop = shop.clone();
-            async move { delivery::handle(shop, pool, parcel).await }
+            async move { attempt::handle(shop, pool, claimed).await }
         };
         let worker = WorkerBuilder::new(format!("{}-{}", self.shop.worker, self.pool.as_str()))
-            .backend(Deliveries::new(inbox))
+            .backend(ClaimBackend::new(inbox))
             .parallelize(tokio::spawn)
             .build(handler);
         Box::pin(worker.run())
@@ -98,7 +98,7 @@ impl Runner {
 }
 
 /// Moves due tasks and those of dead workers on, until the shop drains.
-async fn tick(shop: Workshop, queue: Queue, lease: Duration) {
+async fn tick(shop: WorkerContext, queue: Queue, lease: Duration) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -106,7 +106,7 @@ async fn tick(shop: Workshop, queue: Queue, lease: Duration) {
             _ = ticks.tick() => {}
             () = shop.draining.cancelled() => return,
         }
-        match queue.tick(shop.store.clock().now_ms(), lease).await {
+        match queue.tick(shop.tasks.clock().now_ms(), lease).await {
             Ok(moved) if moved.abandoned > 0 => {
                 shop.metrics.rescued.inc_by(moved.abandoned);
                 tracing::warn!(tasks = moved.abandoned, "took tasks from workers whose leases ran out");

@@ -1,9 +1,10 @@
 //! The sweeper: brings back what got lost between record and queue. Runs everywhere; one leader acts.
 
 use crate::metrics::Metrics;
+use candlemill_db::StoreError;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskRecord;
-use candlemill_store::{Store, StoreError};
+use candlemill_tasks::TaskEngine;
 use futures::{Stream, TryStreamExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,25 +42,25 @@ const MOST: u32 = 1_000;
 const BATCH: usize = 500;
 
 /// Sweeps until `shutdown`.
-pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, shutdown: CancellationToken) {
+pub(crate) async fn run(tasks: TaskEngine, worker: Arc<str>, metrics: Arc<Metrics>, shutdown: CancellationToken) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // A new leader looks at everything once: nobody knows how far the one before had come.
     let (mut audited, mut complete) = (None, Instant::now());
-    let _tidies = AbortOnDropHandle::new(tokio::spawn(tidy(store.clone())));
+    let _tidies = AbortOnDropHandle::new(tokio::spawn(tidy(tasks.clone())));
     loop {
         tokio::select! {
             _ = looks.tick() => {}
             () = shutdown.cancelled() => return,
         }
-        match store.lease().take(DUTY, &worker, DUTY_TERM).await {
+        match tasks.db().lease().take(DUTY, &worker, DUTY_TERM).await {
             Ok(true) => {
                 if audited.is_none() || complete.elapsed() > COMPLETE {
                     (audited, complete) = (None, Instant::now());
                 }
                 // A complete look may take longer than the lease lasts.
-                let _leads = AbortOnDropHandle::new(tokio::spawn(keep_leading(store.clone(), Arc::clone(&worker))));
-                if let Err(error) = sweep(&store, &metrics, &mut audited).await {
+                let _leads = AbortOnDropHandle::new(tokio::spawn(keep_leading(tasks.clone(), Arc::clone(&worker))));
+                if let Err(error) = sweep(&tasks, &metrics, &mut audited).await {
                     tracing::warn!(%error, "sweeping broke off");
                     audited.iter_mut().for_each(Audited::doubt);
                 }
@@ -74,21 +75,21 @@ pub(crate) async fn run(store: Store, worker: Arc<str>, metrics: Arc<Metrics>, s
 }
 
 /// Asks until it is aborted whether it is time to tidy up. That may read everything that is stored, so the sweeper does not wait.
-async fn tidy(store: Store) {
+async fn tidy(tasks: TaskEngine) {
     loop {
         // First: a worker that has just started has more urgent work.
         tokio::time::sleep(TIDYING).await;
-        if let Err(error) = store.tidy_up().await {
+        if let Err(error) = tasks.tidy_up().await {
             tracing::warn!(%error, "tidying up broke off");
         }
     }
 }
 
 /// Prolongs the sweeper's lease until it is aborted.
-async fn keep_leading(store: Store, worker: Arc<str>) {
+async fn keep_leading(tasks: TaskEngine, worker: Arc<str>) {
     loop {
         tokio::time::sleep(LOOK).await;
-        if let Err(error) = store.lease().take(DUTY, &worker, DUTY_TERM).await {
+        if let Err(error) = tasks.db().lease().take(DUTY, &worker, DUTY_TERM).await {
             tracing::debug!(%error, "the sweeper's lease was not prolonged");
         }
     }
@@ -153,29 +154,29 @@ impl Audited {
 /// Looks at every record in flight when it takes office, when Redis has lost the queue, and every [`COMPLETE`]; at every
 /// waiting one some seconds after it was stored, and [again](AGAIN_MS); at those that run or wait for another attempt whenever
 /// nothing was written about them for a while. `audited` tells how far waiting records have been looked at; `None`: look at all.
-async fn sweep(store: &Store, metrics: &Metrics, audited: &mut Option<Audited>) -> Result<(), StoreError> {
+async fn sweep(tasks: &TaskEngine, metrics: &Metrics, audited: &mut Option<Audited>) -> Result<(), StoreError> {
     for pool in Pool::ALL {
-        if store.queue(pool).was_lost().await? {
+        if tasks.queue(pool).was_lost().await? {
             *audited = None;
         }
     }
-    let (now, began) = (store.clock().now_ms(), Instant::now());
+    let (now, began) = (tasks.clock().now_ms(), Instant::now());
     let until = now - UNCHANGED_MS;
     match audited {
         None => {
             let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
-            let all = store.tasks().all_in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
-            bring_all_back(store, metrics, all).await?;
+            let all = tasks.records().all_in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
+            bring_all_back(tasks, metrics, all).await?;
             *audited = Some(Audited::all_at(now));
         }
         Some(audited) => {
-            let waiting = store.tasks().queued_between(audited.first, until).await?;
+            let waiting = tasks.records().queued_between(audited.first, until).await?;
             let is_stalled = began.elapsed() > STALLED;
-            bring_all_back(store, metrics, waiting).await?;
+            bring_all_back(tasks, metrics, waiting).await?;
             audited.first = until;
             let mut looked_at = audited.clone();
             for (from, until) in looked_at.due(now) {
-                count(metrics, store.bring_back_queued(from, until).await?);
+                count(metrics, tasks.bring_back_queued(from, until).await?);
             }
             *audited = looked_at;
             if is_stalled {
@@ -184,41 +185,41 @@ async fn sweep(store: &Store, metrics: &Metrics, audited: &mut Option<Audited>) 
             audited.good = now;
         }
     }
-    let freed = store.free_places_left_behind().await?;
+    let freed = tasks.free_places_left_behind().await?;
     if freed > 0 {
-        tracing::warn!(places = freed, "gave places back that were reserved for tasks which were never stored");
+        tracing::warn!(slots = freed, "gave slots back that were reserved for tasks which were never stored");
     }
-    let now = store.clock().now_ms();
-    let silent = store.tasks().unchanged_since(now - UNTENDED_MS, MOST).await?;
+    let now = tasks.clock().now_ms();
+    let silent = tasks.records().unchanged_since(now - UNTENDED_MS, MOST).await?;
     let (parents, others): (Vec<TaskRecord>, Vec<TaskRecord>) =
         silent.into_iter().partition(TaskRecord::awaits_children);
-    tend(store, &parents).await;
+    reconcile_parents(tasks, &parents).await;
     let silent: Vec<TaskRecord> = others.into_iter().filter(|record| record.updated_at < until).collect();
-    count(metrics, store.bring_back(&silent).await?);
+    count(metrics, tasks.bring_back(&silent).await?);
     Ok(())
 }
 
 /// Sees after parents whose children have moved without anybody noting it: their worker died.
-async fn tend(store: &Store, parents: &[TaskRecord]) {
+async fn reconcile_parents(tasks: &TaskEngine, parents: &[TaskRecord]) {
     let began = Instant::now();
     for parent in parents {
         if began.elapsed() > TENDING {
             return;
         }
-        if let Err(error) = store.tend(parent.id).await {
+        if let Err(error) = tasks.reconcile(parent.id).await {
             tracing::warn!(task.id = %parent.id, %error, "nobody sees after the children at the moment");
         }
     }
 }
 
 async fn bring_all_back(
-    store: &Store,
+    tasks: &TaskEngine,
     metrics: &Metrics,
     records: impl Stream<Item = Result<TaskRecord, StoreError>> + Send,
 ) -> Result<(), StoreError> {
     let mut batches = std::pin::pin!(records.try_chunks(BATCH));
     while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
-        count(metrics, store.bring_back(&batch).await?);
+        count(metrics, tasks.bring_back(&batch).await?);
     }
     Ok(())
 }

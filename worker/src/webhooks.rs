@@ -1,21 +1,22 @@
-//! Tells the owners of ended tasks: messages that are due go out beside the tasks, in places of their own.
+//! Tells the owners of ended tasks: messages that are due go out beside the tasks, in slots of their own.
 //!
 //! A worker delivers what its own tasks announce at once, and every second what it finds due: what others left behind, what
 //! failed before, what the API cancelled. Claims keep two workers from sending the same try.
 
 mod message;
-mod places;
 mod resolver;
 mod sender;
+mod slots;
 mod verdict;
 
 use crate::metrics::Metrics;
-use crate::patience::patiently;
+use crate::store_retry::retry_until_cancelled;
+use candlemill_db::StoreError;
 use candlemill_shared::task::TaskRecord;
 use candlemill_shared::webhook::{WebhookConfig, WebhookState};
-use candlemill_store::{DueWebhook, Store, StoreError};
-use places::{Place, Places};
+use candlemill_tasks::{DueWebhook, TaskEngine};
 use sender::Sender;
+use slots::{PageSlots, Place};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -55,14 +56,14 @@ impl Outbox {
 #[derive(Debug)]
 pub(crate) struct Deliverer {
     inbox: mpsc::Receiver<DueWebhook>,
-    places: Places,
+    slots: PageSlots,
     post: Option<Arc<Post>>,
 }
 
 /// What every try needs.
 #[derive(Debug)]
 struct Post {
-    store: Store,
+    tasks: TaskEngine,
     metrics: Arc<Metrics>,
     sender: Sender,
     attempts: u32,
@@ -71,20 +72,20 @@ struct Post {
 /// The deliverer, and where it is told of ended tasks.
 pub(crate) fn deliverer(
     config: &WebhookConfig,
-    store: &Store,
+    tasks: &TaskEngine,
     metrics: &Arc<Metrics>,
 ) -> Result<(Outbox, Deliverer), reqwest::Error> {
     let (announced, inbox) = mpsc::channel(ANNOUNCED);
     let post = match &config.secret {
         Some(secret) => Some(Arc::new(Post {
-            store: store.clone(),
+            tasks: tasks.clone(),
             metrics: Arc::clone(metrics),
             sender: Sender::new(secret.clone(), config.targets)?,
             attempts: config.attempts,
         })),
         None => None,
     };
-    Ok((Outbox { announced }, Deliverer { inbox, places: Places::default(), post }))
+    Ok((Outbox { announced }, Deliverer { inbox, slots: PageSlots::default(), post }))
 }
 
 impl Deliverer {
@@ -103,8 +104,8 @@ impl Deliverer {
                     continue;
                 }
                 Some(_) = under_way.join_next() => {
-                    // With a crowd waiting, places are filled again as soon as half of them are free.
-                    if !more || !self.places.half_are_free() {
+                    // With a crowd waiting, slots are filled again as soon as half of them are free.
+                    if !more || !self.slots.half_are_free() {
                         continue;
                     }
                 }
@@ -126,13 +127,13 @@ impl Deliverer {
 
     /// Begins what is due; whether there may be more.
     async fn look(&self, post: &Arc<Post>, under_way: &mut JoinSet<()>) -> Result<bool, StoreError> {
-        let free = self.places.free();
+        let free = self.slots.free();
         if free == 0 {
             return Ok(true);
         }
-        let now = post.store.clock().now_ms();
-        let crowded = self.places.crowded();
-        let due = post.store.tasks().due_webhooks(now, &crowded, free).await?;
+        let now = post.tasks.clock().now_ms();
+        let crowded = self.slots.crowded();
+        let due = post.tasks.records().due_webhooks(now, &crowded, free).await?;
         // Nobody knows of those who were not asked about.
         let more = !crowded.is_empty() || u32::try_from(due.len()).is_ok_and(|found| found == free);
         Ok(due.into_iter().fold(more, |more, due| !self.begin(post, due, under_way) || more))
@@ -140,7 +141,7 @@ impl Deliverer {
 
     /// Begins a try if there is a place for it.
     fn begin(&self, post: &Arc<Post>, due: DueWebhook, under_way: &mut JoinSet<()>) -> bool {
-        let Some(place) = self.places.take(&due.owner) else { return false };
+        let Some(place) = self.slots.take(&due.owner) else { return false };
         under_way.spawn(attempt(Arc::clone(post), due, place));
         true
     }
@@ -154,8 +155,8 @@ async fn attempt(post: Arc<Post>, due: DueWebhook, _place: Place) {
 
 impl Post {
     async fn attempt(&self, due: &DueWebhook) -> Result<(), StoreError> {
-        let (clock, tasks) = (self.store.clock(), self.store.tasks());
-        let Some(record) = tasks.claim_webhook(due, clock.now_ms() + CLAIM_MS).await? else { return Ok(()) };
+        let (clock, records) = (self.tasks.clock(), self.tasks.records());
+        let Some(record) = records.claim_webhook(due, clock.now_ms() + CLAIM_MS).await? else { return Ok(()) };
         let Some(webhook) = record.webhook.as_ref() else { return Ok(()) };
         let reply = self.sender.send(&record, webhook, clock.now_ms()).await;
         let settled = verdict(webhook, &reply, self.attempts, clock.now_ms(), rand::random());
@@ -173,6 +174,6 @@ impl Post {
             }
         }
         let never = CancellationToken::new();
-        patiently(&never, || tasks.settle_webhook(&record, &settled)).await.map(drop)
+        retry_until_cancelled(&never, || records.settle_webhook(&record, &settled)).await.map(drop)
     }
 }

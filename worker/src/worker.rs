@@ -2,25 +2,26 @@
 
 use crate::budget::SharedBudget;
 use crate::cancel::{self, Running};
+use crate::claimer::Claiming;
 use crate::config::WorkerConfig;
-use crate::context::{Exchanges, Workshop};
-use crate::duty::Duty;
-use crate::fetcher::Claiming;
+use crate::context::{Exchanges, WorkerContext};
 use crate::health::{self, Page};
-use crate::held::Held;
+use crate::heartbeat::Operators;
 use crate::housekeeping;
 use crate::jobs;
+use crate::leases::LeaseSet;
+use crate::lifecycle::Lifecycle;
 use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
-use crate::operators::Operators;
+use crate::parent_reconciler::ParentReconciler;
 use crate::runner::Runner;
 use crate::sweeper;
-use crate::tender::Tender;
 use crate::webhooks;
 use candlemill_exchanges::{BinanceClient, BinanceConfig};
+use candlemill_market_store::MarketStore;
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
-use candlemill_store::Store;
+use candlemill_tasks::TaskEngine;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,8 @@ const PREPARE_AGAIN: Duration = Duration::from_secs(1);
 pub struct Worker {
     listener: TcpListener,
     config: WorkerConfig,
-    store: Store,
+    tasks: TaskEngine,
+    market: MarketStore,
     binance: BinanceConfig,
 }
 
@@ -48,10 +50,15 @@ impl Worker {
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn bind(config: WorkerConfig, store: Store, mut binance: BinanceConfig) -> std::io::Result<Self> {
+    pub async fn bind(
+        config: WorkerConfig,
+        tasks: TaskEngine,
+        market: MarketStore,
+        mut binance: BinanceConfig,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(config.addr).await?;
         binance.idle_connections = binance.idle_connections.max(config.page_concurrency);
-        Ok(Self { listener, config, store, binance })
+        Ok(Self { listener, config, tasks, market, binance })
     }
 
     /// Where the health page is.
@@ -68,20 +75,21 @@ impl Worker {
     /// # Errors
     /// When the exchange client cannot be set up.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), reqwest::Error> {
-        let Self { listener, config, store, binance } = self;
+        let Self { listener, config, tasks, market, binance } = self;
         let worker: Arc<str> = format!("w-{}", Ulid::generate()).into();
         let metrics = Arc::new(Metrics::new());
         let limit = config.weight_limit.unwrap_or(USUAL_WEIGHT_LIMIT);
-        let ledger = store.weights(Exchange::Binance);
-        let clock = Arc::clone(store.clock());
+        let ledger = market.weights(Exchange::Binance);
+        let clock = Arc::clone(tasks.clock());
         let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
         let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
-        let tender = Tender::default();
-        let duty = Duty::default();
+        let reconciler = ParentReconciler::default();
+        let duty = Lifecycle::default();
         let draining = duty.draining.clone();
-        let (outbox, deliverer) = webhooks::deliverer(&config.webhooks, &store, &metrics)?;
-        let shop = Workshop {
-            store: store.clone(),
+        let (outbox, deliverer) = webhooks::deliverer(&config.webhooks, &tasks, &metrics)?;
+        let shop = WorkerContext {
+            tasks: tasks.clone(),
+            market: market.clone(),
             exchanges: exchanges.clone(),
             metrics: Arc::clone(&metrics),
             running: Running::default(),
@@ -89,14 +97,14 @@ impl Worker {
             worker: Arc::clone(&worker),
             page_concurrency: config.page_concurrency,
             newest_payload: config.newest_payload,
-            places: Arc::new(jobs::Places::new(config.page_concurrency)),
+            slots: Arc::new(jobs::PageSlots::new(config.page_concurrency)),
             split_pages: config.split_pages,
-            tender: tender.clone(),
+            reconciler: reconciler.clone(),
             draining: draining.clone(),
         };
         let claiming = Claiming::default();
         let page = Page {
-            store: store.clone(),
+            tasks: tasks.clone(),
             metrics: Arc::clone(&metrics),
             claiming: claiming.clone(),
             duty: duty.clone(),
@@ -105,22 +113,23 @@ impl Worker {
         // The house is kept until the last task has ended: signs of life above all.
         let (house, closed) = (TaskTracker::new(), CancellationToken::new());
         house.spawn(health::serve(listener, page, closed.clone()));
-        house.spawn(tender.run(store.clone(), closed.clone()));
-        house.spawn(cancel::listen(store.clone(), shop.running.clone(), closed.clone()));
-        if prepare(&store, &shutdown).await {
-            house.spawn(sweeper::run(store.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
+        house.spawn(reconciler.run(tasks.clone(), closed.clone()));
+        house.spawn(cancel::listen(tasks.clone(), shop.running.clone(), closed.clone()));
+        if prepare(&tasks, &market, &shutdown).await {
+            house.spawn(sweeper::run(tasks.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
             house.spawn(deliverer.run(closed.clone()));
             house.spawn(housekeeping::run(shop.clone(), Arc::clone(&budget), draining.clone()));
             let keeper = MarketKeeper {
-                store: store.clone(),
+                db: tasks.db().clone(),
+                market: market.clone(),
                 exchanges,
                 budget,
                 worker: worker.to_string(),
                 fixed_limit: config.weight_limit,
             };
             house.spawn(keeper.run(draining.clone()));
-            let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), Held::default()));
-            let operators = Operators::new(store.clone(), &worker, duty.clone(), pools.to_vec());
+            let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), LeaseSet::default()));
+            let operators = Operators::new(tasks.clone(), &worker, duty.clone(), pools.to_vec());
             let runners = pools.clone().map(|(pool, concurrency, held)| Runner {
                 shop: shop.clone(),
                 pool,
@@ -161,9 +170,13 @@ impl Worker {
 }
 
 /// Creates the indexes, however long MongoDB is away. `false`: shut down meanwhile.
-async fn prepare(store: &Store, shutdown: &CancellationToken) -> bool {
+async fn prepare(tasks: &TaskEngine, market: &MarketStore, shutdown: &CancellationToken) -> bool {
     loop {
-        let Err(error) = store.prepare().await else { return true };
+        let prepared = async {
+            tasks.prepare().await?;
+            market.prepare().await
+        };
+        let Err(error) = prepared.await else { return true };
         tracing::warn!(%error, "the stores are not ready; trying again");
         tokio::select! {
             () = tokio::time::sleep(PREPARE_AGAIN) => {}

@@ -67,7 +67,7 @@ pub async fn admit(State(state): State<Shared>, request: Request, next: Next) ->
     if let Err(problem) = check(state.admin.as_ref(), request.headers().get(header::AUTHORIZATION)) {
         return problem.into_response();
     }
-    let decision = match state.store.admission().request(COUNTED_AS, PER_MINUTE).await {
+    let decision = match state.tasks.request_rate().count(COUNTED_AS, PER_MINUTE).await {
         Ok(decision) => decision,
         Err(error) => {
             // A failing counter never fails a request; what needs Redis fails for itself.

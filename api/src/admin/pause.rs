@@ -68,9 +68,9 @@ pub async fn pause(
         return Err(wrong);
     }
     let by = by.as_deref().unwrap_or(SOMEBODY);
-    let paused = state.store.pauses().pause(pool, by, reason.as_deref(), state.clock.now_ms()).await?;
+    let paused = state.tasks.pauses().pause(pool, by, reason.as_deref(), state.clock.now_ms()).await?;
     tracing::info!(pool = pool.as_str(), by = paused.by, reason = paused.reason, "a queue is paused");
-    let cards = state.store.workers().all().await?;
+    let cards = state.tasks.workers().all().await?;
     Ok(Json(view(&state, pool, Some(paused), &cards).await?))
 }
 
@@ -90,8 +90,8 @@ pub async fn pause(
     security(("admin" = []))
 )]
 pub async fn resume(State(state): State<Shared>, PoolPath(pool): PoolPath) -> Result<Json<QueueView>, Problem> {
-    state.store.pauses().resume(pool, state.clock.now_ms()).await?;
+    state.tasks.pauses().resume(pool, state.clock.now_ms()).await?;
     tracing::info!(pool = pool.as_str(), "a queue is resumed");
-    let cards = state.store.workers().all().await?;
+    let cards = state.tasks.workers().all().await?;
     Ok(Json(view(&state, pool, None, &cards).await?))
 }

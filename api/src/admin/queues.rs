@@ -6,7 +6,7 @@ use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use candlemill_shared::job::Pool;
-use candlemill_store::{Paused, WorkerCard};
+use candlemill_tasks::{Heartbeat, Paused};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,8 +31,8 @@ pub struct Queues {
     security(("admin" = []))
 )]
 pub async fn queues(State(state): State<Shared>) -> Result<Json<Queues>, Problem> {
-    let cards = state.store.workers().all().await?;
-    let mut paused = state.store.pauses().all().await?;
+    let cards = state.tasks.workers().all().await?;
+    let mut paused = state.tasks.pauses().all().await?;
     let mut queues = Vec::with_capacity(Pool::ALL.len());
     for pool in Pool::ALL {
         queues.push(view(&state, pool, paused.remove(&pool), &cards).await?);
@@ -45,9 +45,9 @@ pub(super) async fn view(
     state: &Shared,
     pool: Pool,
     paused: Option<Paused>,
-    cards: &[WorkerCard],
+    cards: &[Heartbeat],
 ) -> Result<QueueView, Problem> {
-    let queue = state.store.queue(pool);
+    let queue = state.tasks.queue(pool);
     let (depth, oldest) = (queue.depth().await?, queue.oldest_waiting().await?);
     Ok(QueueView::new(pool, depth, paused, oldest, cards, state.clock.now_ms()))
 }

@@ -2,8 +2,8 @@
 
 use candlemill_shared::job::Pool;
 use candlemill_shared::range::rfc3339;
-use candlemill_store::queue::Depth;
-use candlemill_store::{Paused, WorkerCard};
+use candlemill_tasks::queue::Depth;
+use candlemill_tasks::{Heartbeat, Paused};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -82,8 +82,8 @@ impl From<Paused> for PausedView {
     }
 }
 
-impl From<&WorkerCard> for WorkerView {
-    fn from(card: &WorkerCard) -> Self {
+impl From<&Heartbeat> for WorkerView {
+    fn from(card: &Heartbeat) -> Self {
         Self {
             id: card.id.clone(),
             version: card.version.clone(),
@@ -104,10 +104,10 @@ impl QueueView {
         depth: Depth,
         paused: Option<Paused>,
         oldest: Option<i64>,
-        cards: &[WorkerCard],
+        cards: &[Heartbeat],
         now_ms: i64,
     ) -> Self {
-        let here = |card: &WorkerCard| {
+        let here = |card: &Heartbeat| {
             let load = card.pools.iter().find(|load| load.pool == pool.as_str())?;
             Some(PoolWorkerView {
                 id: card.id.clone(),

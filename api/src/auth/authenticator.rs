@@ -9,9 +9,9 @@ use super::remembered::{REFUSAL, Verdict};
 use super::token::Claims;
 use super::upstream::Upstream;
 use super::{tier, token};
+use candlemill_db::{ExpiringCache, StoreError};
 use candlemill_shared::Clock;
 use candlemill_shared::tier::Tier;
-use candlemill_store::{StoreError, TokenCache};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::Expiry;
 use moka::future::Cache;
@@ -31,7 +31,7 @@ type TokenHash = [u8; 32];
 /// Knows callers by their tokens.
 pub struct Authenticator {
     remembered: Cache<TokenHash, Arc<Verdict>>,
-    shared: TokenCache,
+    shared: ExpiringCache,
     keys: KeySet,
     upstream: Upstream,
     legacy_key: Option<DecodingKey>,
@@ -63,7 +63,7 @@ impl Authenticator {
     /// When TLS cannot be set up.
     pub fn new(
         config: AuthConfig,
-        shared: TokenCache,
+        shared: ExpiringCache,
         clock: Arc<dyn Clock>,
         metrics: AuthMetrics,
     ) -> Result<Self, reqwest::Error> {

@@ -8,7 +8,7 @@ use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use candlemill_store::DiscardOutcome;
+use candlemill_tasks::DiscardOutcome;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -51,7 +51,7 @@ pub async fn discard(
             .detail("See errors for each field.")
             .field("reason", format!("must have 1 to {LONGEST_REASON} characters")));
     }
-    match state.store.discard(id, &admitted.caller.user_id, reason).await? {
+    match state.tasks.discard(id, &admitted.caller.user_id, reason).await? {
         DiscardOutcome::Discarded(record) => Ok(Json((*record).into())),
         DiscardOutcome::NotDead(record) => {
             Err(Problem::new(StatusCode::CONFLICT, "task_not_dead", "The task is not dead")

@@ -7,7 +7,7 @@ use crate::input::Query;
 use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
-use candlemill_store::DeadLetterQuery;
+use candlemill_tasks::DeadLetterQuery;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -58,7 +58,7 @@ pub async fn list(
 ) -> Result<Json<DeadLetterList>, Problem> {
     let query = read(query, &admitted.caller.user_id)?;
     let one_more = DeadLetterQuery { limit: query.limit + 1, ..query.clone() };
-    let mut records = state.store.tasks().dead_letters(&one_more).await?;
+    let mut records = state.tasks.records().dead_letters(&one_more).await?;
     let more = records.len() > query.limit as usize;
     records.truncate(query.limit as usize);
     let next_cursor = records.last().filter(|_| more).map(|record| record.id.to_string());

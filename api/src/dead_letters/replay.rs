@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use candlemill_shared::job::{FetchBatch, FetchHistory};
 use candlemill_shared::task::{TaskId, TaskRecord};
 use candlemill_shared::tier::{Tier, TierLimits, TierRefusal, TierTable};
-use candlemill_store::{ReplayOutcome, ReplayTerms};
+use candlemill_tasks::{ReplayOutcome, ReplayTerms};
 
 /// Replays a task that is dead or failed.
 ///
@@ -44,7 +44,7 @@ pub(super) async fn one(state: &Shared, admitted: &Admitted, id: TaskId) -> Resu
     let caller = &admitted.caller;
     let TierLimits { priority, running_at_once, jobs_at_once, .. } = *state.tiers.of(caller.tier);
     // What was submitted stays as it was, so what is read here is what would run.
-    if let Some(record) = state.store.tasks().get(id).await?
+    if let Some(record) = state.tasks.records().get(id).await?
         && *record.owner == *caller.user_id
         && record.state.is_replayable()
         && record.dead_letter.discarded.is_none()
@@ -52,7 +52,7 @@ pub(super) async fn one(state: &Shared, admitted: &Admitted, id: TaskId) -> Resu
         admit(&state.tiers, caller.tier, &record, state.clock.now_ms())?;
     }
     let terms = ReplayTerms { tier: caller.tier, priority, running_at_once, jobs_at_once };
-    match state.store.replay(id, &caller.user_id, &terms).await? {
+    match state.tasks.replay(id, &caller.user_id, &terms).await? {
         ReplayOutcome::Replayed(record) => Ok(*record),
         ReplayOutcome::NotReplayable(record) => Err(not_replayable(&record)),
         ReplayOutcome::UnderWay(other) => Err(under_way(other)),

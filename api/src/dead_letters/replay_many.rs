@@ -8,7 +8,7 @@ use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use candlemill_shared::task::TaskId;
-use candlemill_store::DeadLetterQuery;
+use candlemill_tasks::DeadLetterQuery;
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -90,7 +90,7 @@ pub async fn replay_many(
         Wanted::These(ids) => (ids, None),
         Wanted::All(query) => {
             let one_more = DeadLetterQuery { limit: MOST + 1, ..query };
-            let found = state.store.tasks().dead_letters(&one_more).await?;
+            let found = state.tasks.records().dead_letters(&one_more).await?;
             let mut ids: Vec<TaskId> = found.iter().map(|record| record.id).collect();
             let more = ids.len() > MOST as usize;
             ids.truncate(MOST as usize);

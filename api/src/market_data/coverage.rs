@@ -6,10 +6,10 @@ use crate::input::{Query, Time};
 use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
+use candlemill_market_store::Series;
 use candlemill_shared::coverage::{Gap, join_gaps};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::{Exchange, Interval, Symbol, TimeRange};
-use candlemill_store::Series;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -110,7 +110,7 @@ pub async fn coverage(
     Query(query): Query<CoverageQuery>,
 ) -> Result<Json<CoverageReport>, Problem> {
     let (series, within, after, limit) = read(&query)?;
-    let ledger = state.store.coverage();
+    let ledger = state.market.coverage();
     let verified = ledger.verified(&series, within).await?;
     let mut gaps = ledger.gaps(&series, within, after, limit).await?;
     // The first page begins with what reaches in from before the range: its buckets are absent from it too.

@@ -13,8 +13,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use candlemill_db::StoreError;
+use candlemill_market_store::Series;
 use candlemill_shared::{Candle, Exchange, Interval, Symbol, TimeRange};
-use candlemill_store::{Series, StoreError};
 use format::Format;
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -100,7 +101,7 @@ pub async fn klines(
         Some(start) => TimeRange::new(start, asked.end),
         None => newest(&state, &asked).await?,
     };
-    let mut history = state.store.history(&asked.series, range).await?;
+    let mut history = state.market.history(&asked.series, range).await?;
     let next = match asked.limit {
         Some(limit) => history.open_after(limit).await?,
         None => None,
@@ -108,10 +109,10 @@ pub async fn klines(
     // The page ends where the next one begins, by time. Cut by number it would end sooner when a worker stores candles
     // between the count and the reading, and what lies before the next page would be in neither.
     if let Some(next) = next {
-        history = state.store.history(&asked.series, TimeRange::new(range.start, next)).await?;
+        history = state.market.history(&asked.series, TimeRange::new(range.start, next)).await?;
     }
     let answered = TimeRange::new(range.start, next.unwrap_or(range.end));
-    let corrections = state.store.coverage().corrections(&asked.series, answered, MAX_CORRECTIONS).await?.len();
+    let corrections = state.market.coverage().corrections(&asked.series, answered, MAX_CORRECTIONS).await?.len();
     let stream = history.stream(None);
     let mut response = Response::new(Body::from_stream(written(stream, asked.format)));
     let kind = HeaderValue::from_static(asked.format.content_type());
@@ -132,7 +133,7 @@ pub async fn klines(
 async fn newest(state: &AppState, asked: &Asked) -> Result<TimeRange, Problem> {
     let limit = i64::try_from(asked.limit.unwrap_or(USUAL_LIMIT)).unwrap_or(i64::MAX);
     let all = TimeRange::new(0, asked.end);
-    let last = state.store.history(&asked.series, all).await?.newest().await?;
+    let last = state.market.history(&asked.series, all).await?.newest().await?;
     Ok(last.map_or(TimeRange::new(0, 0), |last| {
         let interval = asked.series.interval;
         let first = interval.advance(interval.bucket_start(last), 1 - limit);

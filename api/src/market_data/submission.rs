@@ -11,7 +11,7 @@ use candlemill_shared::range::rfc3339;
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::telemetry::TraceId;
 use candlemill_shared::webhook::Webhook;
-use candlemill_store::SubmitError;
+use candlemill_tasks::SubmitError;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;

@@ -4,11 +4,11 @@ use crate::error::Problem;
 use crate::input::Time;
 use crate::state::AppState;
 use axum::http::StatusCode;
+use candlemill_market_store::MarketLookup;
 use candlemill_shared::job::{EARLIEST_MS, FetchHistory, FetchMode, Start};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::tier::{Tier, TierRefusal, TierTable};
 use candlemill_shared::{Exchange, Interval, Symbol};
-use candlemill_store::MarketLookup;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -80,7 +80,7 @@ pub(crate) async fn refuse_unknown(
     let mut met = HashSet::new();
     let symbols: Vec<&Symbol> =
         fetches.iter().map(|fetch| &fetch.symbol).filter(|symbol| met.insert(*symbol)).collect();
-    let known = state.store.markets().lookup_all(Exchange::Binance, &symbols).await?;
+    let known = state.market.markets().lookup_all(Exchange::Binance, &symbols).await?;
     let refused = symbols.into_iter().zip(known).filter_map(|(symbol, known)| match known {
         MarketLookup::Refused { asked_at, until } => Some((symbol.as_str(), asked_at, until)),
         MarketLookup::Listed(_) | MarketLookup::Unknown | MarketLookup::NoList => None,
@@ -88,7 +88,7 @@ pub(crate) async fn refuse_unknown(
     let refused: Vec<(&str, i64, i64)> = refused.take(MAX_NAMED).collect();
     let Some((first, asked_at, until)) = refused.first() else { return Ok(()) };
     if let Some(key) = idempotency
-        && state.store.was_accepted(key).await?
+        && state.tasks.was_accepted(key).await?
     {
         return Ok(());
     }

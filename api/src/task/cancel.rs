@@ -8,7 +8,7 @@ use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use candlemill_store::CancelOutcome;
+use candlemill_tasks::CancelOutcome;
 
 /// Cancels a queued task at once, and a running one within one page. What was stored stays.
 #[utoipa::path(
@@ -26,7 +26,7 @@ pub async fn cancel(
     State(state): State<Shared>,
     TaskPath(id): TaskPath,
 ) -> Result<(StatusCode, Json<TaskView>), Problem> {
-    match state.store.cancel(id, &admitted.caller.user_id).await? {
+    match state.tasks.cancel(id, &admitted.caller.user_id).await? {
         CancelOutcome::Cancelled(record) => Ok((StatusCode::OK, Json((*record).into()))),
         CancelOutcome::Requested(record) => Ok((StatusCode::ACCEPTED, Json((*record).into()))),
         CancelOutcome::AlreadyEnded(record) => {

@@ -57,7 +57,7 @@ pub async fn events(
             .retry_after(5)
     })?;
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
-    let live = match state.store.progress().follow(id).await {
+    let live = match state.tasks.progress().follow(id).await {
         Ok(live) => live.boxed(),
         Err(error) => {
             tracing::debug!(%error, "snapshots are read, not heard");

@@ -8,7 +8,7 @@ use crate::state::{AppState, Shared};
 use axum::Json;
 use axum::extract::State;
 use candlemill_shared::task::TaskId;
-use candlemill_store::TaskQuery;
+use candlemill_tasks::TaskQuery;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -66,7 +66,7 @@ pub async fn list(
         return children(&state, query, owner).await;
     }
     let query = read(query, owner)?;
-    let mut records = state.store.tasks().list(&TaskQuery { limit: query.limit + 1, ..query.clone() }).await?;
+    let mut records = state.tasks.records().list(&TaskQuery { limit: query.limit + 1, ..query.clone() }).await?;
     let more = records.len() > query.limit as usize;
     records.truncate(query.limit as usize);
     let next_cursor = records.last().filter(|_| more).map(|record| record.id.to_string());
@@ -89,12 +89,12 @@ async fn children(state: &AppState, query: ListQuery, owner: &str) -> Result<Jso
         return Err(wrong.detail("See errors for each parameter."));
     }
     let found = match parent {
-        Some(parent) => state.store.tasks().get(parent).await?,
+        Some(parent) => state.tasks.records().get(parent).await?,
         None => None,
     };
     let parent = found.filter(|record| record.owner == owner).ok_or_else(Problem::no_such_task)?;
     let total = parent.children.as_ref().map_or(0, |children| children.total as usize);
-    let tasks = state.store.tasks().list_children(&parent, from, limit as usize).await?;
+    let tasks = state.tasks.records().list_children(&parent, from, limit as usize).await?;
     let next = from.saturating_add(limit as usize);
     let next_cursor = (next < total).then(|| next.to_string());
     Ok(Json(TaskList { tasks: tasks.into_iter().map(TaskView::from).collect(), next_cursor }))

@@ -33,7 +33,7 @@ const SILENT_MS: i64 = 2_000;
 
 /// The newest snapshot of the caller's task.
 pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Result<Progress, Problem> {
-    let live = match state.store.progress().read(id).await {
+    let live = match state.tasks.progress().read(id).await {
         Ok(live) => live,
         Err(error) => {
             state.metrics.redis_bypasses.inc();
@@ -42,13 +42,13 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
         }
     };
     let found = match live {
-        Some(live) if may_be_old(state, &live) => match state.store.tasks().look_up(id).await? {
+        Some(live) if may_be_old(state, &live) => match state.tasks.records().look_up(id).await? {
             Some(record) => Some(looked_up(state, live, &record).await),
             None => Some(live),
         },
         Some(live) => Some(live),
         None => {
-            let record = state.store.tasks().look_up(id).await?;
+            let record = state.tasks.records().look_up(id).await?;
             let children = match &record {
                 Some(parent) if parent.awaits_children() => of_children(state, id).await,
                 _ => None,
@@ -59,7 +59,7 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
                 (Some(record), None) => {
                     let told = Progress::from_record(&record);
                     // Whoever polls a waiting task finds it in Redis next time. A newer snapshot stays.
-                    if let Err(error) = state.store.progress().keep(&told).await {
+                    if let Err(error) = state.tasks.progress().keep(&told).await {
                         tracing::debug!(%error, "a snapshot was not kept");
                     }
                     Some(told)
@@ -74,7 +74,7 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
 /// What both say; kept, so that the record is not asked again at once.
 async fn looked_up(state: &AppState, live: Progress, record: &TaskRecord) -> Progress {
     let newest = Progress { updated_at: state.clock.now_ms(), ..Progress::newest_of(live, record) };
-    if let Err(error) = state.store.progress().keep(&newest).await {
+    if let Err(error) = state.tasks.progress().keep(&newest).await {
         tracing::debug!(%error, "a snapshot was not kept");
     }
     newest
@@ -84,13 +84,13 @@ async fn looked_up(state: &AppState, live: Progress, record: &TaskRecord) -> Pro
 /// be shown at its time is found so.
 fn may_be_old(state: &AppState, live: &Progress) -> bool {
     let silent = state.clock.now_ms() - live.updated_at > SILENT_MS;
-    !live.state.is_end() && (silent || state.store.progress().is_doubtful())
+    !live.state.is_end() && (silent || state.tasks.progress().is_doubtful())
 }
 
 /// The record of a task that waits for its children knows less than they do.
 async fn of_children(state: &AppState, id: TaskId) -> Option<Progress> {
-    match state.store.tend(id).await {
-        Ok(()) => state.store.progress().read(id).await.ok().flatten(),
+    match state.tasks.reconcile(id).await {
+        Ok(()) => state.tasks.progress().read(id).await.ok().flatten(),
         Err(error) => {
             tracing::debug!(%error, "progress is read from the record");
             None

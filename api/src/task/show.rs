@@ -28,10 +28,10 @@ pub async fn show(
 
 /// `owner`'s task.
 pub(crate) async fn view_of(state: &AppState, id: TaskId, owner: &str) -> Result<TaskView, Problem> {
-    let record = state.store.tasks().get(id).await?;
+    let record = state.tasks.records().get(id).await?;
     let own = record.filter(|record| record.owner == owner);
     let record = own.ok_or_else(Problem::no_such_task)?;
-    let states = state.store.child_counts(&record).await?;
+    let states = state.tasks.child_counts(&record).await?;
     let mut view = TaskView::from(record);
     if let Some(children) = &mut view.children {
         children.states = states;

@@ -1,15 +1,17 @@
 //! The API and its Supabase, in this process.
 
 use candlemill_api::admin::operator::AdminToken;
-use candlemill_api::auth::{AuthConfig, Authenticator};
+use candlemill_api::auth::{AuthConfig, Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
 use candlemill_api::{AppState, app};
+use candlemill_db::{Db, DbConfig, ExpiringCache};
+use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::tier::TierTable;
 use candlemill_shared::webhook::WebhookConfig;
 use candlemill_shared::{Clock, ManualClock, SystemClock};
 use candlemill_simulator::{Control, Simulator, SimulatorConfig, TokenSpec};
-use candlemill_store::{Store, StoreConfig, Submissions};
+use candlemill_tasks::{Submissions, TaskEngine, TasksConfig};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
@@ -84,14 +86,22 @@ impl Service {
         for (name, value) in variables {
             env.set(name, value);
         }
-        let stores = StoreConfig::from_env(&env).unwrap().patient(Duration::from_millis(300));
-        let store = Store::connect(&stores, clock.clone()).await.unwrap();
+        let stores = DbConfig::from_env(&env).unwrap().with_store_wait(Duration::from_millis(300));
+        let db = Db::connect(&stores, clock.clone()).await.unwrap();
+        let tasks = TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap();
+        let market = MarketStore::new(&db);
         let metrics = Arc::new(Metrics::new());
         let config = AuthConfig::from_env(&env).unwrap();
-        let auth = Authenticator::new(config, store.tokens().clone(), clock.clone(), metrics.auth.clone()).unwrap();
+        let auth = Authenticator::new(
+            config,
+            ExpiringCache::new(db.redis(), TOKEN_CACHE),
+            clock.clone(),
+            metrics.auth.clone(),
+        )
+        .unwrap();
         let stop = CancellationToken::new();
         let state = AppState {
-            submissions: Submissions::start(&store),
+            submissions: Submissions::start(&tasks),
             auth: Arc::new(auth),
             admin: AdminToken::from_env(&env).unwrap(),
             tiers: Arc::new(TierTable::default()),
@@ -100,7 +110,9 @@ impl Service {
             clock: clock.clone(),
             streams: Arc::new(Semaphore::new(4)),
             stopping: stop.clone(),
-            store,
+            db,
+            tasks,
+            market,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -8,7 +8,7 @@ use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
-use candlemill_store::{Store, Submissions};
+use candlemill_tasks::{Submissions, TaskEngine};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -29,10 +29,10 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
         .worker_env("WORKER_CONCURRENCY", "8")
         .start()
         .await?;
-    let store = connect(&stack).await?;
+    let engine = connect(&stack).await?;
     let (crowd, other) = (stack.client("enterprise").await?, stack.client("pro").await?);
-    let owner = owner(&store, &crowd).await?;
-    let submissions = Submissions::start(&store);
+    let owner = owner(&engine, &crowd).await?;
+    let submissions = Submissions::start(&engine);
     let empty = used_memory(stack.redis_url()).await?;
     let started = Instant::now();
     stream::iter(0..tasks)
@@ -56,19 +56,19 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
     stack.add_worker().await?;
     let mut starts = Latencies::default();
     for number in 0..OTHERS {
-        starts.0.push(start_of_another(&store, &other, number).await?);
+        starts.0.push(start_of_another(&engine, &other, number).await?);
     }
     starts.print("another user's POST to the start of its task")?;
-    let left = store.queue(Pool::Backfill).depth().await?.waiting;
+    let left = engine.queue(Pool::Backfill).depth().await?.waiting;
     figure("tasks of the crowd that still waited then", left);
     ensure!(left > 0, "the crowd was gone before the others had started");
     stack.stop().await
 }
 
 /// The owner's id, as the API writes it.
-async fn owner(store: &Store, api: &Api) -> Result<String> {
+async fn owner(engine: &TaskEngine, api: &Api) -> Result<String> {
     let id = api.fetch(&request(0)?, None).await?.task_id;
-    let record = store.tasks().get(id.parse()?).await?.context("the record")?;
+    let record = engine.records().get(id.parse()?).await?.context("the record")?;
     api.cancel(&id).await?;
     Ok(record.owner)
 }
@@ -96,11 +96,11 @@ fn request(number: u32) -> Result<FetchRequest> {
     FetchRequest::new("GENUSDT", "1m", &start.to_string(), Some(&(start + 60_000).to_string()))
 }
 
-async fn start_of_another(store: &Store, api: &Api, number: u32) -> Result<Duration> {
+async fn start_of_another(engine: &TaskEngine, api: &Api, number: u32) -> Result<Duration> {
     let began = Instant::now();
     let id: TaskId = api.fetch(&request(number)?, None).await?.task_id.parse()?;
     loop {
-        let record = store.tasks().get(id).await?.context("the record")?;
+        let record = engine.records().get(id).await?.context("the record")?;
         if record.started_at.is_some() {
             return Ok(began.elapsed());
         }

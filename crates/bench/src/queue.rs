@@ -4,13 +4,14 @@ mod bare;
 
 use crate::figures::{Latencies, figure, mebibytes};
 use anyhow::{Context as _, Result, ensure};
+use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Clock, SystemClock};
-use candlemill_store::{Store, StoreConfig, Submissions};
+use candlemill_tasks::{Submissions, TaskEngine, TasksConfig};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,8 +32,8 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
         .worker_env("MAINTENANCE_CONCURRENCY", "1024")
         .start()
         .await?;
-    let store = connect(&stack).await?;
-    let submissions = Submissions::start(&store);
+    let engine = connect(&stack).await?;
+    let submissions = Submissions::start(&engine);
     let empty = used_memory(stack.redis_url()).await?;
     let started = Instant::now();
     stream::iter(0..tasks)
@@ -51,7 +52,7 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
     let started = Instant::now();
     stack.add_worker().await?;
     let begun = started.elapsed();
-    let queue = store.queue(Probe::POOL);
+    let queue = engine.queue(Probe::POOL);
     loop {
         let depth = queue.depth().await?;
         if depth.waiting + depth.held == 0 {
@@ -64,7 +65,7 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
     figure("worker, peak resident memory", mebibytes(stack.workers[0].peak_memory()?));
     let mut latencies = Latencies::default();
     for number in tasks..tasks + SINGLES {
-        latencies.0.push(single(&store, &submissions, number).await?);
+        latencies.0.push(single(&engine, &submissions, number).await?);
     }
     latencies.print("enqueue to start, idle (whole ms)")?;
     let after = used_memory(stack.redis_url()).await?.saturating_sub(empty);
@@ -74,15 +75,16 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
 }
 
 /// The stores of `stack`, past its API.
-pub(crate) async fn connect(stack: &Stack) -> Result<Store> {
+pub(crate) async fn connect(stack: &Stack) -> Result<TaskEngine> {
     let env = Env::of([
         ("REDIS_URL", stack.redis_url()),
         ("MONGODB_URI", stack.mongo_uri()),
         ("MONGODB_DATABASE", stack.database()),
     ]);
-    let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
-    store.prepare().await?;
-    Ok(store)
+    let db = Db::connect(&DbConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
+    let tasks = TaskEngine::new(&db, TasksConfig::from_env(&env)?)?;
+    tasks.prepare().await?;
+    Ok(tasks)
 }
 
 pub(crate) fn per_second(name: &str, count: u32, took: Duration) {
@@ -123,8 +125,8 @@ pub(crate) fn probe(number: u64) -> Result<TaskRecord> {
 
 /// Stores a task while the queue is paused, then enqueues it anew: the time from there to the start of its attempt, in
 /// whole milliseconds as the record keeps it.
-async fn single(store: &Store, submissions: &Submissions, number: u64) -> Result<Duration> {
-    let queue = store.queue(Probe::POOL);
+async fn single(engine: &TaskEngine, submissions: &Submissions, number: u64) -> Result<Duration> {
+    let queue = engine.queue(Probe::POOL);
     queue.pause(true).await?;
     let record = submissions.submit(probe(number)?, u32::MAX).await?.record;
     queue.remove(&record).await?;
@@ -133,7 +135,7 @@ async fn single(store: &Store, submissions: &Submissions, number: u64) -> Result
     let enqueued = SystemClock.now_ms();
     queue.enqueue(&[&record]).await?;
     loop {
-        let now = store.tasks().get(record.id).await?.context("the record")?;
+        let now = engine.records().get(record.id).await?.context("the record")?;
         if now.state.is_end() {
             let began = now.started_at.context("a start")?;
             return Ok(Duration::from_millis(u64::try_from(began - enqueued).unwrap_or(0)));

@@ -7,7 +7,7 @@ use crate::queue::{AT_ONCE, PATIENCE, connect, per_second, probe};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_devkit::Stack;
 use candlemill_shared::job::{Job, Probe};
-use candlemill_store::{Store, Submissions};
+use candlemill_tasks::{Submissions, TaskEngine};
 use futures::{StreamExt, TryStreamExt, stream};
 use redis::aio::MultiplexedConnection;
 use std::time::{Duration, Instant};
@@ -19,20 +19,20 @@ const STEP: u64 = 100_000;
 
 pub(crate) async fn measure(tasks: u64) -> Result<()> {
     let stack = Stack::builder().without_ledger_check().worker_env("MAINTENANCE_CONCURRENCY", "512").start().await?;
-    let store = connect(&stack).await?;
-    let submissions = Submissions::start(&store);
+    let engine = connect(&stack).await?;
+    let submissions = Submissions::start(&engine);
     let client = redis::Client::open(stack.redis_url())?;
     let mut connection = client.get_multiplexed_async_connection().await?;
     // The first wave loads scripts and grows buffers: the plateau begins behind it.
     let warm = WAVE.min(tasks);
-    wave(&store, &submissions, 0..warm).await?;
+    wave(&engine, &submissions, 0..warm).await?;
     let before = used_memory(&mut connection).await?;
     figure(&format!("Redis before, {warm} tasks behind it"), told(&mut connection, before).await?);
     let started = Instant::now();
     let mut done = 0;
     while done < tasks {
         let next = (done + WAVE).min(tasks);
-        wave(&store, &submissions, warm + done..warm + next).await?;
+        wave(&engine, &submissions, warm + done..warm + next).await?;
         done = next;
         if done % STEP == 0 || done == tasks {
             let used = used_memory(&mut connection).await?;
@@ -47,13 +47,13 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
 }
 
 /// Submits tasks and waits until the queue has forgotten all of them.
-async fn wave(store: &Store, submissions: &Submissions, numbers: std::ops::Range<u64>) -> Result<()> {
+async fn wave(engine: &TaskEngine, submissions: &Submissions, numbers: std::ops::Range<u64>) -> Result<()> {
     stream::iter(numbers)
         .map(|number| async move { anyhow::Ok(submissions.submit(probe(number)?, u32::MAX).await?) })
         .buffer_unordered(AT_ONCE)
         .try_for_each(|_| std::future::ready(Ok(())))
         .await?;
-    let (queue, started) = (store.queue(Probe::POOL), Instant::now());
+    let (queue, started) = (engine.queue(Probe::POOL), Instant::now());
     loop {
         let depth = queue.depth().await?;
         if depth.waiting + depth.delayed + depth.held == 0 {

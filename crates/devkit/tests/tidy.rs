@@ -10,20 +10,31 @@ use std::path::{Path, PathBuf};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// The services: rooms whose variables `.env.example` documents. Tools (`devkit`, `cli`, `bench`) explain their own.
-const SERVICES: [&str; 6] = ["shared", "api", "worker", "crates/store", "crates/exchanges", "crates/simulator"];
+const SERVICES: [&str; 8] = [
+    "shared",
+    "api",
+    "worker",
+    "crates/db",
+    "crates/tasks",
+    "crates/market-store",
+    "crates/exchanges",
+    "crates/simulator",
+];
 
 /// Every room, the rooms that it may import, and the outside crates that it may not.
-const IMPORTS: [(&str, &[&str], &[&str]); 11] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 13] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
-    ("crates/store", &["shared"], &["axum", "reqwest", "polars"]),
+    ("crates/db", &["shared"], &["axum", "reqwest", "polars", "apalis"]),
+    ("crates/tasks", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
+    ("crates/market-store", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
     ("crates/exchanges", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars"]),
-    ("api", &["shared", "store"], &["mongodb", "redis", "polars"]),
-    ("worker", &["shared", "store", "exchanges"], &["mongodb", "redis", "jsonwebtoken"]),
+    ("api", &["shared", "db", "tasks", "market-store"], &["mongodb", "redis", "polars"]),
+    ("worker", &["shared", "db", "tasks", "market-store", "exchanges"], &["mongodb", "redis", "jsonwebtoken"]),
     ("crates/simulator", &["shared"], &["mongodb", "redis", "apalis", "polars"]),
     ("crates/cli", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
     ("crates/devkit", &["shared", "cli"], &["redis", "apalis", "axum", "polars"]),
-    ("crates/bench", &["shared", "store", "devkit", "cli"], &["polars"]),
-    ("crates/soak", &["shared", "store", "devkit", "cli", "simulator"], &["polars"]),
+    ("crates/bench", &["shared", "db", "tasks", "market-store", "devkit", "cli"], &["polars"]),
+    ("crates/soak", &["shared", "db", "tasks", "market-store", "devkit", "cli", "simulator"], &["polars"]),
     ("crates/tests", &[], &[]),
 ];
 

@@ -86,7 +86,7 @@ async fn end_stays(
     let Some(end) = one.end else { return Ok(None) };
     let task = &one.task;
     let allowed = end == TaskState::Succeeded || (end == TaskState::Cancelled && one.cancelled);
-    let record = yard.store.tasks().get(task.parse()?).await?;
+    let record = yard.tasks.records().get(task.parse()?).await?;
     if !allowed {
         let error = record.as_ref().and_then(|record| record.error.clone());
         violations.push(Violation::new(Promise::EndsRight, format!("task {task} ended as {end}: {error:?}")));
@@ -172,7 +172,7 @@ async fn one_task(yard: &Yard, plan: &Plan, ended: &[Followed], violations: &mut
 /// Some of the tasks of earlier runs are still as they ended.
 async fn earlier_ends(yard: &Yard, violations: &mut Vec<Violation>) -> Result<()> {
     for (task, end) in yard.ended.iter().rev().take(LOOKED_AT_AGAIN) {
-        let now = yard.store.tasks().get(task.parse()?).await?.map(|record| record.state);
+        let now = yard.tasks.records().get(task.parse()?).await?.map(|record| record.state);
         if now != Some(*end) {
             let told = format!("task {task} had ended as {end} and is {now:?} now");
             violations.push(Violation::new(Promise::EndStays, told));

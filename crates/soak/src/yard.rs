@@ -4,12 +4,14 @@ use crate::clients::Clients;
 use crate::plan::{SYMBOLS, outages};
 use crate::series::Settings;
 use anyhow::{Context as _, Result};
+use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::{Service, Stack};
+use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskState;
 use candlemill_shared::{SystemClock, TimeRange};
-use candlemill_store::{Store, StoreConfig};
+use candlemill_tasks::{TaskEngine, TasksConfig};
 use redis::aio::ConnectionManager;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -36,7 +38,9 @@ pub(crate) struct Yard {
     /// Past the proxy.
     pub(crate) redis: ConnectionManager,
     /// Past the proxies.
-    pub(crate) store: Store,
+    pub(crate) tasks: TaskEngine,
+    /// The same of stored market data.
+    pub(crate) market: MarketStore,
     /// Every accepted task and how it ended.
     pub(crate) ended: BTreeMap<String, TaskState>,
     /// Run that the stack was started for.
@@ -78,9 +82,10 @@ impl Yard {
             ("MONGODB_URI", stack.mongo_uri()),
             ("MONGODB_DATABASE", stack.database()),
         ]);
-        let store = Store::connect(&StoreConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
+        let db = Db::connect(&DbConfig::from_env(&env)?, Arc::new(SystemClock)).await?;
+        let (tasks, market) = (TaskEngine::new(&db, TasksConfig::from_env(&env)?)?, MarketStore::new(&db));
         let (enterprise, pro) = (Clients::sign_in(&stack, "enterprise").await?, Clients::sign_in(&stack, "pro").await?);
-        Ok(Self { stack, folder, enterprise, pro, redis, store, ended: BTreeMap::new(), first_run, runs: 0 })
+        Ok(Self { stack, folder, enterprise, pro, redis, tasks, market, ended: BTreeMap::new(), first_run, runs: 0 })
     }
 
     /// Waits until the checks' own connections work again: those past the proxies break with the servers, too.
@@ -91,9 +96,9 @@ impl Yard {
                 let ping = redis::cmd("PING").query_async::<()>(&mut connection).await;
                 let mut queues = true;
                 for pool in Pool::ALL {
-                    queues &= self.store.queue(pool).depth().await.is_ok();
+                    queues &= self.tasks.queue(pool).depth().await.is_ok();
                 }
-                if ping.is_ok() && queues && self.store.health().await.is_ready() {
+                if ping.is_ok() && queues && self.tasks.db().health().await.is_ready() {
                     return;
                 }
                 sleep(RECONNECT).await;

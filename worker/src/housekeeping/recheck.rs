@@ -2,16 +2,17 @@
 //! audit found. At most one part in [`SHARE`] of the weight limit goes into it.
 
 use crate::budget::SharedBudget;
-use crate::context::Workshop;
+use crate::context::WorkerContext;
 use crate::jobs::{PER_PAGE, PageLeases};
 use crate::outcome::with_causes;
-use crate::patience::promptly;
+use crate::store_retry::retry_briefly;
+use candlemill_db::StoreError;
 use candlemill_exchanges::{BinanceClient, Disposition, ExchangeError, check_page};
+use candlemill_market_store::{Observation, Series};
 use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::{Gap, GapReason};
 use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::task::TaskId;
-use candlemill_store::{Observation, Series, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ const CHUNKS: u32 = 50;
 const MAX_HOLES: usize = 1_000;
 
 pub(super) struct Recheck {
-    shop: Workshop,
+    shop: WorkerContext,
     budget: Arc<SharedBudget>,
     holes: VecDeque<(Series, TimeRange)>,
 }
@@ -52,7 +53,7 @@ impl From<ExchangeError> for Stop {
 }
 
 impl Recheck {
-    pub(super) fn new(shop: Workshop, budget: Arc<SharedBudget>) -> Self {
+    pub(super) fn new(shop: WorkerContext, budget: Arc<SharedBudget>) -> Self {
         Self { shop, budget, holes: VecDeque::new() }
     }
 
@@ -73,8 +74,8 @@ impl Recheck {
                 Err(stop) => return self.stopped(stop, &series),
             }
         }
-        let now = self.shop.store.clock().now_ms();
-        for (series, gaps) in self.shop.store.coverage().due_gaps(now, CHUNKS).await? {
+        let now = self.shop.tasks.clock().now_ms();
+        for (series, gaps) in self.shop.market.coverage().due_gaps(now, CHUNKS).await? {
             for neighbours in together(&series, gaps) {
                 if calls == 0 {
                     return Ok(());
@@ -121,9 +122,9 @@ impl Recheck {
         let bucket = series.interval.bucket_start(open);
         tracing::warn!(open_time = open, "the exchange has candles of {series} now that it lacked before");
         self.shop.metrics.absences_refuted.inc();
-        let coverage = self.shop.store.coverage();
+        let coverage = self.shop.market.coverage();
         if gaps.iter().any(|gap| gap.reason == GapReason::BeforeListing) {
-            promptly(|| self.shop.store.markets().remember_first_open(series, open)).await?;
+            retry_briefly(|| self.shop.market.markets().remember_first_open(series, open)).await?;
         }
         let before = TimeRange::new(range.start, bucket);
         let confirmed = gaps.iter().map(|gap| Gap { range: gap.range.intersect(before), ..gap.clone() });
@@ -133,7 +134,7 @@ impl Recheck {
         }
         // What lies behind is asked for by the next fetch.
         let behind = [TimeRange::new(bucket, range.end)];
-        promptly(|| coverage.reopen(series, &behind)).await?;
+        retry_briefly(|| coverage.reopen(series, &behind)).await?;
         Ok(())
     }
 
@@ -145,15 +146,15 @@ impl Recheck {
     async fn confirm(&self, series: &Series, gaps: &[Gap]) -> Result<(), StoreError> {
         let looks: Vec<Observation> =
             gaps.iter().map(|gap| Observation { range: gap.range, gaps: vec![gap.clone()] }).collect();
-        let (coverage, at) = (self.shop.store.coverage(), self.shop.store.clock().now_ms());
-        promptly(|| coverage.record(series, &looks, at)).await.map(drop)
+        let (coverage, at) = (self.shop.market.coverage(), self.shop.tasks.clock().now_ms());
+        retry_briefly(|| coverage.record(series, &looks, at)).await.map(drop)
     }
 
     /// Asks for one page, stores what is there now, and confirms what is still absent. What is no gap stays as it is.
     async fn page(&self, series: &Series, range: TimeRange, gaps: &[Gap]) -> Result<(), Stop> {
-        let (store, interval) = (&self.shop.store, series.interval);
+        let (market, interval) = (&self.shop.market, series.interval);
         let never = CancellationToken::new();
-        let leases = PageLeases::start(store.pages(), series, TaskId::new(store.clock().now_ms()), 1);
+        let leases = PageLeases::start(market.pages(), series, TaskId::new(self.shop.tasks.clock().now_ms()), 1);
         let (held, _) = leases.take(interval.block_start(range.start, PER_PAGE), &never).await?;
         let raw = self.client().klines(&series.symbol, interval, range).await?;
         let limit = PER_PAGE as usize;
@@ -176,8 +177,8 @@ impl Recheck {
                 );
                 self.shop.metrics.absences_refuted.inc_by(candles.len() as u64);
             }
-            promptly(|| store.coverage().reopen_gaps(series, &found)).await?;
-            promptly(|| store.candles().insert(series, &candles)).await?;
+            retry_briefly(|| market.coverage().reopen_gaps(series, &found)).await?;
+            retry_briefly(|| market.candles().insert(series, &candles)).await?;
         }
         let mut looks: Vec<Observation> =
             found.iter().map(|range| Observation { range: *range, gaps: Vec::new() }).collect();
@@ -187,8 +188,8 @@ impl Recheck {
                 .map(|part| Observation { range: part, gaps: vec![Gap { range: part, ..gap.clone() }] })
         });
         looks.extend(known);
-        let at = store.clock().now_ms();
-        promptly(|| store.coverage().record(series, &looks, at)).await?;
+        let at = self.shop.tasks.clock().now_ms();
+        retry_briefly(|| market.coverage().record(series, &looks, at)).await?;
         held.done().await;
         Ok(())
     }

@@ -19,8 +19,10 @@ mod windows;
 use crate::context::JobContext;
 use crate::markets::MarketError;
 use crate::outcome::{Outcome, of_exchange, of_store};
-use crate::patience::{patiently, promptly};
+use crate::store_retry::{retry_briefly, retry_until_cancelled};
+use candlemill_db::StoreError;
 use candlemill_exchanges::{Disposition, ExchangeError};
+use candlemill_market_store::Series;
 use candlemill_shared::TimeRange;
 use candlemill_shared::children::Children;
 use candlemill_shared::coverage::join_gaps;
@@ -28,10 +30,10 @@ use candlemill_shared::job::FetchHistory;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::{intersection, subtract};
 use candlemill_shared::task::{FetchResult, MAX_RESULT_GAPS};
-use candlemill_store::{Checkpoint, Series, StoreError};
+use candlemill_tasks::Checkpoint;
 
 pub(crate) use leases::PageLeases;
-pub(crate) use pipeline::Places;
+pub(crate) use pipeline::PageSlots;
 pub(crate) use plan::PER_PAGE;
 
 /// Why a fetch stops before its end.
@@ -107,9 +109,9 @@ async fn keep_fetched_ranges(
 ) -> Result<(), Stop> {
     let Some(asked) = result.range else { return Ok(()) };
     let fetched = if job.mode.is_fetch() {
-        let coverage = context.shop.store.coverage();
+        let coverage = context.shop.market.coverage();
         // Not `give_up`, which is cancelled by now: a store that is away is waited for as at any other end.
-        promptly(|| coverage.verified(series, asked)).await?
+        retry_briefly(|| coverage.verified(series, asked)).await?
     } else {
         vec![TimeRange::new(asked.start, result.checked_until.unwrap_or(asked.start))]
     };
@@ -157,7 +159,7 @@ async fn fetch(
 
 /// Shows that the task runs: planning may wait for the exchange. What an earlier attempt has shown stays.
 async fn show_start(context: &JobContext) {
-    let board = context.shop.store.progress();
+    let board = context.shop.tasks.progress();
     let mut snapshot = Progress::from_record(&context.record);
     (snapshot.sequence, snapshot.error) = (Progress::sequence_of(context.record.attempt, 0), None);
     match board.read(context.record.id).await {
@@ -176,8 +178,8 @@ async fn show_start(context: &JobContext) {
 
 /// Keeps the counts on the record. They may lag behind the ledger, which is written with every commit.
 async fn keep(context: &JobContext, result: &FetchResult) -> Result<(), Stop> {
-    let (record, tasks, now) = (&context.record, context.shop.store.tasks(), context.clock().now_ms());
-    match patiently(context.give_up(), || tasks.checkpoint(record.id, record.attempt, result, now)).await? {
+    let (record, tasks, now) = (&context.record, context.shop.tasks.records(), context.clock().now_ms());
+    match retry_until_cancelled(context.give_up(), || tasks.checkpoint(record.id, record.attempt, result, now)).await? {
         Checkpoint::Kept => Ok(()),
         Checkpoint::CancelRequested => Err(Stop::Cancelled),
         Checkpoint::Overtaken => Err(Stop::Overtaken),
@@ -194,8 +196,8 @@ async fn count_what_was_lost(
     let mut stored = 0;
     for range in &result.ranges {
         for done in subtract(*range, &plan.missing) {
-            let store = &context.shop.store;
-            stored += patiently(context.give_up(), || store.candles().count(series, done)).await?;
+            let market = &context.shop.market;
+            stored += retry_until_cancelled(context.give_up(), || market.candles().count(series, done)).await?;
         }
     }
     result.duplicate += stored.saturating_sub(result.inserted + result.duplicate);
@@ -209,8 +211,8 @@ async fn report_gaps(
     asked: TimeRange,
     result: &mut FetchResult,
 ) -> Result<(), Stop> {
-    let coverage = context.shop.store.coverage();
-    let known = patiently(context.give_up(), || coverage.known(series, asked)).await?;
+    let coverage = context.shop.market.coverage();
+    let known = retry_until_cancelled(context.give_up(), || coverage.known(series, asked)).await?;
     // Those that begin before the range, or end after it, as far as they lie in it.
     let inside = known.gaps.into_iter().map(|gap| gap.cut(series.interval, asked));
     let mut gaps = join_gaps(inside.collect());

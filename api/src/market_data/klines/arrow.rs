@@ -8,8 +8,8 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::{BufMut, BytesMut};
+use candlemill_db::StoreError;
 use candlemill_shared::{Candle, Decimal};
-use candlemill_store::StoreError;
 use std::sync::Arc;
 
 const PRECISION: u8 = 38;

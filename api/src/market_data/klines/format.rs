@@ -3,8 +3,8 @@
 use super::arrow::ArrowWriter;
 use super::text::{CsvWriter, JsonWriter};
 use bytes::BytesMut;
+use candlemill_db::StoreError;
 use candlemill_shared::Candle;
-use candlemill_store::StoreError;
 
 /// A form of candles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

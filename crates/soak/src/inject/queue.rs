@@ -47,8 +47,8 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String]) -> Re
 
 async fn deliver_again(yard: &Yard, plan: &Plan, tasks: &[String]) -> Result<()> {
     for task in tasks {
-        let Some(record) = yard.store.tasks().get(task.parse()?).await? else { continue };
-        let queue = yard.store.queue(record.pool);
+        let Some(record) = yard.tasks.records().get(task.parse()?).await? else { continue };
+        let queue = yard.tasks.queue(record.pool);
         if plan.twist {
             // Taken out of its worker's hands: the next claim runs it beside the one that still works on it.
             queue.remove(&record).await?;

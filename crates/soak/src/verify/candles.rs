@@ -6,10 +6,10 @@ use crate::reference::{Reference, Rows, add};
 use crate::violation::{Promise, Violation};
 use crate::yard::Yard;
 use anyhow::Result;
+use candlemill_market_store::Series;
 use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::task::TaskState;
 use candlemill_shared::{Exchange, Interval, TimeRange};
-use candlemill_store::Series;
 
 /// Candles that one call reads.
 const READ_AT_ONCE: i64 = 1_000;
@@ -82,7 +82,7 @@ async fn nothing_beyond(
 ) -> Result<()> {
     let series = Series::new(Exchange::Binance, symbol.parse()?, Interval::Minute1);
     for beyond in subtract(plan.slot(), asked) {
-        let found = yard.store.candles().count(&series, beyond).await?;
+        let found = yard.market.candles().count(&series, beyond).await?;
         if found > 0 {
             let told = format!("{symbol} has {found} candles in {beyond}, where nobody asked for any");
             violations.push(Violation::new(Promise::NothingBeyond, told));

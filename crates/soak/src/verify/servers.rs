@@ -7,7 +7,7 @@ use crate::violation::{Promise, Violation};
 use crate::yard::Yard;
 use anyhow::Result;
 use candlemill_shared::job::Pool;
-use candlemill_store::queue::Depth;
+use candlemill_tasks::queue::Depth;
 use redis::aio::ConnectionManager;
 use serde_json::Value;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(super) async fn nothing_is_left(yard: &Yard, violations: &mut Vec<Violation>
     loop {
         let mut left = Vec::new();
         for pool in Pool::ALL {
-            let depth = yard.store.queue(pool).depth().await?;
+            let depth = yard.tasks.queue(pool).depth().await?;
             if depth != Depth::default() {
                 left.push(format!("{}: {depth:?}", pool.as_str()));
             }

@@ -7,7 +7,7 @@ use candlemill_devkit::Stack;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
-use candlemill_store::SubmitError;
+use candlemill_tasks::SubmitError;
 use futures::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;

@@ -7,8 +7,8 @@ use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Fault, FaultRule};
-use candlemill_store::queue::Depth;
-use candlemill_store::{CancelOutcome, ReplayOutcome};
+use candlemill_tasks::queue::Depth;
+use candlemill_tasks::{CancelOutcome, ReplayOutcome};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -28,15 +28,15 @@ fn batch(mill: &Mill, fetches: Vec<FetchHistory>) -> TaskRecord {
 }
 
 async fn children_of(mill: &Mill, id: TaskId) -> Vec<TaskRecord> {
-    let parent = mill.store.tasks().get(id).await.unwrap().unwrap();
-    mill.store.tasks().list_children(&parent, 0, 1_000).await.unwrap()
+    let parent = mill.tasks.records().get(id).await.unwrap().unwrap();
+    mill.tasks.records().list_children(&parent, 0, 1_000).await.unwrap()
 }
 
 /// Follows a task's progress until its end: states and percents as they were shown.
 async fn follow(mill: &Mill, id: TaskId) -> Vec<(u64, f64)> {
     let mut seen = Vec::new();
     loop {
-        if let Some(shown) = mill.store.progress().read(id).await.unwrap() {
+        if let Some(shown) = mill.tasks.progress().read(id).await.unwrap() {
             seen.push((shown.sequence, shown.percent));
             if shown.state.is_end() {
                 return seen;
@@ -118,8 +118,8 @@ async fn cancelling_a_batch_stops_everything_in_it() {
     while !children_of(&mill, id).await.iter().any(|child| child.state == TaskState::Running) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(mill.store.cancel(id, "somebody else").await.unwrap(), CancelOutcome::NotFound);
-    let outcome = mill.store.cancel(id, "u").await.unwrap();
+    assert_eq!(mill.tasks.cancel(id, "somebody else").await.unwrap(), CancelOutcome::NotFound);
+    let outcome = mill.tasks.cancel(id, "u").await.unwrap();
     assert!(matches!(outcome, CancelOutcome::Requested(_) | CancelOutcome::Cancelled(_)), "{outcome:?}");
     let ended = mill.end_of(id).await;
     assert_eq!(ended.state, TaskState::Cancelled);
@@ -136,10 +136,10 @@ async fn cancelling_a_batch_stops_everything_in_it() {
     (record.state, record.attempt) = (TaskState::Running, 1);
     record.children = Some(Children { total: 2, ..Children::default() });
     let id = mill.accept(record.clone()).await.record.id;
-    mill.store.queue(record.pool).remove(&record).await.unwrap();
-    mill.store.tend(id).await.unwrap();
-    assert_eq!(mill.store.queue(record.pool).depth().await.unwrap().waiting, 2);
-    assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
+    mill.tasks.queue(record.pool).remove(&record).await.unwrap();
+    mill.tasks.reconcile(id).await.unwrap();
+    assert_eq!(mill.tasks.queue(record.pool).depth().await.unwrap().waiting, 2);
+    assert!(matches!(mill.tasks.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
     assert!(children_of(&mill, id).await.iter().all(|child| child.state == TaskState::Cancelled));
     nothing_is_left(&mill, &record).await;
 }
@@ -181,7 +181,7 @@ async fn a_batch_with_a_failure_says_so_and_its_replay_fetches_the_rest() {
     assert_eq!(Progress::from_record(&ended).percent, 98.6);
     let before: Vec<TaskId> = children_of(&mill, id).await.iter().map(|child| child.id).collect();
     let calls = mill.simulator.control().calls("/api/v3/klines").len();
-    let outcome = mill.store.replay(id, "u", &terms(20)).await.unwrap();
+    let outcome = mill.tasks.replay(id, "u", &terms(20)).await.unwrap();
     assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{outcome:?}");
     let ended = mill.end_of(id).await;
     assert_eq!((ended.state, ended.dead_letter.replays), (TaskState::Failed, 1));

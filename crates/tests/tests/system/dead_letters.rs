@@ -6,8 +6,8 @@ use candlemill_shared::retry::codes;
 use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::{Fault, FaultRule};
-use candlemill_store::queue::Depth;
-use candlemill_store::{CancelOutcome, Claim, DeadLetterQuery, DiscardOutcome, Ending, ReplayOutcome};
+use candlemill_tasks::queue::Depth;
+use candlemill_tasks::{CancelOutcome, Claim, DeadLetterQuery, DiscardOutcome, Ending, ReplayOutcome};
 use futures::future::join_all;
 use serde_json::json;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ fn failed(mill: &Mill, number: i64, codes: &[&str]) -> TaskRecord {
 /// Ends the newest attempt of a task that no worker has seen.
 async fn end(mill: &Mill, id: TaskId, state: TaskState) -> TaskRecord {
     let now = SystemClock.now_ms();
-    let Claim::Started(record) = mill.store.tasks().claim(id, "w", |_| None).await.unwrap() else {
+    let Claim::Started(record) = mill.tasks.records().claim(id, "w", |_| None).await.unwrap() else {
         panic!("{id} is stale")
     };
     let error = Some(TaskError::new("exchange_unavailable", "gave up"));
@@ -48,14 +48,14 @@ async fn end(mill: &Mill, id: TaskId, state: TaskState) -> TaskRecord {
         run_at: None,
         at: now,
     };
-    assert!(mill.store.tasks().end(&record, &ending).await.unwrap());
-    mill.store.queue(record.pool).remove(&record).await.unwrap();
+    assert!(mill.tasks.records().end(&record, &ending).await.unwrap());
+    mill.tasks.queue(record.pool).remove(&record).await.unwrap();
     *record
 }
 
 async fn letters(mill: &Mill, query: DeadLetterQuery) -> Vec<TaskId> {
     let query = DeadLetterQuery { owner: "u".into(), limit: 100, ..query };
-    mill.store.tasks().dead_letters(&query).await.unwrap().iter().map(|record| record.id).collect()
+    mill.tasks.records().dead_letters(&query).await.unwrap().iter().map(|record| record.id).collect()
 }
 
 fn replayed(outcome: ReplayOutcome) -> TaskRecord {
@@ -131,14 +131,14 @@ async fn a_replayed_task_goes_on_from_where_it_died() {
     assert!(stored > 0 && stored < ALL, "{stored} candles");
     control.clear_faults();
     let calls = control.calls("/api/v3/klines").len();
-    let queued = replayed(mill.store.replay(id, "u", &terms(20)).await.unwrap());
+    let queued = replayed(mill.tasks.replay(id, "u", &terms(20)).await.unwrap());
     assert_eq!((queued.state, queued.attempt, &queued.error), (TaskState::Queued, 40, &None));
     assert_eq!((queued.attempts.len(), queued.dead_letter.replays), (40, 1));
     let done = mill.end_of(id).await;
     assert_eq!((done.state, done.attempt, done.result.unwrap().inserted), (TaskState::Succeeded, 41, ALL));
     assert!(control.calls("/api/v3/klines").len() - calls <= 4, "only what was missing is fetched");
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64, ALL);
-    let shown = mill.store.progress().read(id).await.unwrap().unwrap();
+    let shown = mill.tasks.progress().read(id).await.unwrap().unwrap();
     assert_eq!(shown.state, TaskState::Succeeded, "the newest snapshot is of the new life");
 }
 
@@ -148,17 +148,17 @@ async fn of_many_replays_of_one_task_one_wins_and_the_old_attempt_has_no_say() {
     let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
     let old = end(&mill, id, TaskState::Dead).await;
     let room = terms(20);
-    let outcomes = join_all((0..10).map(|_| mill.store.replay(id, "u", &room))).await;
+    let outcomes = join_all((0..10).map(|_| mill.tasks.replay(id, "u", &room))).await;
     let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
     let won = outcomes.iter().filter(|outcome| matches!(outcome, ReplayOutcome::Replayed(_))).count();
     assert_eq!(won, 1, "{outcomes:?}");
     for lost in outcomes.iter().filter(|outcome| !matches!(outcome, ReplayOutcome::Replayed(_))) {
         assert!(matches!(lost, ReplayOutcome::NotReplayable(now) if now.state == TaskState::Queued), "{lost:?}");
     }
-    let queued = mill.store.tasks().get(id).await.unwrap().unwrap();
+    let queued = mill.tasks.records().get(id).await.unwrap().unwrap();
     assert_eq!((queued.dead_letter.replays, queued.result.unwrap().pages), (1, 7));
-    assert_eq!(mill.store.queue(Pool::Backfill).depth().await.unwrap(), Depth { waiting: 1, ..Depth::default() });
-    let shown = mill.store.progress().read(id).await.unwrap().unwrap();
+    assert_eq!(mill.tasks.queue(Pool::Backfill).depth().await.unwrap(), Depth { waiting: 1, ..Depth::default() });
+    let shown = mill.tasks.progress().read(id).await.unwrap().unwrap();
     assert_eq!((shown.state, shown.attempt), (TaskState::Queued, 1));
     // The request is under way again: whoever asks for the same gets this task.
     let again = mill.accept(failed(&mill, 0, &[])).await;
@@ -166,10 +166,10 @@ async fn of_many_replays_of_one_task_one_wins_and_the_old_attempt_has_no_say() {
     // A worker that was frozen since the first life.
     let ending =
         Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
-    assert!(!mill.store.tasks().end(&old, &ending).await.unwrap());
+    assert!(!mill.tasks.records().end(&old, &ending).await.unwrap());
     // Cancelled while it waits anew: the end is newer than all that was shown.
-    assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
-    assert_eq!(mill.store.progress().read(id).await.unwrap().unwrap().state, TaskState::Cancelled);
+    assert!(matches!(mill.tasks.cancel(id, "u").await.unwrap(), CancelOutcome::Cancelled(_)));
+    assert_eq!(mill.tasks.progress().read(id).await.unwrap().unwrap().state, TaskState::Cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,29 +180,29 @@ async fn what_cannot_be_replayed_is_told_and_stays_as_it_is() {
         ReplayOutcome::NotReplayable(record) => record.state,
         other => panic!("{other:?}"),
     };
-    assert_eq!(states(mill.store.replay(id, "u", &terms(20)).await.unwrap()), TaskState::Queued);
+    assert_eq!(states(mill.tasks.replay(id, "u", &terms(20)).await.unwrap()), TaskState::Queued);
     end(&mill, id, TaskState::Dead).await;
-    assert_eq!(mill.store.replay(id, "stranger", &terms(20)).await.unwrap(), ReplayOutcome::NotFound);
-    assert_eq!(mill.store.discard(id, "stranger", "mine").await.unwrap(), DiscardOutcome::NotFound);
-    assert!(matches!(mill.store.cancel(id, "u").await.unwrap(), CancelOutcome::AlreadyEnded(_)));
+    assert_eq!(mill.tasks.replay(id, "stranger", &terms(20)).await.unwrap(), ReplayOutcome::NotFound);
+    assert_eq!(mill.tasks.discard(id, "stranger", "mine").await.unwrap(), DiscardOutcome::NotFound);
+    assert!(matches!(mill.tasks.cancel(id, "u").await.unwrap(), CancelOutcome::AlreadyEnded(_)));
     let other = mill.accept(failed(&mill, 0, &[])).await;
     assert!(other.created, "a dead task stands in nobody's way");
-    assert_eq!(mill.store.replay(id, "u", &terms(20)).await.unwrap(), ReplayOutcome::UnderWay(other.record.id));
+    assert_eq!(mill.tasks.replay(id, "u", &terms(20)).await.unwrap(), ReplayOutcome::UnderWay(other.record.id));
     // The place that was taken for it is free again.
-    mill.store.cancel(other.record.id, "u").await.unwrap();
-    assert_eq!(states(mill.store.replay(other.record.id, "u", &terms(20)).await.unwrap()), TaskState::Cancelled);
+    mill.tasks.cancel(other.record.id, "u").await.unwrap();
+    assert_eq!(states(mill.tasks.replay(other.record.id, "u", &terms(20)).await.unwrap()), TaskState::Cancelled);
     let busy = mill.accept(failed(&mill, 1, &[])).await.record.id;
-    assert_eq!(mill.store.replay(id, "u", &terms(1)).await.unwrap(), ReplayOutcome::TooManyJobs);
-    mill.store.cancel(busy, "u").await.unwrap();
-    replayed(mill.store.replay(id, "u", &terms(1)).await.unwrap());
+    assert_eq!(mill.tasks.replay(id, "u", &terms(1)).await.unwrap(), ReplayOutcome::TooManyJobs);
+    mill.tasks.cancel(busy, "u").await.unwrap();
+    replayed(mill.tasks.replay(id, "u", &terms(1)).await.unwrap());
     // What failed for good may be tried again too, when its owner knows better.
     end(&mill, id, TaskState::Failed).await;
     assert_eq!(letters(&mill, DeadLetterQuery::default()).await, [] as [TaskId; 0]);
-    let failed = replayed(mill.store.replay(id, "u", &terms(1)).await.unwrap());
+    let failed = replayed(mill.tasks.replay(id, "u", &terms(1)).await.unwrap());
     assert_eq!((failed.dead_letter.replays, failed.dead_letter.replayed_after), (2, 2));
     end(&mill, id, TaskState::Succeeded).await;
-    assert_eq!(states(mill.store.replay(id, "u", &terms(1)).await.unwrap()), TaskState::Succeeded);
-    assert!(matches!(mill.store.discard(id, "u", "late").await.unwrap(), DiscardOutcome::NotDead(_)));
+    assert_eq!(states(mill.tasks.replay(id, "u", &terms(1)).await.unwrap()), TaskState::Succeeded);
+    assert!(matches!(mill.tasks.discard(id, "u", "late").await.unwrap(), DiscardOutcome::NotDead(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,7 +211,7 @@ async fn a_discarded_task_stays_dead_with_its_reason() {
     let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
     end(&mill, id, TaskState::Dead).await;
     for reason in ["delisted", "another reason"] {
-        let DiscardOutcome::Discarded(record) = mill.store.discard(id, "u", reason).await.unwrap() else { panic!() };
+        let DiscardOutcome::Discarded(record) = mill.tasks.discard(id, "u", reason).await.unwrap() else { panic!() };
         assert_eq!(
             (record.state, record.dead_letter.discarded.unwrap().reason.as_str()),
             (TaskState::Dead, "delisted")
@@ -219,7 +219,7 @@ async fn a_discarded_task_stays_dead_with_its_reason() {
     }
     assert_eq!(letters(&mill, DeadLetterQuery::default()).await, [] as [TaskId; 0]);
     assert_eq!(letters(&mill, DeadLetterQuery { discarded: true, ..DeadLetterQuery::default() }).await, [id]);
-    assert!(matches!(mill.store.replay(id, "u", &terms(20)).await.unwrap(), ReplayOutcome::NotReplayable(_)));
+    assert!(matches!(mill.tasks.replay(id, "u", &terms(20)).await.unwrap(), ReplayOutcome::NotReplayable(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +227,7 @@ async fn a_replay_that_did_not_reach_the_queue_is_swept_up() {
     let mill = Mill::start(recorded()).await;
     let id = mill.accept(failed(&mill, 0, &[])).await.record.id;
     end(&mill, id, TaskState::Dead).await;
-    replayed(mill.store.replay(id, "u", &terms(20)).await.unwrap());
+    replayed(mill.tasks.replay(id, "u", &terms(20)).await.unwrap());
     // As if the process had died between record and queue.
     mill.forget_redis().await;
     let _worker = mill.worker().await;

@@ -4,8 +4,8 @@ use crate::mill::{Mill, fetch, recorded};
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskError, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
-use candlemill_store::queue::Depth;
-use candlemill_store::{Claim, Ending, SubmitError};
+use candlemill_tasks::queue::Depth;
+use candlemill_tasks::{Claim, Ending, SubmitError};
 use std::time::Duration;
 
 const START: i64 = 1_577_836_800_000;
@@ -36,12 +36,12 @@ async fn delayed_tasks_start_at_their_time_also_when_redis_forgot_them() {
     let done = mill.end_of(later.id).await;
     let due = later.run_at.unwrap();
     assert!((due..due + 3_000).contains(&done.started_at.unwrap()), "due at {due}: {done:?}");
-    let waits = mill.store.tasks().get(never.id).await.unwrap().unwrap();
+    let waits = mill.tasks.records().get(never.id).await.unwrap().unwrap();
     assert_eq!((waits.state, waits.attempt, waits.run_at), (TaskState::Queued, 0, never.run_at));
     // The sweeper has put it back.
     mill.wait_for_depth(Pool::Backfill, Depth { delayed: 1, ..Depth::default() }).await;
-    mill.store.cancel(never.id, "u").await.unwrap();
-    let depth = mill.store.queue(Pool::Backfill).depth().await.unwrap();
+    mill.tasks.cancel(never.id, "u").await.unwrap();
+    let depth = mill.tasks.queue(Pool::Backfill).depth().await.unwrap();
     assert_eq!(depth, Depth::default(), "a delayed task is cancelled at once");
 }
 
@@ -49,17 +49,17 @@ async fn delayed_tasks_start_at_their_time_also_when_redis_forgot_them() {
 async fn a_retry_waits_for_its_time_though_its_worker_died_before_the_queue_heard_of_it() {
     let mill = Mill::start(recorded()).await;
     let id = mill.accept(record(&mill, 0)).await.record.id;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let held = queue.claim("dies", 1, Duration::from_secs(1)).await.unwrap();
     assert_eq!(held.len(), 1);
-    let Claim::Started(begun) = mill.store.tasks().claim(id, "dies", |_| None).await.unwrap() else {
+    let Claim::Started(begun) = mill.tasks.records().claim(id, "dies", |_| None).await.unwrap() else {
         panic!("nobody else has it")
     };
     let now = SystemClock.now_ms();
     let due = now + 10_000;
     let error = Some(TaskError::new("exchange_unavailable", "it wants a pause"));
     let ending = Ending { state: TaskState::Retrying, result: None, error, run_at: Some(due), at: now };
-    assert!(mill.store.tasks().end(&begun, &ending).await.unwrap());
+    assert!(mill.tasks.records().end(&begun, &ending).await.unwrap());
     let worker = mill.worker().await;
     let done = mill.end_of(id).await;
     assert_eq!((done.state, done.attempt), (TaskState::Succeeded, 2), "{done:?}");
@@ -80,7 +80,7 @@ async fn an_idempotency_key_is_kept_for_24_hours() {
     let kept = mill.accept(keyed(0, "kept", now - DAY + 60_000)).await.record.id;
     let over = mill.accept(keyed(1, "over", now - DAY)).await.record.id;
     for id in [kept, over] {
-        mill.store.cancel(id, "u").await.unwrap();
+        mill.tasks.cancel(id, "u").await.unwrap();
     }
     let same = mill.accept(keyed(0, "kept", now)).await;
     assert_eq!((same.created, same.record.id), (false, kept), "the same request stands for its task after the end");

@@ -40,13 +40,13 @@ async fn done(mill: &Mill, job: &FetchHistory) -> FetchResult {
 
 async fn gaps(mill: &Mill) -> Vec<(i64, i64, GapReason)> {
     let all = TimeRange::new(0, 9_000_000_000_000);
-    let found = mill.store.coverage().gaps(&series(SYMBOL, Interval::Minute1), all, None, 1_000).await.unwrap();
+    let found = mill.market.coverage().gaps(&series(SYMBOL, Interval::Minute1), all, None, 1_000).await.unwrap();
     found.iter().map(|gap| ((gap.range.start - START) / M, (gap.range.end - START) / M, gap.reason)).collect()
 }
 
 async fn verified(mill: &Mill) -> Vec<(i64, i64)> {
     let all = TimeRange::new(0, 9_000_000_000_000);
-    let found = mill.store.coverage().verified(&series(SYMBOL, Interval::Minute1), all).await.unwrap();
+    let found = mill.market.coverage().verified(&series(SYMBOL, Interval::Minute1), all).await.unwrap();
     found.iter().map(|range| ((range.start - START) / M, (range.end - START) / M)).collect()
 }
 
@@ -249,7 +249,7 @@ async fn a_cancelled_fetch_tells_the_ranges_that_it_fetched() {
     let _worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
     let id = mill.submit("u", &job(0, 20_000)).await.record.id;
     control.wait_for_held(1, std::time::Duration::from_secs(20)).await.unwrap();
-    mill.store.cancel(id, "u").await.unwrap();
+    mill.tasks.cancel(id, "u").await.unwrap();
     let result = mill.end_of(id).await.result.unwrap();
     let fetched: Vec<TimeRange> = verified(&mill).await.iter().map(|&(start, end)| minutes(start, end)).collect();
     assert_eq!(result.ranges, fetched);
@@ -277,7 +277,7 @@ async fn verifying_records_what_was_restated_and_repairs_what_is_missing() {
     let result = done(&mill, &verify).await;
     assert_eq!((result.inserted, result.reopened, result.restated), (20, 20, 4));
     let series = series(SYMBOL, Interval::Minute1);
-    let corrections = mill.store.coverage().corrections(&series, minutes(0, 3_000), 10).await.unwrap();
+    let corrections = mill.market.coverage().corrections(&series, minutes(0, 3_000), 10).await.unwrap();
     let told: Vec<(i64, bool)> =
         corrections.iter().map(|one| ((one.stored.open_time - START) / M, one.now.is_some())).collect();
     assert_eq!(told, [(1_500, true), (2_000, false), (2_001, false), (2_002, false)]);
@@ -287,7 +287,7 @@ async fn verifying_records_what_was_restated_and_repairs_what_is_missing() {
     control.restore_market();
     control.reset();
     assert_eq!(done(&mill, &verify).await.restated, 0);
-    assert!(mill.store.coverage().corrections(&series, minutes(0, 3_000), 10).await.unwrap().is_empty());
+    assert!(mill.market.coverage().corrections(&series, minutes(0, 3_000), 10).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,7 +334,7 @@ async fn symbols_that_begin_alike_do_not_meet() {
     }
     let newest = async |symbol: &str| {
         let all = TimeRange::new(0, 9_999_999_999_999);
-        let history = mill.store.history(&series(symbol, Interval::Minute1), all).await.unwrap();
+        let history = mill.market.history(&series(symbol, Interval::Minute1), all).await.unwrap();
         (history.newest().await.unwrap(), mill.candles(symbol, Interval::Minute1).await.len())
     };
     for symbol in [SYMBOL, other, name] {

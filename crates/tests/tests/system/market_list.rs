@@ -3,11 +3,12 @@
 use crate::mill::{Mill, fetch, recorded, series};
 use crate::whole::{redis_of, wait_for_markets};
 use candlemill_cli::Api;
+use candlemill_db::StoreError;
 use candlemill_devkit::Stack;
+use candlemill_market_store::MarketStore;
 use candlemill_shared::Interval;
 use candlemill_shared::task::TaskState;
 use candlemill_simulator::{Fault, FaultRule};
-use candlemill_store::StoreError;
 use futures::future::join_all;
 use mongodb::bson::{DateTime, Document, doc};
 use reqwest::Method;
@@ -202,7 +203,7 @@ async fn what_the_list_lacks_is_fetched_whether_listed_today_or_delisted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_candle_is_asked_for_once_and_the_oldest_is_kept() {
     let mill = Mill::start(recorded()).await;
-    let (minutes, markets) = (series("BTCUSDT", Interval::Minute1), mill.store.markets());
+    let (minutes, markets) = (series("BTCUSDT", Interval::Minute1), mill.market.markets());
     let asked = AtomicU32::new(0);
     let ask = || async {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -220,5 +221,5 @@ async fn the_first_candle_is_asked_for_once_and_the_oldest_is_kept() {
         markets.remember_first_open(&minutes, told).await.unwrap();
         assert_eq!(markets.first_open(&minutes).await.unwrap(), Some(kept), "{told}");
     }
-    assert_eq!(another.markets().first_open(&minutes).await.unwrap(), Some(START - HOUR));
+    assert_eq!(MarketStore::new(another.db()).markets().first_open(&minutes).await.unwrap(), Some(START - HOUR));
 }

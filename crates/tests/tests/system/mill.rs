@@ -1,15 +1,17 @@
 //! Stores, simulator and worker in this process: for tests that look inside. Redis and MongoDB are real servers.
 
+use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::{FaultProxy, MongoServer, Redis, ledger, unique_name};
 use candlemill_exchanges::BinanceConfig;
+use candlemill_market_store::{MarketStore, Series};
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, Job, Pool, Start};
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
-use candlemill_store::queue::Depth;
-use candlemill_store::{ReplayTerms, Series, Store, StoreConfig, Submissions, SubmitError, Submitted};
+use candlemill_tasks::queue::Depth;
+use candlemill_tasks::{ReplayTerms, Submissions, SubmitError, Submitted, TaskEngine, TasksConfig};
 use candlemill_worker::{Worker, WorkerConfig};
 use futures::TryStreamExt;
 use std::net::SocketAddr;
@@ -24,7 +26,8 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Everything of one test. It ends by comparing the coverage ledger with the stored candles.
 pub(crate) struct Mill {
-    pub(crate) store: Store,
+    pub(crate) tasks: TaskEngine,
+    pub(crate) market: MarketStore,
     pub(crate) simulator: Simulator,
     submissions: Submissions,
     redis: Redis,
@@ -73,24 +76,26 @@ impl Mill {
     pub(crate) async fn start(simulator: SimulatorConfig) -> Self {
         let (redis, mongo) = (Redis::throwaway().await.unwrap(), MongoServer::throwaway().await.unwrap());
         let database = unique_name("candlemill_test");
-        let store = connect(&redis.url(), &mongo.uri(), &database).await;
-        store.prepare().await.unwrap();
+        let tasks = connect(&redis.url(), &mongo.uri(), &database).await;
+        let market = MarketStore::new(tasks.db());
+        tasks.prepare().await.unwrap();
+        market.prepare().await.unwrap();
         let simulator = Simulator::start(simulator).await.unwrap();
-        Self { submissions: Submissions::start(&store), store, simulator, redis, mongo, database }
+        Self { submissions: Submissions::start(&tasks), tasks, market, simulator, redis, mongo, database }
     }
 
     /// The stores as another process has them.
-    pub(crate) async fn another_store(&self) -> Store {
+    pub(crate) async fn another_store(&self) -> TaskEngine {
         connect(&self.redis.url(), &self.mongo.uri(), &self.database).await
     }
 
     /// The stores as a process has them whose link to MongoDB is this proxy.
-    pub(crate) async fn store_behind_proxy(&self) -> (FaultProxy, Store) {
+    pub(crate) async fn store_behind_proxy(&self) -> (FaultProxy, TaskEngine) {
         let uri = self.mongo.uri();
         let authority = uri.trim_start_matches("mongodb://").split(['/', '?']).next().unwrap();
         let proxy = FaultProxy::start(authority).await.unwrap();
-        let store = connect(&self.redis.url(), &uri.replacen(authority, &proxy.addr(), 1), &self.database).await;
-        (proxy, store)
+        let tasks = connect(&self.redis.url(), &uri.replacen(authority, &proxy.addr(), 1), &self.database).await;
+        (proxy, tasks)
     }
 
     pub(crate) async fn worker(&self) -> RunningWorker {
@@ -98,8 +103,8 @@ impl Mill {
     }
 
     /// A worker with stores of its own.
-    pub(crate) async fn worker_on(&self, store: Store) -> RunningWorker {
-        self.start_worker(store, &mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), None).await
+    pub(crate) async fn worker_on(&self, tasks: TaskEngine) -> RunningWorker {
+        self.start_worker(tasks, &mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), None).await
     }
 
     pub(crate) async fn worker_with<const N: usize>(&self, variables: [(&str, &str); N]) -> RunningWorker {
@@ -110,20 +115,21 @@ impl Mill {
         for (name, value) in all {
             env.set(name, value);
         }
-        self.start_worker(self.store.clone(), &mut env, None).await
+        self.start_worker(self.tasks.clone(), &mut env, None).await
     }
 
     /// A worker that knows payloads up to this version alone, as an older program would.
     pub(crate) async fn older_worker(&self, newest_payload: u32) -> RunningWorker {
         let mut env = Env::of([("WORKER_ADDR", "127.0.0.1:0")]);
-        self.start_worker(self.store.clone(), &mut env, Some(newest_payload)).await
+        self.start_worker(self.tasks.clone(), &mut env, Some(newest_payload)).await
     }
 
-    async fn start_worker(&self, store: Store, env: &mut Env, newest_payload: Option<u32>) -> RunningWorker {
+    async fn start_worker(&self, tasks: TaskEngine, env: &mut Env, newest_payload: Option<u32>) -> RunningWorker {
         let config = WorkerConfig { newest_payload, ..WorkerConfig::from_env(env).unwrap() };
         env.set("BINANCE_REST_URL", self.simulator.url());
+        let market = MarketStore::new(tasks.db());
         let binance = BinanceConfig::from_env(env).unwrap();
-        let worker = Worker::bind(config, store, binance).await.unwrap();
+        let worker = Worker::bind(config, tasks, market, binance).await.unwrap();
         let (addr, stop) = (worker.addr().unwrap(), CancellationToken::new());
         let shutdown = stop.clone();
         let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });
@@ -217,7 +223,7 @@ impl Mill {
     pub(crate) async fn wait(&self, id: TaskId, fits: impl Fn(&TaskRecord) -> bool) -> TaskRecord {
         let waiting = async {
             loop {
-                let record = self.store.tasks().get(id).await.unwrap().unwrap();
+                let record = self.tasks.records().get(id).await.unwrap().unwrap();
                 if fits(&record) {
                     return record;
                 }
@@ -226,7 +232,7 @@ impl Mill {
         };
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(record) => record,
-            Err(_) => panic!("in vain: {:#?}", self.store.tasks().get(id).await),
+            Err(_) => panic!("in vain: {:#?}", self.tasks.records().get(id).await),
         }
     }
 
@@ -236,7 +242,7 @@ impl Mill {
 
     /// Waits until the queue of `pool` is like that: it lets go of a task after the end is recorded.
     pub(crate) async fn wait_for_depth(&self, pool: Pool, wanted: Depth) {
-        let queue = self.store.queue(pool);
+        let queue = self.tasks.queue(pool);
         let waiting = async {
             while queue.depth().await.unwrap() != wanted {
                 tokio::time::sleep(LOOK).await;
@@ -249,13 +255,14 @@ impl Mill {
 
     pub(crate) async fn candles(&self, symbol: &str, interval: Interval) -> Vec<Candle> {
         let all = TimeRange::new(0, 9_000_000_000_000);
-        self.store.candles().scan(&series(symbol, interval), all, None).await.unwrap().try_collect().await.unwrap()
+        self.market.candles().scan(&series(symbol, interval), all, None).await.unwrap().try_collect().await.unwrap()
     }
 }
 
-async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> Store {
+async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> TaskEngine {
     let env = Env::of([("REDIS_URL", redis_url), ("MONGODB_URI", mongo_uri), ("MONGODB_DATABASE", database)]);
-    Store::connect(&StoreConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap()
+    let db = Db::connect(&DbConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap();
+    TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap()
 }
 
 /// A simulator over the recorded candles.

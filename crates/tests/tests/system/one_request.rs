@@ -9,7 +9,7 @@ use candlemill_shared::range::normalise;
 use candlemill_shared::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Fault, FaultRule, SimulatorConfig};
-use candlemill_store::{Claim, ClaimTries, Ending, Store, Submissions, SubmitError, TaskQuery};
+use candlemill_tasks::{Claim, ClaimTries, Ending, Submissions, SubmitError, TaskEngine, TaskQuery};
 use mongodb::bson::{Document, doc};
 use redis::AsyncCommands;
 use std::collections::HashSet;
@@ -31,7 +31,7 @@ fn with_key(mill: &Mill, job: &FetchHistory, key: &str) -> TaskRecord {
     TaskRecord { idempotency: Some(key.to_owned()), ..mill.record("u", job) }
 }
 
-async fn all_of(store: &Store, owner: &str) -> Vec<TaskId> {
+async fn all_of(tasks: &TaskEngine, owner: &str) -> Vec<TaskId> {
     let query = TaskQuery {
         owner: owner.to_owned(),
         state: None,
@@ -41,7 +41,7 @@ async fn all_of(store: &Store, owner: &str) -> Vec<TaskId> {
         before: None,
         limit: 100,
     };
-    store.tasks().list(&query).await.unwrap().into_iter().map(|record| record.id).collect()
+    tasks.records().list(&query).await.unwrap().into_iter().map(|record| record.id).collect()
 }
 
 async fn until(mut fits: impl AsyncFnMut() -> bool) {
@@ -67,7 +67,7 @@ async fn a_key_stands_for_the_task_that_it_was_answered_with() {
         assert!(matches!(foreign, Err(SubmitError::IdempotencyConflict(id)) if id == first), "{name}: {foreign:?}");
     };
     check("while it is under way").await;
-    mill.store.cancel(first, "u").await.unwrap();
+    mill.tasks.cancel(first, "u").await.unwrap();
     check("after its end").await;
     let free = mill.accept(mill.record("u", &other)).await;
     assert!(free.created, "the refused body left nothing");
@@ -101,13 +101,13 @@ async fn submit_with_a_stall(
     mill: &Mill,
     record: &TaskRecord,
     stall: Duration,
-) -> (FaultProxy, tokio::task::JoinHandle<Result<candlemill_store::Submitted, SubmitError>>, Instant) {
+) -> (FaultProxy, tokio::task::JoinHandle<Result<candlemill_tasks::Submitted, SubmitError>>, Instant) {
     const WAY: Duration = Duration::from_millis(300);
-    let (proxy, store) = mill.store_behind_proxy().await;
+    let (proxy, tasks) = mill.store_behind_proxy().await;
     // The connections are there.
-    let _ = futures::future::join_all((0..4).map(|_| store.tasks().get(record.id))).await;
+    let _ = futures::future::join_all((0..4).map(|_| tasks.records().get(record.id))).await;
     proxy.delay(WAY);
-    let submissions = Submissions::start(&store);
+    let submissions = Submissions::start(&tasks);
     let given = record.clone();
     let answer = tokio::spawn(async move { submissions.submit(given, 1_000).await });
     let keys = mill.collection("task_keys").await;
@@ -135,7 +135,7 @@ async fn a_stalled_insert_never_makes_a_second_task() {
     sleep_until(taken_at + Duration::from_secs(18)).await;
     let told: HashSet<TaskId> = first.iter().map(|answer| answer.record.id).chain([second]).collect();
     assert_eq!(told, HashSet::from([second]), "{first:?}");
-    assert_eq!(all_of(&mill.store, "u").await, [second], "no other record is there");
+    assert_eq!(all_of(&mill.tasks, "u").await, [second], "no other record is there");
     let again = mill.accept(with_key(&mill, &job, "k")).await;
     assert_eq!((again.record.id, again.created), (second, false));
     let mut redis = mill.redis().await;
@@ -199,9 +199,9 @@ async fn a_request_that_joins_a_waiting_task_brings_it_into_the_queue() {
     let job = hours(0, 1);
     let first = mill.submit("u", &job).await.record.id;
     mill.forget_redis().await;
-    assert_eq!(mill.store.queue(Pool::Backfill).depth().await.unwrap().waiting, 0);
+    assert_eq!(mill.tasks.queue(Pool::Backfill).depth().await.unwrap().waiting, 0);
     assert_eq!(mill.submit("u", &job).await.record.id, first);
-    assert_eq!(mill.store.queue(Pool::Backfill).depth().await.unwrap().waiting, 1);
+    assert_eq!(mill.tasks.queue(Pool::Backfill).depth().await.unwrap().waiting, 1);
 }
 
 /// Its key went to another task while it was on its way: nobody was told of it.
@@ -223,7 +223,7 @@ async fn a_record_that_lost_its_key_goes_unrun() {
     redis.zadd::<_, _, _, ()>("cm:{owner:u}:tasks", lost.id.to_string(), 1).await.unwrap();
     let _worker = mill.worker().await;
     assert_eq!(mill.end_of(kept.id).await.state, TaskState::Succeeded);
-    let gone = async || mill.store.tasks().get(lost.id).await.unwrap().is_none();
+    let gone = async || mill.tasks.records().get(lost.id).await.unwrap().is_none();
     timeout(QUEUED_WITHIN, until(gone)).await.expect("it is deleted");
     let freed = async || redis.clone().zcard::<_, u64>("cm:{owner:u}:tasks").await.unwrap() == 0;
     timeout(QUEUED_WITHIN, until(freed)).await.expect("its place is free");
@@ -233,8 +233,8 @@ async fn a_record_that_lost_its_key_goes_unrun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_answer_was_lost_is_the_same_attempt() {
     let mill = Mill::start(recorded()).await;
-    let (proxy, store) = mill.store_behind_proxy().await;
-    let _worker = mill.worker_on(store).await;
+    let (proxy, tasks) = mill.store_behind_proxy().await;
+    let _worker = mill.worker_on(tasks).await;
     // It is under way, with all connections that it needs.
     let warm = mill.submit("u", &hours(0, 1)).await.record.id;
     mill.end_of(warm).await;
@@ -258,25 +258,25 @@ async fn a_claim_whose_answer_was_lost_is_the_same_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_in_one_change_whose_answer_was_lost_is_known() {
     let mill = Mill::start(SimulatorConfig::default()).await;
-    let (proxy, store) = mill.store_behind_proxy().await;
+    let (proxy, tasks) = mill.store_behind_proxy().await;
     let id = mill.submit("u", &hours(0, 1)).await.record.id;
-    store.tasks().get(id).await.unwrap();
+    tasks.records().get(id).await.unwrap();
     proxy.delay(Duration::from_millis(400));
     let at_once = |begun: &TaskRecord| {
         let error = Some(TaskError::new("odd", "it cannot be read"));
         Some(Ending { state: TaskState::Dead, result: None, error, run_at: None, at: begun.updated_at })
     };
     let tries = Arc::new(ClaimTries::default());
-    let (claiming, known) = (store.clone(), Arc::clone(&tries));
-    let first = tokio::spawn(async move { claiming.tasks().claim_again(id, "w", &known, at_once).await });
-    until(async || mill.store.tasks().get(id).await.unwrap().unwrap().state == TaskState::Dead).await;
+    let (claiming, known) = (tasks.clone(), Arc::clone(&tries));
+    let first = tokio::spawn(async move { claiming.records().claim_again(id, "w", &known, at_once).await });
+    until(async || mill.tasks.records().get(id).await.unwrap().unwrap().state == TaskState::Dead).await;
     proxy.cut().await;
     assert!(first.await.unwrap().is_err(), "its answer is lost");
     proxy.restore().await;
-    let claim = store.tasks().claim_again(id, "w", &tries, at_once).await.unwrap();
+    let claim = tasks.records().claim_again(id, "w", &tries, at_once).await.unwrap();
     let Claim::Ended(record, ending) = claim else { panic!("{claim:?}") };
     assert_eq!((record.attempt, ending.state), (1, TaskState::Dead));
-    let other = store.tasks().claim_again(id, "w", &ClaimTries::default(), at_once).await.unwrap();
+    let other = tasks.records().claim_again(id, "w", &ClaimTries::default(), at_once).await.unwrap();
     assert_eq!(other, Claim::Stale, "another delivery has no part in it");
 }
 
@@ -288,27 +288,29 @@ async fn leaving_a_task_to_its_children_twice_takes_nothing_back() {
     let job_of = Envelope::of(&job).unwrap();
     let record = TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..mill.record("u", &hours(0, 1)) };
     let id = mill.accept(record).await.record.id;
-    let Claim::Started(begun) = mill.store.tasks().claim(id, "w", |_| None).await.unwrap() else { panic!("it waits") };
+    let Claim::Started(begun) = mill.tasks.records().claim(id, "w", |_| None).await.unwrap() else {
+        panic!("it waits")
+    };
     let (children, so_far) = (Children { total: 2, ..Children::default() }, FetchResult::default());
     let leave = async || {
         let now = SystemClock.now_ms();
-        mill.store.tasks().await_children(&begun, &children, &so_far, now).await.unwrap()
+        mill.tasks.records().await_children(&begun, &children, &so_far, now).await.unwrap()
     };
     assert!(leave().await.unwrap().awaits_children());
-    mill.store.tend(id).await.unwrap();
+    mill.tasks.reconcile(id).await.unwrap();
     assert!(leave().await.unwrap().awaits_children(), "the same once more");
     for child in begun_children(&mill, id).await {
-        mill.store.cancel(child, "u").await.unwrap();
+        mill.tasks.cancel(child, "u").await.unwrap();
     }
-    let counted = mill.store.tasks().get(id).await.unwrap().unwrap();
+    let counted = mill.tasks.records().get(id).await.unwrap().unwrap();
     assert!(counted.is_called_back(), "{counted:?}");
     assert_eq!(leave().await.unwrap(), counted, "what was counted stays");
-    assert_eq!(mill.store.tasks().get(id).await.unwrap().unwrap(), counted);
+    assert_eq!(mill.tasks.records().get(id).await.unwrap().unwrap(), counted);
 }
 
 async fn begun_children(mill: &Mill, id: TaskId) -> Vec<TaskId> {
-    let parent = mill.store.tasks().get(id).await.unwrap().unwrap();
-    let children = mill.store.tasks().list_children(&parent, 0, 10).await.unwrap();
+    let parent = mill.tasks.records().get(id).await.unwrap().unwrap();
+    let children = mill.tasks.records().list_children(&parent, 0, 10).await.unwrap();
     children.into_iter().map(|child| child.id).collect()
 }
 
@@ -318,10 +320,10 @@ fn figures(shown: &Progress) -> (f64, u64, u64, u64, u64, f64) {
 }
 
 /// All snapshots that a task shows until its end.
-async fn follow(store: Store, id: TaskId) -> Vec<Progress> {
+async fn follow(tasks: TaskEngine, id: TaskId) -> Vec<Progress> {
     let mut seen: Vec<Progress> = Vec::new();
     loop {
-        if let Some(shown) = store.progress().read(id).await.unwrap()
+        if let Some(shown) = tasks.progress().read(id).await.unwrap()
             && seen.last() != Some(&shown)
         {
             let is_end = shown.state.is_end();
@@ -369,9 +371,9 @@ async fn cancelled_in_the_middle(name: &str, split_pages: &str, record: impl FnO
     let few = [("WORKER_CONCURRENCY", "2"), ("BACKFILL_PAGE_CONCURRENCY", "1"), ("BACKFILL_SPLIT_PAGES", split_pages)];
     let _worker = mill.worker_with(few).await;
     let id = mill.accept(record(&mill)).await.record.id;
-    let following = tokio::spawn(follow(mill.store.clone(), id));
+    let following = tokio::spawn(follow(mill.tasks.clone(), id));
     let stored = async || {
-        mill.store
+        mill.tasks
             .progress()
             .read(id)
             .await
@@ -379,7 +381,7 @@ async fn cancelled_in_the_middle(name: &str, split_pages: &str, record: impl FnO
             .is_some_and(|shown| shown.candles_stored > 0 && shown.percent > 5.0)
     };
     timeout(Duration::from_secs(30), until(stored)).await.expect("it gets under way");
-    mill.store.cancel(id, "u").await.unwrap();
+    mill.tasks.cancel(id, "u").await.unwrap();
     let ended = mill.end_of(id).await;
     assert_eq!(ended.state, TaskState::Cancelled, "{name}");
     let seen = timeout(Duration::from_secs(10), following).await.unwrap().unwrap();
@@ -393,7 +395,7 @@ async fn cancelled_in_the_middle(name: &str, split_pages: &str, record: impl FnO
         return;
     }
     let asked = TimeRange::new(START, START + 72 * HOUR);
-    let verified = mill.store.coverage().verified(&series("BTCUSDT", Interval::Minute1), asked).await.unwrap();
+    let verified = mill.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), asked).await.unwrap();
     assert!(!verified.is_empty(), "{name}");
     assert_eq!(normalise(result.ranges), verified, "{name}: what was really fetched");
 }
@@ -424,7 +426,7 @@ async fn the_last_snapshot_tells_the_average_rate() {
     let _worker = mill.worker_with([("BACKFILL_SPLIT_PAGES", "3")]).await;
     for (name, job) in [("one task", hours(0, 24)), ("in parts", hours(0, 72))] {
         let id = mill.submit("u", &job).await.record.id;
-        let seen = follow(mill.store.clone(), id).await;
+        let seen = follow(mill.tasks.clone(), id).await;
         all_say_the_same(name, &seen, &mill.end_of(id).await);
     }
 }
@@ -439,7 +441,7 @@ async fn owners_with_similar_names_are_kept_apart() {
     let fingerprints: HashSet<String> = owners.iter().map(|owner| job.fingerprint(owner)).collect();
     assert_eq!(fingerprints.len(), owners.len());
     for owner in owners {
-        mill.store.admission().request(owner, 10).await.unwrap();
+        mill.tasks.request_rate().count(owner, 10).await.unwrap();
     }
     let mut of_each: Vec<Vec<TaskId>> = Vec::new();
     for owner in owners {
@@ -455,12 +457,12 @@ async fn owners_with_similar_names_are_kept_apart() {
         of_each.push(ids);
     }
     for (owner, ids) in owners.iter().zip(&of_each) {
-        assert_eq!(all_of(&mill.store, owner).await, *ids, "{owner:?}");
-        let decision = mill.store.admission().request(owner, 10).await.unwrap();
+        assert_eq!(all_of(&mill.tasks, owner).await, *ids, "{owner:?}");
+        let decision = mill.tasks.request_rate().count(owner, 10).await.unwrap();
         assert_eq!(decision.remaining, 8, "{owner:?} has a request count of its own");
     }
     // Each has a turn of its own: the first claims take one task of each.
-    let claimed = mill.store.queue(Pool::Backfill).claim("w", owners.len(), Duration::from_secs(60)).await.unwrap();
+    let claimed = mill.tasks.queue(Pool::Backfill).claim("w", owners.len(), Duration::from_secs(60)).await.unwrap();
     let mut turns = HashSet::new();
     for delivery in claimed {
         turns.insert(of_each.iter().position(|ids| ids.contains(&delivery.task)).unwrap());
@@ -468,7 +470,7 @@ async fn owners_with_similar_names_are_kept_apart() {
     assert_eq!(turns.len(), owners.len());
     // A cancelled task frees the place of its own owner alone.
     for (owner, ids) in owners.iter().zip(&of_each) {
-        mill.store.cancel(ids[0], owner).await.unwrap();
+        mill.tasks.cancel(ids[0], owner).await.unwrap();
         let record = mill.record(owner, &hours(5, 6));
         mill.try_accept_within(2, record).await.unwrap();
         let full = mill.try_accept_within(2, mill.record(owner, &hours(6, 7))).await;

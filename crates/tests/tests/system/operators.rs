@@ -4,7 +4,7 @@ use crate::mill::{Mill, fetch, recorded};
 use candlemill_shared::Interval;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskState;
-use candlemill_store::queue::Depth;
+use candlemill_tasks::queue::Depth;
 use std::time::Duration;
 
 const START: i64 = 1_577_836_800_000;
@@ -14,7 +14,7 @@ const LEASE: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_word_holds_and_an_earlier_one_undoes_nothing() {
     let mill = Mill::start(recorded()).await;
-    let (pauses, queue) = (mill.store.pauses(), mill.store.queue(Pool::Backfill));
+    let (pauses, queue) = (mill.tasks.pauses(), mill.tasks.queue(Pool::Backfill));
     let first = pauses.pause(Pool::Backfill, "kim", Some("a move"), 1_000).await.unwrap();
     assert_eq!((first.since, first.by.as_str(), first.reason.as_deref()), (1_000, "kim", Some("a move")));
     let again = pauses.pause(Pool::Backfill, "sam", None, 2_000).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_later_word_holds_and_an_earlier_one_undoes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_is_found_also_behind_an_owner_at_his_limit() {
     let mill = Mill::start(recorded()).await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let task = |owner: &str, number: i64, created_at: i64| {
         let job = fetch("BTCUSDT", Interval::Minute1, START + number * HOUR, START + (number + 1) * HOUR);
         let mut record = mill.record(owner, &job);
@@ -70,7 +70,7 @@ async fn the_oldest_is_found_also_behind_an_owner_at_his_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_starts_nothing_of_a_paused_pool_when_redis_has_forgotten_the_pause() {
     let mill = Mill::start(recorded()).await;
-    let pauses = mill.store.pauses();
+    let pauses = mill.tasks.pauses();
     pauses.pause(Pool::Backfill, "kim", None, 1_000).await.unwrap();
     mill.forget_redis().await;
     let _worker = mill.worker().await;
@@ -79,9 +79,9 @@ async fn a_worker_starts_nothing_of_a_paused_pool_when_redis_has_forgotten_the_p
         // Nothing shows that something does not happen: several looks of the worker into the queue go by.
         tokio::time::sleep(Duration::from_millis(500)).await;
         mill.forget_redis().await;
-        mill.store.queue(Pool::Backfill).enqueue(&[&waits]).await.unwrap();
+        mill.tasks.queue(Pool::Backfill).enqueue(&[&waits]).await.unwrap();
     }
-    let record = mill.store.tasks().get(waits.id).await.unwrap().unwrap();
+    let record = mill.tasks.records().get(waits.id).await.unwrap().unwrap();
     assert_eq!((record.state, record.attempt), (TaskState::Queued, 0));
     pauses.resume(Pool::Backfill, 2_000).await.unwrap();
     assert_eq!(mill.end_of(waits.id).await.state, TaskState::Succeeded);

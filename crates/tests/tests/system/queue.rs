@@ -5,8 +5,8 @@ use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
-use candlemill_store::queue::{Delivery, Depth, Queue};
-use candlemill_store::{Claim, Ending};
+use candlemill_tasks::queue::{Delivery, Depth, Queue};
+use candlemill_tasks::{Claim, Ending};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn wait_for_abandoned(queue: &Queue, lease: Duration) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_task_of_one_user_does_not_wait_for_many_of_another() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let many: Vec<_> = (0..2_000).map(|number| record(&mill, "many", number)).collect();
     enqueue(queue, &many).await;
     // Some of them run already: the newcomer has not to make up for that.
@@ -66,7 +66,7 @@ async fn one_task_of_one_user_does_not_wait_for_many_of_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn turns_come_by_weight_and_everybodys_come() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let mut owners = HashMap::new();
     // Weights are priority + 1: 2, 6 and 10.
     for (owner, priority) in [("free", 1), ("pro", 5), ("enterprise", 9)] {
@@ -89,7 +89,7 @@ async fn turns_come_by_weight_and_everybodys_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_runs_no_more_than_his_tier_allows_and_the_oldest_first() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let tasks: Vec<_> = (0..5)
         .map(|number| {
             let task = record(&mill, "u", number);
@@ -109,18 +109,18 @@ async fn an_owner_runs_no_more_than_his_tier_allows_and_the_oldest_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_nothing() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let submitted = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, 0, HOUR)).await.record;
     let frozen = claim(queue, 1, SHORT).await.remove(0);
     let now = SystemClock.now_ms();
-    let Claim::Started(before) = mill.store.tasks().claim(frozen.task, "frozen", |_| None).await.unwrap() else {
+    let Claim::Started(before) = mill.tasks.records().claim(frozen.task, "frozen", |_| None).await.unwrap() else {
         panic!("the first claim starts it")
     };
     assert_eq!(wait_for_abandoned(queue, SHORT).await, 1);
     let other = claim(queue, 1, LONG).await.remove(0);
     assert_eq!(other.task, submitted.id);
     assert_ne!(other.token, frozen.token);
-    let Claim::Started(after) = mill.store.tasks().claim(other.task, "other", |_| None).await.unwrap() else {
+    let Claim::Started(after) = mill.tasks.records().claim(other.task, "other", |_| None).await.unwrap() else {
         panic!("the successor starts it")
     };
     assert_eq!(after.attempt, before.attempt + 1);
@@ -128,13 +128,13 @@ async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_not
     // The frozen worker wakes up.
     assert_eq!(queue.renew(std::slice::from_ref(&frozen), LONG).await.unwrap(), [frozen.token.as_str()]);
     let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None, at: now };
-    assert!(!mill.store.tasks().end(&before, &ending).await.unwrap(), "its end is refused");
+    assert!(!mill.tasks.records().end(&before, &ending).await.unwrap(), "its end is refused");
     assert!(!queue.settle(&before, &frozen.token).await.unwrap(), "its token settles nothing");
     assert!(!queue.reschedule(&before, &frozen.token, now).await.unwrap());
     assert_eq!(queue.depth().await.unwrap().held, 1, "the successor still holds it");
 
-    assert!(mill.store.tasks().end(&after, &ending).await.unwrap());
-    assert!(mill.store.tasks().end(&after, &ending).await.unwrap(), "a repeated end is the same end");
+    assert!(mill.tasks.records().end(&after, &ending).await.unwrap());
+    assert!(mill.tasks.records().end(&after, &ending).await.unwrap(), "a repeated end is the same end");
     assert!(queue.settle(&after, &other.token).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), Depth::default());
     assert_eq!(mill.end_of(submitted.id).await.attempts.len(), 2);
@@ -143,7 +143,7 @@ async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_not
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_lease_stays_and_one_that_waits_again_is_taken_back() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     enqueue(queue, &[record(&mill, "u", 0)]).await;
     let held = claim(queue, 1, SHORT).await;
     for _ in 0..10 {
@@ -161,7 +161,7 @@ async fn a_renewed_lease_stays_and_one_that_waits_again_is_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_forgot_everything_is_told_by_those_who_hold_tasks() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let task = record(&mill, "u", 0);
     enqueue(queue, std::slice::from_ref(&task)).await;
     assert!(queue.was_lost().await.unwrap(), "nobody has asked before");
@@ -178,7 +178,7 @@ async fn a_redis_that_forgot_everything_is_told_by_those_who_hold_tasks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn delayed_tasks_come_when_due_and_a_paused_queue_hands_out_nothing() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let due = SystemClock.now_ms() + HOUR;
     let task = TaskRecord { run_at: Some(due), ..record(&mill, "u", 0) };
     enqueue(queue, std::slice::from_ref(&task)).await;
@@ -200,7 +200,7 @@ async fn delayed_tasks_come_when_due_and_a_paused_queue_hands_out_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_without_memory_loses_no_task_that_it_holds() {
     let mill = mill().await;
-    let queue = mill.store.queue(Pool::Backfill);
+    let queue = mill.tasks.queue(Pool::Backfill);
     let records: Vec<_> = (0..3).map(|number| record(&mill, "u", number)).collect();
     enqueue(queue, &records).await;
     let mut redis = mill.redis().await;

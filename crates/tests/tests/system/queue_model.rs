@@ -6,7 +6,7 @@ use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
-use candlemill_store::queue::{Delivery, Depth, Queue};
+use candlemill_tasks::queue::{Delivery, Depth, Queue};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
@@ -111,7 +111,7 @@ impl Model {
     }
 
     async fn carry_out(&mut self, mill: &Mill, deed: &Deed) {
-        let queue = mill.store.queue(Pool::Backfill);
+        let queue = mill.tasks.queue(Pool::Backfill);
         match deed {
             Deed::Enqueue(numbers) => self.enqueue(queue, numbers).await,
             Deed::Claim { most, dies } => drop(self.claim(queue, *most, *dies).await),
@@ -225,7 +225,7 @@ impl Model {
 
     /// Lets everything run to its end.
     async fn drain(&mut self, mill: &Mill) {
-        let queue = mill.store.queue(Pool::Backfill);
+        let queue = mill.tasks.queue(Pool::Backfill);
         self.tick(queue, SystemClock.now_ms() + 2 * HOUR).await;
         loop {
             for number in 0..self.deliveries.len() {

@@ -4,7 +4,7 @@ use crate::mill::{Mill, fetch};
 use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
-use candlemill_store::{Checkpoint, Claim, DeadLetterQuery, Ending, Store, TaskQuery};
+use candlemill_tasks::{Checkpoint, Claim, DeadLetterQuery, Ending, TaskEngine, TaskQuery};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use mongodb::bson::{self, doc};
@@ -22,8 +22,8 @@ async fn waiting(mill: &Mill) -> Vec<TaskRecord> {
     join_all(submitted).await
 }
 
-async fn started(store: &Store, record: &TaskRecord, worker: &str) -> TaskRecord {
-    match store.tasks().claim(record.id, worker, |_| None).await.unwrap() {
+async fn started(tasks: &TaskEngine, record: &TaskRecord, worker: &str) -> TaskRecord {
+    match tasks.records().claim(record.id, worker, |_| None).await.unwrap() {
         Claim::Started(record) => *record,
         other => panic!("{}: {other:?}", record.id),
     }
@@ -37,16 +37,16 @@ fn found(candles: u64) -> FetchResult {
 async fn many_ends_at_once_reach_each_task_its_own() {
     let mill = Mill::start(SimulatorConfig::default()).await;
     let records = waiting(&mill).await;
-    let tasks = mill.store.tasks();
-    let running = join_all(records.iter().map(|record| started(&mill.store, record, "w"))).await;
+    let tasks = mill.tasks.records();
+    let running = join_all(records.iter().map(|record| started(&mill.tasks, record, "w"))).await;
     // Every third is asked to stop, every fifth is lost to another attempt.
     for (number, record) in running.iter().enumerate() {
         if number % 3 == 0 {
-            mill.store.cancel(record.id, "u").await.unwrap();
+            mill.tasks.cancel(record.id, "u").await.unwrap();
         }
     }
     let overtaken = running.iter().enumerate().filter(|(number, _)| number % 5 == 0);
-    join_all(overtaken.map(|(_, record)| started(&mill.store, record, "other"))).await;
+    join_all(overtaken.map(|(_, record)| started(&mill.tasks, record, "other"))).await;
 
     let results: Vec<FetchResult> = (0..running.len()).map(|number| found(number as u64)).collect();
     let checkpoints = running.iter().zip(&results);
@@ -86,7 +86,7 @@ async fn an_attempt_has_one_holder_however_many_reach_for_it() {
     let other = mill.another_store().await;
     // Twice by one process, once by another.
     let claims = records.iter().flat_map(|record| {
-        [(&mill.store, "a"), (&mill.store, "b"), (&other, "c")].map(|(store, worker)| started(store, record, worker))
+        [(&mill.tasks, "a"), (&mill.tasks, "b"), (&other, "c")].map(|(tasks, worker)| started(tasks, record, worker))
     });
     let mut numbers: HashMap<_, Vec<u32>> = HashMap::new();
     for claimed in join_all(claims).await {
@@ -108,8 +108,8 @@ async fn an_attempt_that_needs_no_work_begins_and_ends_once_whoever_reaches_for_
         Some(Ending { state: TaskState::Succeeded, result, error, run_at: None, at: record.updated_at })
     };
     let claims = records.iter().flat_map(|record| {
-        [(&mill.store, "a"), (&mill.store, "b"), (&other, "c")].map(|(store, worker)| async move {
-            (record.id, worker, store.tasks().claim(record.id, worker, at_once).await.unwrap())
+        [(&mill.tasks, "a"), (&mill.tasks, "b"), (&other, "c")].map(|(tasks, worker)| async move {
+            (record.id, worker, tasks.records().claim(record.id, worker, at_once).await.unwrap())
         })
     });
     let mut winners = HashMap::new();
@@ -120,25 +120,25 @@ async fn an_attempt_that_needs_no_work_begins_and_ends_once_whoever_reaches_for_
         }
     }
     for id in records.iter().map(|record| record.id) {
-        let now = mill.store.tasks().get(id).await.unwrap().unwrap();
+        let now = mill.tasks.records().get(id).await.unwrap().unwrap();
         assert_eq!((now.state, now.attempt, now.result), (TaskState::Succeeded, 1, Some(found(1))));
         let [attempt] = now.attempts.as_slice() else { panic!("{:?}", now.attempts) };
         assert_eq!((attempt.worker.as_str(), attempt.error.as_ref()), (winners[&id], None));
         assert_eq!((Some(attempt.started_at), attempt.ended_at), (now.started_at, now.ended_at));
         assert!(now.ended_at.is_some());
     }
-    let tasks = mill.store.tasks();
+    let tasks = mill.tasks.records();
     assert_eq!(tasks.unchanged_since(i64::MAX, 10).await.unwrap(), [], "nothing counts as begun");
     assert_eq!(tasks.in_flight(records.iter().map(|record| record.id)).await.unwrap(), HashSet::new());
 }
 
 /// All pages of one owner's list.
-async fn listed(store: &Store, owner: &str, state: Option<TaskState>) -> Vec<TaskId> {
+async fn listed(tasks: &TaskEngine, owner: &str, state: Option<TaskState>) -> Vec<TaskId> {
     let mut query =
         TaskQuery { owner: owner.to_owned(), state, kind: None, symbol: None, interval: None, before: None, limit: 70 };
     let mut all = Vec::new();
     loop {
-        let page = store.tasks().list(&query).await.unwrap();
+        let page = tasks.records().list(&query).await.unwrap();
         all.extend(page.iter().map(|record| record.id));
         if page.len() < 70 {
             return all;
@@ -159,16 +159,16 @@ async fn lists_hold_every_task_once_newest_first() {
     let job = fetch("ETHUSDT", Interval::Minute1, 0, HOUR);
     let foreign = mill.submit("u|0", &job).await.record.id;
     for number in [3, 300, 599] {
-        mill.store.cancel(records[number].id, "u").await.unwrap();
+        mill.tasks.cancel(records[number].id, "u").await.unwrap();
     }
-    assert_eq!(listed(&mill.store, "u", None).await, ids);
-    assert_eq!(listed(&mill.store, "u|0", None).await, [foreign]);
-    assert_eq!(listed(&mill.store, "nobody", None).await, []);
+    assert_eq!(listed(&mill.tasks, "u", None).await, ids);
+    assert_eq!(listed(&mill.tasks, "u|0", None).await, [foreign]);
+    assert_eq!(listed(&mill.tasks, "nobody", None).await, []);
     let mut cancelled = [3, 300, 599].map(|number: usize| records[number].id);
     cancelled.sort_unstable_by(|one, other| other.cmp(one));
-    assert_eq!(listed(&mill.store, "u", Some(TaskState::Cancelled)).await, cancelled);
-    assert_eq!(listed(&mill.store, "u", Some(TaskState::Queued)).await.len(), ids.len() - 3);
-    assert_eq!(listed(&mill.store, "u", Some(TaskState::Running)).await, []);
+    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Cancelled)).await, cancelled);
+    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Queued)).await.len(), ids.len() - 3);
+    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Running)).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,26 +176,26 @@ async fn what_an_earlier_version_wrote_is_listed_and_swept() {
     let mill = Mill::start(SimulatorConfig::default()).await;
     let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
     let waits = mill.submit("u", &job(0)).await.record.id;
-    let begun = started(&mill.store, &mill.submit("u", &job(1)).await.record, "w").await.id;
-    let dead = started(&mill.store, &mill.submit("u", &job(2)).await.record, "w").await;
+    let begun = started(&mill.tasks, &mill.submit("u", &job(1)).await.record, "w").await.id;
+    let dead = started(&mill.tasks, &mill.submit("u", &job(2)).await.record, "w").await;
     let end = Ending { state: TaskState::Dead, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
-    assert!(mill.store.tasks().end(&dead, &end).await.unwrap());
+    assert!(mill.tasks.records().end(&dead, &end).await.unwrap());
     let later = doc! { "queued_at": "", "begun_at": "", "listed": "", "milestone": "", "buried": "", "mark": "" };
     let documents = mill.documents().await;
     documents.update_many(doc! {}, doc! { "$unset": later }).await.unwrap();
     // Some of them never took away the time at which a task was queued.
     let moved_on = doc! { "state": { "$ne": "queued" } };
     documents.update_many(moved_on, doc! { "$set": { "queued_at": 1_i64 } }).await.unwrap();
-    assert_eq!(listed(&mill.store, "u", None).await, []);
+    assert_eq!(listed(&mill.tasks, "u", None).await, []);
     let letters = DeadLetterQuery { owner: "u".to_owned(), limit: 10, ..DeadLetterQuery::default() };
-    assert_eq!(mill.store.tasks().dead_letters(&letters).await.unwrap(), []);
+    assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap(), []);
 
-    mill.store.tidy_up().await.unwrap();
-    assert_eq!(listed(&mill.store, "u", None).await, [dead.id, begun, waits]);
-    let buried = mill.store.tasks().dead_letters(&letters).await.unwrap();
+    mill.tasks.tidy_up().await.unwrap();
+    assert_eq!(listed(&mill.tasks, "u", None).await, [dead.id, begun, waits]);
+    let buried = mill.tasks.records().dead_letters(&letters).await.unwrap();
     assert_eq!(buried.iter().map(|letter| letter.id).collect::<Vec<_>>(), [dead.id]);
-    assert_eq!(listed(&mill.store, "u", Some(TaskState::Running)).await, [begun]);
-    let (tasks, now) = (mill.store.tasks(), SystemClock.now_ms());
+    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Running)).await, [begun]);
+    let (tasks, now) = (mill.tasks.records(), SystemClock.now_ms());
     let ids = |records: Vec<TaskRecord>| records.into_iter().map(|record| record.id).collect::<Vec<_>>();
     assert_eq!(ids(tasks.unchanged_since(now + 1, 10).await.unwrap()), [begun]);
     assert_eq!(ids(tasks.queued_between(1, now).await.unwrap().try_collect().await.unwrap()), [waits]);
@@ -207,11 +207,11 @@ async fn what_an_earlier_version_wrote_is_listed_and_swept() {
 
     // A worker of an earlier version runs beside this one for a while.
     documents.update_one(doc! { "_id": dead.id.to_string() }, doc! { "$unset": { "buried": "" } }).await.unwrap();
-    mill.store.tidy_up().await.unwrap();
-    assert_eq!(mill.store.tasks().dead_letters(&letters).await.unwrap(), [], "once an hour");
+    mill.tasks.tidy_up().await.unwrap();
+    assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap(), [], "once an hour");
     mill.let_an_hour_pass().await;
-    mill.store.tidy_up().await.unwrap();
-    assert_eq!(mill.store.tasks().dead_letters(&letters).await.unwrap().len(), 1);
+    mill.tasks.tidy_up().await.unwrap();
+    assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +220,7 @@ async fn keys_that_ended_tasks_left_behind_go_a_day_later() {
     let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
     let waits = mill.submit("u", &job(0)).await.record;
     let ended = mill.submit("u", &job(1)).await.record;
-    mill.store.cancel(ended.id, "u").await.unwrap();
+    mill.tasks.cancel(ended.id, "u").await.unwrap();
     let (keys, now) = (mill.collection("task_keys").await, SystemClock.now_ms());
     let long_ago = now - 25 * HOUR;
     let key =
@@ -233,7 +233,7 @@ async fn keys_that_ended_tasks_left_behind_go_a_day_later() {
         [key("active:1", ended.id, long_ago), key("active:2", never_stored, long_ago), key("active:3", ended.id, now)];
     keys.insert_many(others.into_iter().chain([of_a_client])).await.unwrap();
 
-    mill.store.tidy_up().await.unwrap();
+    mill.tasks.tidy_up().await.unwrap();
     let own = format!("active:{}", waits.fingerprint);
     for (name, stays) in
         [(own.as_str(), true), ("active:1", false), ("active:2", false), ("active:3", true), ("idempotency:1", true)]

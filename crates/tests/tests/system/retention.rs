@@ -5,7 +5,7 @@ use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
-use candlemill_store::queue::Depth;
+use candlemill_tasks::queue::Depth;
 use futures::future::join_all;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
@@ -36,7 +36,7 @@ async fn run_probes(mill: &Mill, from: u64) -> Vec<TaskId> {
         record.job = Envelope::of(&Probe { number }).unwrap();
         (record.pool, record.fingerprint) = (Probe::POOL, format!("probe-{number}"));
         if number.is_multiple_of(ASKED) {
-            mill.store.progress().keep(&Progress::from_record(&record)).await.unwrap();
+            mill.tasks.progress().keep(&Progress::from_record(&record)).await.unwrap();
         }
         mill.accept(record).await.record.id
     };

@@ -5,7 +5,7 @@ use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
-use candlemill_store::ReplayOutcome;
+use candlemill_tasks::ReplayOutcome;
 use mongodb::bson::{self, Document};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ async fn check(name: &str, stored: &str) {
     let stored: Vec<Value> = serde_json::from_str(stored).unwrap();
     let documents: Vec<Document> = stored.iter().map(|one| bson::serialize_to_document(one).unwrap()).collect();
     mill.documents().await.insert_many(documents).await.unwrap();
-    mill.store.tidy_up().await.unwrap();
+    mill.tasks.tidy_up().await.unwrap();
     let _worker = mill.worker().await;
     let mut seen = Vec::new();
     for one in &stored {
@@ -59,7 +59,7 @@ async fn check(name: &str, stored: &str) {
 
 /// Dead letters of every age can be replayed.
 async fn replay(mill: &Mill, name: &str, dead: &TaskRecord) {
-    let outcome = mill.store.replay(dead.id, &dead.owner, &terms(10)).await.unwrap();
+    let outcome = mill.tasks.replay(dead.id, &dead.owner, &terms(10)).await.unwrap();
     assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{name}: {outcome:?}");
     let ended = mill.end_of(dead.id).await;
     let replays = dead.dead_letter.replays + 1;
@@ -130,7 +130,7 @@ async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
 async fn ended_of(mill: &Mill, ids: &[TaskId]) -> usize {
     let mut ended = 0;
     for id in ids {
-        ended += usize::from(mill.store.tasks().get(*id).await.unwrap().unwrap().state.is_end());
+        ended += usize::from(mill.tasks.records().get(*id).await.unwrap().unwrap().state.is_end());
     }
     ended
 }

@@ -7,7 +7,7 @@ use candlemill_devkit::Stack;
 use candlemill_shared::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::webhook::{MasterSecret, Webhook, WebhookState};
 use candlemill_shared::{Clock, Interval, SystemClock};
-use candlemill_store::{Claim, Ending, ReplayOutcome};
+use candlemill_tasks::{Claim, Ending, ReplayOutcome};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -137,9 +137,9 @@ async fn a_hung_receiver_holds_up_neither_tasks_nor_other_owners() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_replay() {
     let (mill, receiver) = (Mill::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
-    let (tasks, now) = (mill.store.tasks(), SystemClock.now_ms());
+    let (tasks, now) = (mill.tasks.records(), SystemClock.now_ms());
     let cancelled = submit(&mill, "u", 0, receiver.url("/cancelled")).await;
-    mill.store.cancel(cancelled, "u").await.unwrap();
+    mill.tasks.cancel(cancelled, "u").await.unwrap();
     // A worker that ended a task and died before it told anybody.
     let dead = submit(&mill, "u", 1, receiver.url("/dead")).await;
     let Claim::Started(running) = tasks.claim(dead, "w", |_| None).await.unwrap() else { panic!("it waits") };
@@ -152,7 +152,7 @@ async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_repla
     let types: HashSet<String> = told.iter().map(|one| format!("{} {}", one.path, one.json()["type"])).collect();
     assert_eq!(types, HashSet::from(["/cancelled \"task.cancelled\"".into(), "/dead \"task.dead\"".into()]));
     webhook(&mill, dead, |webhook| webhook.state == WebhookState::Delivered).await;
-    let replayed = mill.store.replay(dead, "u", &terms(1_000)).await.unwrap();
+    let replayed = mill.tasks.replay(dead, "u", &terms(1_000)).await.unwrap();
     let ReplayOutcome::Replayed(record) = replayed else { panic!("{replayed:?}") };
     let waits = record.webhook.unwrap();
     assert_eq!((waits.state, waits.attempts, waits.next_at), (WebhookState::Pending, 0, None));

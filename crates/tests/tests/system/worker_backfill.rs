@@ -21,7 +21,7 @@ async fn three_days_of_minutes_are_stored_exactly_and_repeated_without_a_call() 
     assert_eq!((result.inserted, result.duplicate, result.pages, result.gaps_total), (4_320, 0, 5, 0));
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), 4_320);
     let verified =
-        mill.store.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1 * 2)).await;
+        mill.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1 * 2)).await;
     assert_eq!(verified.unwrap(), [TimeRange::new(DAYS.0, DAYS.1)]);
 
     let again = mill.submit("u", &job).await;

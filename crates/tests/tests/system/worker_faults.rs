@@ -122,7 +122,7 @@ async fn a_row_that_fails_the_checks_is_refused_named_and_fetched_again_later() 
     let result = mill.end_of(id).await.result.unwrap();
     assert_eq!((result.inserted, result.pages, result.gaps_total), (1, 1, 0));
     let verified =
-        mill.store.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
+        mill.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
     assert_eq!(verified.unwrap(), [TimeRange::new(DAYS.0, DAYS.1)]);
 }
 
@@ -177,10 +177,10 @@ async fn a_cancelled_task_stops_within_a_page_and_keeps_what_it_has() {
     let _worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     control.wait_for_held(1, Duration::from_secs(20)).await.unwrap();
-    mill.store.cancel(id, "u").await.unwrap();
+    mill.tasks.cancel(id, "u").await.unwrap();
     let record = mill.end_of(id).await;
     assert_eq!(record.state, TaskState::Cancelled);
-    assert_eq!(mill.store.cancel(id, "stranger").await.unwrap(), candlemill_store::CancelOutcome::NotFound);
+    assert_eq!(mill.tasks.cancel(id, "stranger").await.unwrap(), candlemill_tasks::CancelOutcome::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,11 +4,12 @@ use super::Stop;
 use super::pipeline::Stored;
 use super::plan::Plan;
 use crate::context::JobContext;
-use crate::patience::patiently;
+use crate::store_retry::retry_until_cancelled;
+use candlemill_db::StoreError;
+use candlemill_market_store::{Correction, Observation, Series};
 use candlemill_shared::TimeRange;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{FetchResult, TaskState};
-use candlemill_store::{Correction, Observation, Series, StoreError};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use tokio::time::{Duration, Instant};
@@ -70,7 +71,7 @@ impl<'a> Committer<'a> {
 
     /// Takes up where the snapshot of an earlier attempt left off, and shows that this one runs.
     pub(super) async fn begin(&mut self) -> Result<(), Stop> {
-        match self.context.shop.store.progress().read(self.context.record.id).await {
+        match self.context.shop.tasks.progress().read(self.context.record.id).await {
             Ok(earlier) => self.shown = earlier.map_or(0.0, |snapshot| snapshot.percent),
             Err(error) => tracing::debug!(%error, "what was shown before is not known"),
         }
@@ -121,16 +122,16 @@ impl<'a> Committer<'a> {
 
     /// Takes what was seen over into the ledger. Candles that the exchange no longer gives stay, and that is recorded.
     async fn record(&mut self, looks: &[Observation]) -> Result<(), Stop> {
-        let (store, give_up) = (&self.context.shop.store, self.context.give_up());
-        let (coverage, at) = (store.coverage(), self.context.clock().now_ms());
-        let vanished = patiently(give_up, || coverage.record(self.series, looks, at)).await?;
+        let (market, give_up) = (&self.context.shop.market, self.context.give_up());
+        let (coverage, at) = (market.coverage(), self.context.clock().now_ms());
+        let vanished = retry_until_cancelled(give_up, || coverage.record(self.series, looks, at)).await?;
         if vanished.is_empty() {
             return Ok(());
         }
-        let corrections: Vec<Correction> = patiently(give_up, || async {
+        let corrections: Vec<Correction> = retry_until_cancelled(give_up, || async {
             let mut found = Vec::new();
             for range in &vanished {
-                let candles = store.candles().scan(self.series, *range, None).await?;
+                let candles = market.candles().scan(self.series, *range, None).await?;
                 found.extend(candles.map_ok(|stored| Correction { stored, now: None }).try_collect::<Vec<_>>().await?);
             }
             Ok::<_, StoreError>(found)
@@ -138,7 +139,7 @@ impl<'a> Committer<'a> {
         .await?;
         tracing::warn!(candles = corrections.len(), "the exchange no longer gives stored candles of {}", self.series);
         self.result.restated += corrections.len() as u64;
-        patiently(give_up, || coverage.record_corrections(self.series, &corrections, at)).await?;
+        retry_until_cancelled(give_up, || coverage.record_corrections(self.series, &corrections, at)).await?;
         Ok(())
     }
 
@@ -180,9 +181,9 @@ impl<'a> Committer<'a> {
             error: None,
         };
         self.step = self.step.saturating_add(1).min(Progress::LAST_STEP - 1);
-        let written = self.context.shop.store.progress().write(&snapshot).await;
+        let written = self.context.shop.tasks.progress().write(&snapshot).await;
         if let Some(parent) = record.parent {
-            self.context.shop.tender.note(parent);
+            self.context.shop.reconciler.note(parent);
         }
         match written {
             Ok(written) if written.cancel_requested => Err(Stop::Cancelled),

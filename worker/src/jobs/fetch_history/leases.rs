@@ -1,8 +1,9 @@
 //! The pages that one attempt holds: others that want them wait, or find them fetched.
 
-use crate::patience::patiently;
+use crate::store_retry::retry_until_cancelled;
+use candlemill_db::StoreError;
+use candlemill_market_store::{PageLease, Pages, Series, Taken};
 use candlemill_shared::task::TaskId;
-use candlemill_store::{PageLease, Pages, Series, StoreError, Taken};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl PageLeases {
         let lease = PageLease::new(&self.series, start, self.task, self.attempt);
         let mut waited = false;
         loop {
-            let taken = patiently(give_up, || self.pages.take(&lease)).await?;
+            let taken = retry_until_cancelled(give_up, || self.pages.take(&lease)).await?;
             if taken != Taken::Busy {
                 lock(&self.held).insert(lease.clone());
                 let page = HeldPage { leases: Arc::clone(self), lease: Some(lease) };

@@ -8,13 +8,14 @@ use super::plan::{PER_PAGE, Plan};
 use super::windows::{Parts, hull, windows};
 use crate::budget::SharedBudget;
 use crate::context::JobContext;
-use crate::patience::patiently;
+use crate::store_retry::retry_until_cancelled;
+use candlemill_db::StoreError;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
+use candlemill_market_store::{Inserted, Known, MarketStore, Series};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::range::{intersection, normalise, subtract};
 use candlemill_shared::task::FetchResult;
-use candlemill_shared::{Candle, Interval, TimeRange};
-use candlemill_store::{Inserted, Known, Series, Store, StoreError};
+use candlemill_shared::{Candle, Clock, Interval, TimeRange};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
@@ -35,14 +36,14 @@ const OLD_GAPS: Duration = Duration::from_secs(2);
 
 /// What all backfills of this process share, so that its memory is the same whatever their number.
 #[derive(Debug)]
-pub(crate) struct Places {
-    /// Pages that are fetched or being stored. Those of one task take their places in order, so that the one that all later
+pub(crate) struct PageSlots {
+    /// Pages that are fetched or being stored. Those of one task take their slots in order, so that the one that all later
     /// ones wait for always has its own.
     pages: Arc<Semaphore>,
     inserts: Semaphore,
 }
 
-impl Places {
+impl PageSlots {
     pub(crate) fn new(page_concurrency: usize) -> Self {
         let pages = page_concurrency + PAGES_PER_INSERT * INSERTS;
         Self { pages: Arc::new(Semaphore::new(pages)), inserts: Semaphore::new(INSERTS) }
@@ -115,11 +116,12 @@ pub(super) async fn run(
 /// What the steps of one attempt's pages share.
 struct Work {
     client: BinanceClient<Arc<SharedBudget>>,
-    store: Store,
+    market: MarketStore,
+    clock: Arc<dyn Clock>,
     series: Series,
     facts: Arc<Facts>,
     leases: Arc<PageLeases>,
-    places: Arc<Places>,
+    slots: Arc<PageSlots>,
     give_up: CancellationToken,
     known: Known,
     read_at: Instant,
@@ -135,16 +137,17 @@ fn stored_pages(
     verifies: bool,
 ) -> BoxStream<'static, Result<Stored, Stop>> {
     let record = &context.record;
-    let store = context.shop.store.clone();
+    let market = context.shop.market.clone();
     let missing = plan.missing.clone();
     let work = plan.facts.clone().map(|facts| {
         Arc::new(Work {
             client: context.binance(),
-            leases: PageLeases::start(store.pages(), series, record.id, record.attempt),
-            store,
+            leases: PageLeases::start(market.pages(), series, record.id, record.attempt),
+            market,
+            clock: Arc::clone(context.clock()),
             series: series.clone(),
             facts,
-            places: Arc::clone(&context.shop.places),
+            slots: Arc::clone(&context.shop.slots),
             give_up: context.cancel.clone(),
             known: plan.known.clone(),
             read_at: plan.read_at,
@@ -180,7 +183,7 @@ fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStre
         .map(move |chunk| {
             let work = Arc::clone(&storing);
             async move {
-                let _lane = work.places.inserts.acquire().await;
+                let _lane = work.slots.inserts.acquire().await;
                 // An error comes after the pages before it: they are stored, and committed before the task sees it.
                 let (pages, error) = match chunk {
                     Ok(pages) => (pages, None),
@@ -233,12 +236,12 @@ impl Work {
         let start = self.series.interval.block_start(window.start, PER_PAGE);
         let (held, fetched_by_others) = self.leases.take(start, &self.give_up).await?;
         if !self.verifies && (fetched_by_others || self.read_at.elapsed() > OLD) {
-            let (coverage, candles) = (self.store.coverage(), self.store.candles());
-            let known = patiently(&self.give_up, || coverage.known(&self.series, window)).await?;
+            let (coverage, candles) = (self.market.coverage(), self.market.candles());
+            let known = retry_until_cancelled(&self.give_up, || coverage.known(&self.series, window)).await?;
             let left = intersection(&wanted, &known.lacking(window, self.since));
             let fetched: Parts = wanted.iter().flat_map(|part| subtract(*part, &left)).collect();
             for part in fetched {
-                by_others += patiently(&self.give_up, || candles.count(&self.series, part)).await?;
+                by_others += retry_until_cancelled(&self.give_up, || candles.count(&self.series, part)).await?;
             }
             wanted = left;
         }
@@ -250,7 +253,7 @@ impl Work {
         let mut page = page?;
         // The semaphore is never closed. What needs no call needs no place.
         if !page.wanted.is_empty() {
-            page.place = Arc::clone(&self.places.pages).acquire_owned().map(Result::ok).await;
+            page.place = Arc::clone(&self.slots.pages).acquire_owned().map(Result::ok).await;
         }
         Ok(page)
     }
@@ -290,17 +293,18 @@ impl Work {
             .filter_map(|page| page.seen.as_mut())
             .flat_map(|seen| std::mem::take(&mut seen.candles))
             .collect();
-        let (coverage, give_up) = (self.store.coverage(), &self.give_up);
+        let (coverage, give_up) = (self.market.coverage(), &self.give_up);
         self.reopen_gaps_of(&candles).await?;
-        let found = patiently(give_up, || self.store.candles().insert(&self.series, &candles)).await?;
+        let found = retry_until_cancelled(give_up, || self.market.candles().insert(&self.series, &candles)).await?;
         if !found.restated.is_empty() {
-            let now = self.store.clock().now_ms();
+            let now = self.clock.now_ms();
             tracing::warn!(restated = found.restated.len(), "the exchange restated candles of {}", self.series);
-            patiently(give_up, || coverage.record_corrections(&self.series, &found.restated, now)).await?;
+            retry_until_cancelled(give_up, || coverage.record_corrections(&self.series, &found.restated, now)).await?;
         }
         if self.verifies {
             for range in looked_at {
-                patiently(give_up, || coverage.forget_corrections(&self.series, range, &found.restated)).await?;
+                retry_until_cancelled(give_up, || coverage.forget_corrections(&self.series, range, &found.restated))
+                    .await?;
             }
         }
         drop(candles);
@@ -313,20 +317,20 @@ impl Work {
     /// Takes the buckets of `candles` out of gaps before the candles are stored: no bucket is ever both.
     async fn reopen_gaps_of(&self, candles: &[Candle]) -> Result<(), StoreError> {
         let (Some(first), Some(last)) = (candles.first(), candles.last()) else { return Ok(()) };
-        let (interval, coverage) = (self.series.interval, self.store.coverage());
+        let (interval, coverage) = (self.series.interval, self.market.coverage());
         let range = TimeRange::new(interval.bucket_start(first.open_time), interval.next_bucket(last.open_time));
         let newer;
         let known = if self.read_at.elapsed() < OLD_GAPS {
             &self.known
         } else {
-            newer = patiently(&self.give_up, || coverage.known(&self.series, range)).await?;
+            newer = retry_until_cancelled(&self.give_up, || coverage.known(&self.series, range)).await?;
             &newer
         };
         let filled = buckets_in_gaps(interval, known, candles);
         if filled.is_empty() {
             return Ok(());
         }
-        patiently(&self.give_up, || coverage.reopen_gaps(&self.series, &filled)).await
+        retry_until_cancelled(&self.give_up, || coverage.reopen_gaps(&self.series, &filled)).await
     }
 }
 

@@ -5,14 +5,14 @@ use super::facts::Facts;
 use super::windows::windows;
 use crate::context::JobContext;
 use crate::markets::{self, MarketSource, status_of};
-use crate::patience::patiently;
+use crate::store_retry::retry_until_cancelled;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{FINAL_AFTER_MS, explain};
+use candlemill_market_store::{Audited, Known, Observation, Series};
 use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::{intersection, subtract};
 use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Interval, TimeRange};
-use candlemill_store::{Audited, Known, Observation, Series};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -50,7 +50,7 @@ pub(super) async fn plan(
     series: &Series,
     so_far: &FetchResult,
 ) -> Result<Plan, Stop> {
-    let (store, interval, give_up) = (&context.shop.store, job.interval, context.give_up());
+    let (market, interval, give_up) = (&context.shop.market, job.interval, context.give_up());
     let local_now = context.clock().now_ms();
     let wanted = so_far.range.unwrap_or_else(|| job.range_at(local_now));
     let exchange_now = if wanted.end <= local_now - SURELY_PAST_MS {
@@ -62,13 +62,13 @@ pub(super) async fn plan(
     // The bucket that holds "now" is open, and one that has just closed may still change.
     let final_until = interval.bucket_start(exchange_now - FINAL_AFTER_MS);
     let mut asked = aligned(interval, TimeRange::new(wanted.start, wanted.end.min(final_until)));
-    let mut first_open = patiently(give_up, || store.markets().first_open(series)).await?;
+    let mut first_open = retry_until_cancelled(give_up, || market.markets().first_open(series)).await?;
     if let (Start::Listing, Some(first)) = (job.start, first_open) {
         asked.start = asked.start.max(interval.bucket_start(first));
     }
     let reopened = if job.mode.is_fetch() { 0 } else { reopened_by_audit(context, series, asked).await? };
     let read_at = Instant::now();
-    let known = patiently(give_up, || store.coverage().known(series, asked)).await?;
+    let known = retry_until_cancelled(give_up, || market.coverage().known(series, asked)).await?;
     let missing = lacking(context, job, &known, asked, so_far);
     let is_untouched = missing == [asked] && known.gaps.is_empty() && known.verified.is_empty();
     let mut plan = Plan { asked, missing, known, read_at, is_untouched, pages: 0, reopened, facts: None };
@@ -76,17 +76,17 @@ pub(super) async fn plan(
         return Ok(plan);
     }
     // First of all: a symbol that the exchange does not know ends here.
-    let status = market(context, job).await?;
+    let status = status(context, job).await?;
     let listed = first_open.map(|open| interval.bucket_start(open));
     if listed.is_none_or(|listed| plan.missing.iter().any(|range| range.start < listed)) {
         // A first candle that was learnt once may not have been the first: what lies before it is asked for again.
         first_open = if first_open.is_none() {
-            let source = MarketSource { store, binance: context.binance(), give_up };
+            let source = MarketSource { market, binance: context.binance(), give_up };
             markets::first_open(&source, series).await?
         } else {
             let found = context.binance().first_open(&job.symbol, interval).await?;
             if let Some(first) = found {
-                patiently(give_up, || store.markets().remember_first_open(series, first)).await?;
+                retry_until_cancelled(give_up, || market.markets().remember_first_open(series, first)).await?;
             }
             found
         };
@@ -126,8 +126,8 @@ fn lacking(
 
 /// Takes back what the ledger wrongly calls complete; the number of buckets.
 async fn reopened_by_audit(context: &JobContext, series: &Series, asked: TimeRange) -> Result<u64, Stop> {
-    let (coverage, now) = (context.shop.store.coverage(), context.clock().now_ms());
-    let audited = patiently(context.give_up(), || async {
+    let (coverage, now) = (context.shop.market.coverage(), context.clock().now_ms());
+    let audited = retry_until_cancelled(context.give_up(), || async {
         let mut audited = Audited::default();
         coverage.audit(series, asked, now, &mut audited).await.map(|_| audited)
     });
@@ -160,16 +160,16 @@ async fn without_known_absences(
                 Observation { range: *range, gaps: inside.cloned().collect() }
             })
             .collect();
-        let (coverage, at) = (context.shop.store.coverage(), context.clock().now_ms());
-        patiently(context.give_up(), || coverage.record(series, &looks, at)).await?;
+        let (coverage, at) = (context.shop.market.coverage(), context.clock().now_ms());
+        retry_until_cancelled(context.give_up(), || coverage.record(series, &looks, at)).await?;
     }
     Ok(intersection(&missing, &[traded]))
 }
 
 /// Whether the market trades.
-async fn market(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, Stop> {
-    let (store, give_up) = (&context.shop.store, context.give_up());
-    let source = MarketSource { store, binance: context.binance(), give_up };
+async fn status(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, Stop> {
+    let (market, give_up) = (&context.shop.market, context.give_up());
+    let source = MarketSource { market, binance: context.binance(), give_up };
     Ok(status_of(&source, job.exchange, &job.symbol, job.interval).await?)
 }
 

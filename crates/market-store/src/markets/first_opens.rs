@@ -1,0 +1,47 @@
+//! The first candle of each series.
+
+use candlemill_db::StoreError;
+use moka::future::Cache;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use mongodb::{Collection, Database};
+use std::time::Duration;
+
+/// First candle of each series.
+const LISTINGS: &str = "listings";
+/// First open times that a process keeps at hand.
+const MAX_KEPT: u64 = 10_000;
+/// For so long: another process may have learnt of an older one.
+const KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// First open times, stored and at hand.
+#[derive(Debug, Clone)]
+pub(super) struct FirstOpens {
+    listings: Collection<Document>,
+    pub(super) known: Cache<String, i64>,
+}
+
+impl FirstOpens {
+    pub(super) fn new(database: &Database) -> Self {
+        let known = Cache::builder().max_capacity(MAX_KEPT).time_to_live(KEPT_FOR).build();
+        Self { listings: database.collection(LISTINGS), known }
+    }
+
+    pub(super) async fn read(&self, id: &str) -> Result<Option<i64>, StoreError> {
+        let found = self.listings.find_one(doc! { "_id": id }).await;
+        let found = found.map_err(StoreError::mongo("reading a listing"))?;
+        Ok(found.and_then(|listing| listing.get_i64("first_open").ok()))
+    }
+
+    /// The oldest that is known, `open_time` among them.
+    pub(super) async fn write(&self, id: &str, open_time: i64) -> Result<i64, StoreError> {
+        let listing = self
+            .listings
+            .find_one_and_update(doc! { "_id": id }, doc! { "$min": { "first_open": open_time } })
+            .upsert(true)
+            .return_document(ReturnDocument::After)
+            .await
+            .map_err(StoreError::mongo("storing a listing"))?;
+        Ok(listing.and_then(|listing| listing.get_i64("first_open").ok()).unwrap_or(open_time))
+    }
+}

@@ -1,0 +1,4 @@
+//! Tasks that wait for their children.
+
+mod reconcile;
+mod sums;
