@@ -90,5 +90,5 @@ async fn no_such_method() -> Problem {
 fn broke_off(panic: Box<dyn Any + Send>) -> Response {
     let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    Problem::unforeseen(&std::io::Error::other(format!("a handler broke off: {said}"))).into_response()
+    Problem::internal(&std::io::Error::other(format!("a handler broke off: {said}"))).into_response()
 }

@@ -147,13 +147,21 @@ impl Problem {
             .detail("No worker of this id lives. GET /api/admin/queues lists those that do.")
     }
 
-    /// An error that nobody foresaw: logged once with an id, and only the id is told.
+    /// This deployment has no webhooks.
     #[must_use]
-    pub fn unforeseen(error: &dyn std::error::Error) -> Self {
+    pub fn webhooks_disabled() -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "webhooks_disabled", "There are no webhooks here").detail(
+            "This deployment has no WEBHOOK_SECRET, so nothing could be signed. Leave webhook out, and watch the task.",
+        )
+    }
+
+    /// An unexpected error: logged once with an id, and only the id is told.
+    #[must_use]
+    pub fn internal(error: &dyn std::error::Error) -> Self {
         let id = Ulid::generate().to_string();
         let causes = std::iter::successors(error.source(), |cause| cause.source());
         let told = causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"));
-        tracing::error!(error.id = id, error = told, "an unforeseen error");
+        tracing::error!(error.id = id, error = told, "an unexpected error");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong here")
             .detail(format!("The error is logged under the id {id}. Please report it."))
             .member("error_id", id)
@@ -212,7 +220,7 @@ impl From<StoreError> for Problem {
                 .member("store", store)
                 .retry_after(TRY_AGAIN_SECONDS);
         }
-        Self::unforeseen(&error)
+        Self::internal(&error)
     }
 }
 
@@ -227,8 +235,20 @@ impl From<SubmitError> for Problem {
                     ))
                     .member("task_id", id.to_string())
             }
-            // The tier's own refusal is made by whoever knows the tier.
-            SubmitError::TooManyJobs => Self::new(StatusCode::FORBIDDEN, "tier_limit", "Your tier does not allow this"),
+            SubmitError::Tier(refusal) => refusal.into(),
+            SubmitError::Invalid { field, why } => {
+                Self::invalid_request().detail("See errors for each field.").field(field, why)
+            }
+            SubmitError::WebhooksDisabled => Self::webhooks_disabled(),
+            SubmitError::WebhookRefused(why) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "webhook_refused", "The webhook's URL may not be called")
+                    .detail(format!("The URL of the webhook {why}."))
+                    .field("webhook.url", why)
+            }
+            // The tier's own refusal is made where the tier is known.
+            SubmitError::TooManyTasks => {
+                Self::new(StatusCode::FORBIDDEN, "tier_limit", "Your tier does not allow this")
+            }
         }
     }
 }
@@ -299,12 +319,12 @@ mod tests {
         check(fields, 400, expected).await;
         check(StoreError::Overloaded.into(), 503, json!({"code": "overloaded", "retry_after": 2})).await;
         let secret = std::io::Error::other("mongodb://user:secret@host");
-        check(Problem::unforeseen(&secret), 500, json!({"code": "internal_error"})).await;
+        check(Problem::internal(&secret), 500, json!({"code": "internal_error"})).await;
     }
 
     #[tokio::test]
-    async fn unforeseen_errors_stay_opaque() {
-        let response = Problem::unforeseen(&std::io::Error::other("secret@host")).into_response();
+    async fn internal_errors_stay_opaque() {
+        let response = Problem::internal(&std::io::Error::other("secret@host")).into_response();
         let body = to_bytes(response.into_body(), 9_999).await.unwrap();
         assert!(!String::from_utf8_lossy(&body).contains("secret@host"));
     }

@@ -8,7 +8,7 @@ use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::{Clock, SystemClock, telemetry};
-use candlemill_tasks::{Submissions, TaskEngine, TasksConfig};
+use candlemill_tasks::{TaskEngine, TaskService, TasksConfig};
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,11 +54,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         metrics.auth.clone(),
     )?;
     let stopping = CancellationToken::new();
+    let tiers = Arc::new(config.tiers);
     let state = AppState {
-        submissions: Submissions::start(&tasks),
+        service: TaskService::start(&tasks, Arc::clone(&tiers), config.webhooks.clone()),
         auth: Arc::new(auth),
         admin: config.admin,
-        tiers: Arc::new(config.tiers),
+        tiers,
         webhooks: config.webhooks,
         streams: Arc::new(Semaphore::new(config.event_streams)),
         stopping: stopping.clone(),

@@ -8,7 +8,7 @@ use candlemill_market_store::MarketStore;
 use candlemill_shared::Clock;
 use candlemill_shared::tier::TierTable;
 use candlemill_shared::webhook::WebhookConfig;
-use candlemill_tasks::{Submissions, TaskEngine};
+use candlemill_tasks::{TaskEngine, TaskService};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +25,8 @@ pub struct AppState {
     pub tasks: TaskEngine,
     /// Market data.
     pub market: MarketStore,
-    /// The way in for new tasks.
-    pub submissions: Submissions,
+    /// The one way in for tasks.
+    pub service: TaskService,
     /// Who calls.
     pub auth: Arc<Authenticator>,
     /// The operators' token; `None`: nobody is an operator.

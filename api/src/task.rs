@@ -7,5 +7,5 @@ pub mod progress;
 pub mod show;
 mod view;
 
-pub(crate) use view::attempt;
 pub use view::{DiscardedView, ProgressView, TaskView};
+pub(crate) use view::{attempt, result_in_list};

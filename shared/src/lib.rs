@@ -1,4 +1,4 @@
-//! The vocabulary of Candlemill: what every room says and no room owns.
+//! The vocabulary of Candlemill: what every crate says and none owns.
 //!
 //! Nothing here knows of MongoDB, Redis, HTTP or Polars. Times are UTC milliseconds since 1970 (`i64`), ranges are
 //! half-open, prices and amounts are exact decimals in the precision in which the source printed them.
@@ -8,10 +8,13 @@ pub mod children;
 pub mod clock;
 pub mod coverage;
 pub mod env;
+pub mod figures;
 pub mod interval;
 pub mod job;
+pub mod percent;
 pub mod progress;
 pub mod range;
+pub mod request;
 pub mod retry;
 pub mod symbol;
 pub mod task;

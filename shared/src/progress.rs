@@ -1,11 +1,14 @@
 //! Live progress of a task, as Redis holds it and clients poll it.
 
-use crate::children::Shown;
-use crate::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use crate::figures::Figures;
+use crate::percent::percent_of;
+use crate::task::{TaskError, TaskId, TaskRecord, TaskState};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A snapshot of how far a task is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredProgress", into = "StoredProgress")]
 pub struct Progress {
     /// Which task.
     pub task_id: TaskId,
@@ -15,15 +18,13 @@ pub struct Progress {
     pub state: TaskState,
     /// Share done, 0 to 100, one decimal.
     pub percent: f64,
-    /// Pages fetched, checked and stored.
-    pub pages_done: u64,
-    /// Pages of the whole task; 0 before it is planned.
-    pub pages_total: u64,
-    /// Candles newly stored.
-    pub candles_stored: u64,
-    /// Candles that were stored before.
-    pub duplicates: u64,
-    /// Candles per second since this attempt's start; at the end since the first one's.
+    /// Units done, units in all, and counts of the kind.
+    pub figures: Figures,
+    /// What the units are; empty for a kind that the writer did not know.
+    pub unit: String,
+    /// What is being done, where the kind has stages.
+    pub stage: Option<String>,
+    /// What the kind counts, per second since this attempt's start; at the end since the first one's.
     pub rate: f64,
     /// Seconds left at that rate; absent while unknown and at the end.
     pub eta_seconds: Option<f64>,
@@ -36,8 +37,101 @@ pub struct Progress {
     /// Grows with every snapshot of a task: the id of its server-sent event.
     pub sequence: u64,
     /// Why the last attempt failed, where it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<TaskError>,
+}
+
+/// A snapshot as it is stored: under today's names and, for programs of version 0.1 beside this one, under theirs, which only
+/// fetches had.
+#[derive(Serialize, Deserialize)]
+struct StoredProgress {
+    task_id: TaskId,
+    owner: String,
+    state: TaskState,
+    percent: f64,
+    #[serde(default)]
+    done: u64,
+    #[serde(default)]
+    total: u64,
+    /// Absent in snapshots of version 0.1.
+    #[serde(default)]
+    unit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    #[serde(default)]
+    details: BTreeMap<String, u64>,
+    #[serde(default)]
+    pages_done: u64,
+    #[serde(default)]
+    pages_total: u64,
+    #[serde(default)]
+    candles_stored: u64,
+    #[serde(default)]
+    duplicates: u64,
+    rate: f64,
+    eta_seconds: Option<f64>,
+    attempt: u32,
+    started_at: Option<i64>,
+    updated_at: i64,
+    sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<TaskError>,
+}
+
+impl From<StoredProgress> for Progress {
+    fn from(stored: StoredProgress) -> Self {
+        let (unit, figures) = match stored.unit {
+            Some(unit) => (unit, Figures { done: stored.done, total: stored.total, details: stored.details }),
+            None => {
+                let StoredProgress { pages_done, pages_total, candles_stored, duplicates, .. } = stored;
+                ("pages".to_owned(), Figures::of_version_0_1(pages_done, pages_total, candles_stored, duplicates))
+            }
+        };
+        Self {
+            task_id: stored.task_id,
+            owner: stored.owner,
+            state: stored.state,
+            percent: stored.percent,
+            figures,
+            unit,
+            stage: stored.stage,
+            rate: stored.rate,
+            eta_seconds: stored.eta_seconds,
+            attempt: stored.attempt,
+            started_at: stored.started_at,
+            updated_at: stored.updated_at,
+            sequence: stored.sequence,
+            error: stored.error,
+        }
+    }
+}
+
+impl From<Progress> for StoredProgress {
+    fn from(progress: Progress) -> Self {
+        let Figures { done, total, details } = progress.figures;
+        let of = |name: &str| details.get(name).copied().unwrap_or(0);
+        Self {
+            task_id: progress.task_id,
+            owner: progress.owner,
+            state: progress.state,
+            percent: progress.percent,
+            done,
+            total,
+            unit: Some(progress.unit),
+            stage: progress.stage,
+            pages_done: done,
+            pages_total: total,
+            candles_stored: of("candles_stored"),
+            duplicates: of("duplicates"),
+            details,
+            rate: progress.rate,
+            eta_seconds: progress.eta_seconds,
+            attempt: progress.attempt,
+            started_at: progress.started_at,
+            updated_at: progress.updated_at,
+            sequence: progress.sequence,
+            error: progress.error,
+        }
+    }
 }
 
 /// Of the step of a task that consists of others: 12 days of seconds below the share done.
@@ -47,18 +141,24 @@ impl Progress {
     /// What the durable record alone says, for when there is no live snapshot.
     #[must_use]
     pub fn from_record(record: &TaskRecord) -> Self {
-        let result = record.result.clone().unwrap_or_default();
+        let kind = record.kind();
+        let mut figures =
+            kind.zip(record.result.as_ref()).map(|(kind, result)| kind.figures(result)).unwrap_or_default();
         let done = record.state == TaskState::Succeeded;
+        let percent = if done { 100.0 } else { percent_of(figures.done, figures.total).min(99.9) };
+        if done {
+            figures.total = figures.done;
+        }
+        let rated = figures.sum_of(kind.map_or(&[], |kind| kind.rated));
         let of_record = Self {
             task_id: record.id,
             owner: record.owner.clone(),
             state: record.state,
-            percent: if done { 100.0 } else { Self::percent_of(result.pages, result.pages_total).min(99.9) },
-            pages_done: result.pages,
-            pages_total: if done { result.pages } else { result.pages_total },
-            candles_stored: result.inserted,
-            duplicates: result.duplicate,
-            rate: if record.state.is_end() { average_rate(record, &result) } else { 0.0 },
+            percent,
+            figures,
+            unit: kind.map_or("", |kind| kind.unit).to_owned(),
+            stage: None,
+            rate: if record.state.is_end() { average_rate(record, rated) } else { 0.0 },
             eta_seconds: None,
             attempt: record.attempt,
             started_at: record.started_at,
@@ -71,34 +171,35 @@ impl Progress {
             error: record.error.clone(),
         };
         let Some(children) = &record.children else { return of_record };
-        match children.shown {
+        match &children.shown {
             // The children's figures are not yet part of the record's own.
-            Some(Shown { percent, pages_done, pages_total, candles_stored, duplicates })
-                if record.awaits_children() =>
-            {
+            Some(shown) if record.awaits_children() => {
                 // A late snapshot of less must not stand above it.
-                let sequence = Self::sequence_of(record.attempt, Self::step_of_share(percent, 0));
-                Self { percent, pages_done, pages_total, candles_stored, duplicates, sequence, ..of_record }
+                let sequence = Self::sequence_of(record.attempt, Self::step_of_share(shown.percent, 0));
+                Self { percent: shown.percent, figures: shown.figures.clone(), sequence, ..of_record }
             }
-            kept => of_record.with_what_was_shown(kept.unwrap_or_default()),
+            kept => {
+                let kept = kept.clone().unwrap_or_default();
+                of_record.with_what_was_shown(kept.percent, &kept.figures)
+            }
         }
     }
 
-    /// How far a parent was is no less true because its children have ended. Pages tell nothing of its share once it has ended:
+    /// How far a parent was is no less true because its children have ended. Units tell nothing of its share once it has ended:
     /// children that did not begin never counted theirs.
-    fn with_what_was_shown(self, kept: Shown) -> Self {
+    fn with_what_was_shown(self, percent: f64, kept: &Figures) -> Self {
         let done = self.state == TaskState::Succeeded;
-        let pages_done = self.pages_done.max(kept.pages_done);
+        let mut figures = self.figures.clone().max(kept);
+        if done {
+            figures.total = figures.done;
+        }
         Self {
             percent: match (done, self.state.is_end()) {
                 (true, _) => 100.0,
-                (_, true) => kept.percent,
-                _ => kept.percent.max(self.percent),
+                (_, true) => percent,
+                _ => percent.max(self.percent),
             },
-            pages_done,
-            pages_total: if done { pages_done } else { self.pages_total.max(kept.pages_total) },
-            candles_stored: self.candles_stored.max(kept.candles_stored),
-            duplicates: self.duplicates.max(kept.duplicates),
+            figures,
             ..self
         }
     }
@@ -108,25 +209,30 @@ impl Progress {
     pub fn newest_of(live: Self, record: &TaskRecord) -> Self {
         let told = Self::from_record(record);
         if told.state.is_end() || told.attempt > live.attempt || record.waits_anew() {
-            let percent = if record.state == TaskState::Succeeded { 100.0 } else { told.percent.max(live.percent) };
             let is_done = record.state == TaskState::Succeeded;
+            let mut figures = told.figures.clone();
+            figures.done = figures.done.max(live.figures.done);
+            figures.total = if is_done { figures.total } else { figures.total.max(live.figures.total) };
             return Self {
-                percent,
-                pages_done: told.pages_done.max(live.pages_done),
-                pages_total: if is_done { told.pages_total } else { told.pages_total.max(live.pages_total) },
+                percent: if is_done { 100.0 } else { told.percent.max(live.percent) },
+                figures,
                 sequence: told.sequence.max(live.sequence),
                 ..told
             };
         }
         Self {
             percent: told.percent.max(live.percent),
-            pages_done: told.pages_done.max(live.pages_done),
-            pages_total: told.pages_total.max(live.pages_total),
-            candles_stored: told.candles_stored.max(live.candles_stored),
-            duplicates: told.duplicates.max(live.duplicates),
+            figures: live.figures.clone().max(&told.figures),
             sequence: told.sequence.max(live.sequence),
             ..live
         }
+    }
+
+    /// Takes over from a snapshot of the same task how far it was: that is no less true because an attempt ended.
+    pub fn keep_share_of(&mut self, shown: &Self) {
+        self.percent = self.percent.max(shown.percent);
+        self.figures.done = self.figures.done.max(shown.figures.done);
+        self.figures.total = self.figures.total.max(shown.figures.total);
     }
 
     /// The sequence of snapshot number `step` of `attempt`: higher attempts are always newer. An end state uses
@@ -147,51 +253,36 @@ impl Progress {
 
     /// Step of the last snapshot of an attempt.
     pub const LAST_STEP: u32 = u32::MAX;
-
-    /// `done` of `total` in percent with one decimal. 100.0 only when all is done: 99.96 % shows as 99.9.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts of pages and candles lie far below 2^52")]
-    pub fn percent_of(done: u64, total: u64) -> f64 {
-        if total == 0 || done >= total {
-            return if done >= total && total > 0 { 100.0 } else { 0.0 };
-        }
-        ((done as f64 / total as f64) * 1_000.0).floor() / 10.0
-    }
 }
 
-/// Candles per second from the first attempt's start to the end, one decimal.
-#[expect(clippy::cast_precision_loss, reason = "counts of candles and milliseconds lie far below 2^52")]
-fn average_rate(record: &TaskRecord, result: &FetchResult) -> f64 {
+/// What is counted, per second from the first attempt's start to the end, one decimal.
+#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds lie far below 2^52")]
+fn average_rate(record: &TaskRecord, rated: u64) -> f64 {
     let ended_at = record.ended_at.unwrap_or(record.updated_at);
     let took_ms = ended_at - record.started_at.unwrap_or(ended_at);
-    let candles = result.inserted + result.duplicate;
-    if took_ms > 0 { (candles as f64 * 10_000.0 / took_ms as f64).round() / 10.0 } else { 0.0 }
+    if took_ms > 0 { (rated as f64 * 10_000.0 / took_ms as f64).round() / 10.0 } else { 0.0 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::children::Children;
-
-    #[test]
-    fn percent_is_honest_at_both_ends() {
-        let cases =
-            [(0, 0, 0.0), (0, 7, 0.0), (1, 3, 33.3), (9_996, 10_000, 99.9), (9_999, 10_000, 99.9), (7, 7, 100.0)];
-        for (done, total, expected) in cases {
-            assert!((Progress::percent_of(done, total) - expected).abs() < 1e-9, "{done}/{total}");
-        }
-    }
+    use crate::children::{Children, Shown};
+    use crate::job::FetchResult;
+    use serde_json::json;
 
     #[test]
     fn an_old_snapshot_takes_nothing_back() {
         let mut record = crate::task::tests::record();
         (record.state, record.attempt) = (TaskState::Running, 1);
         let result = FetchResult { pages: 4, pages_total: 10, inserted: 4_000, ..FetchResult::default() };
-        record.result = Some(result);
-        let of = |percent: f64, pages_done: u64| Progress { percent, pages_done, ..Progress::from_record(&record) };
+        record.result = Some(json!(result));
+        let of = |percent: f64, pages_done: u64| {
+            let told = Progress::from_record(&record);
+            Progress { percent, figures: Figures { done: pages_done, ..told.figures.clone() }, ..told }
+        };
         let check = |name: &str, live: Progress, record: &TaskRecord, expected: (TaskState, f64, u64)| {
             let got = Progress::newest_of(live, record);
-            assert_eq!((got.state, got.percent, got.pages_done), expected, "{name}");
+            assert_eq!((got.state, got.percent, got.figures.done), expected, "{name}");
         };
         check("Redis went back", of(10.0, 1), &record, (TaskState::Running, 40.0, 4));
         check("Redis is ahead", of(70.0, 7), &record, (TaskState::Running, 70.0, 7));
@@ -226,15 +317,19 @@ mod tests {
     fn a_parent_that_ended_tells_what_it_has_shown() {
         let mut record = crate::task::tests::record();
         (record.state, record.attempt, record.started_at) = (TaskState::Running, 1, Some(1_000));
-        let shown = Shown { percent: 13.2, pages_done: 3, pages_total: 8, candles_stored: 2_000, duplicates: 5 };
+        let shown = Shown { percent: 13.2, figures: Figures::of_version_0_1(3, 8, 2_000, 5) };
         record.children = Some(Children { total: 9, shown: Some(shown), ..Children::default() });
         let counted = FetchResult { pages: 3, inserted: 2_100, duplicate: 5, ..FetchResult::default() };
         let check = |state: TaskState, result: &FetchResult, expected: (f64, u64, u64, u64)| {
             let mut ended = record.clone();
-            ended.end_as(state, Some(result.clone()), 3_000);
+            ended.end_as(state, Some(json!(result)), 3_000);
             let told = Progress::from_record(&ended);
-            assert_eq!((told.percent, told.pages_done, told.pages_total, told.candles_stored), expected, "{state:?}");
-            assert_eq!(ended.result.unwrap().pages_total, told.pages_total, "{state:?}");
+            assert_eq!(
+                (told.percent, told.figures.done, told.figures.total, told.figures.details["candles_stored"]),
+                expected,
+                "{state:?}"
+            );
+            assert_eq!(ended.result.unwrap()["pages_total"], told.figures.total, "{state:?}");
             assert!((told.rate - 1_052.5).abs() < 1e-9, "{state:?}: {}", told.rate);
         };
         check(TaskState::Cancelled, &counted, (13.2, 3, 8, 2_100));
@@ -242,5 +337,22 @@ mod tests {
         // Its own last attempt has planned the rest, and come further.
         let further = FetchResult { pages: 7, pages_total: 10, ..counted };
         check(TaskState::Dead, &further, (70.0, 7, 10, 2_100));
+    }
+
+    #[test]
+    fn snapshots_of_version_0_1_are_read_and_those_of_today_are_read_by_it() {
+        let earlier = json!({
+            "task_id": "01JC5Y7V9N8B3M2K1H0G9F8E7D", "owner": "u", "state": "running", "percent": 12.5, "pages_done": 3,
+            "pages_total": 8, "candles_stored": 2_000, "duplicates": 5, "rate": 9.5, "eta_seconds": null, "attempt": 1,
+            "started_at": 1, "updated_at": 2, "sequence": 4,
+        });
+        let read: Progress = serde_json::from_value(earlier.clone()).unwrap();
+        assert_eq!((read.figures.done, read.figures.total, read.unit.as_str()), (3, 8, "pages"));
+        assert_eq!(read.figures.sum_of(&["candles_stored", "duplicates"]), 2_005);
+        let stored = serde_json::to_value(&read).unwrap();
+        for (name, value) in earlier.as_object().unwrap() {
+            assert_eq!(&stored[name], value, "{name}");
+        }
+        assert_eq!(serde_json::from_value::<Progress>(stored).unwrap(), read);
     }
 }

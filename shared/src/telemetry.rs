@@ -45,6 +45,13 @@ impl TraceId {
         Self(format!("{:032x}", Ulid::generate().0))
     }
 
+    /// An id that a program names: 32 hex digits of lower case, not all 0.
+    #[must_use]
+    pub fn parse(id: &str) -> Option<Self> {
+        let hex = id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        (hex && id.bytes().any(|b| b != b'0')).then(|| Self(id.to_owned()))
+    }
+
     /// The trace of a `traceparent` header (`00-<32 hex>-<16 hex>-<2 hex>`); `None` when it is malformed or all zero.
     #[must_use]
     pub fn from_traceparent(header: &str) -> Option<Self> {

@@ -1,7 +1,6 @@
 //! Subscription tiers and what each of them allows.
 
 use crate::interval::Interval;
-use crate::job::LARGEST_BATCH;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -50,6 +49,9 @@ impl FromStr for Tier {
             .ok_or_else(|| format!("{text:?} is no tier; one of free, pro, enterprise"))
     }
 }
+
+/// Most fetches of one batch, whatever a tier allows: its record stays far below what one document may hold.
+pub const MAX_BATCH_FETCHES: usize = 10_000;
 
 /// For tables that say nothing of it.
 const fn few() -> u32 {
@@ -187,11 +189,11 @@ impl TierTable {
     /// # Errors
     /// The limit that forbids it.
     pub fn admit_batch(&self, tier: Tier, fetches: usize) -> Result<(), TierRefusal> {
-        let allows = |limits: &TierLimits| fetches <= (limits.batch_fetches as usize).min(LARGEST_BATCH);
+        let allows = |limits: &TierLimits| fetches <= (limits.batch_fetches as usize).min(MAX_BATCH_FETCHES);
         if allows(self.of(tier)) {
             return Ok(());
         }
-        let most = (self.of(tier).batch_fetches as usize).min(LARGEST_BATCH);
+        let most = (self.of(tier).batch_fetches as usize).min(MAX_BATCH_FETCHES);
         let told = format!("the batch has {fetches} fetches; the {tier} tier has at most {most} in one batch");
         Err(self.refuse(tier, "batch_fetches", told, allows))
     }

@@ -4,7 +4,8 @@
 //! broker's own ways of them lose tasks or kill its worker.
 
 use crate::claim_backend::ClaimedTask;
-use crate::context::{JobContext, WorkerContext};
+use crate::context::{KnownJobs, WorkerContext};
+use crate::job_context::JobContext;
 use crate::jobs;
 use crate::leases::LeaseGuard;
 use crate::metrics::Ended;
@@ -16,8 +17,9 @@ use candlemill_shared::children::Children;
 use candlemill_shared::job::Pool;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::retry::codes;
-use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
+use candlemill_shared::task::{TaskError, TaskRecord, TaskState};
 use candlemill_tasks::{Claim, ClaimTries, Ending};
+use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::Instrument;
 
@@ -42,7 +44,7 @@ async fn attempt(shop: &WorkerContext, pool: Pool, hold: &LeaseGuard) -> Result<
     let listed = shop.running.list(task, &hold.lost);
     let tries = ClaimTries::default();
     let claim = || tasks.records().claim_again(task, &shop.worker, &tries, |record| ending_at_once(shop, record));
-    let record = match retry_until_cancelled(&shop.draining, claim).await? {
+    let record = match retry_until_cancelled(&shop.lifecycle.draining, claim).await? {
         Claim::Started(record) => *record,
         Claim::Ended(record, ending) => {
             shop.metrics.attempts.inc();
@@ -60,13 +62,16 @@ async fn attempt(shop: &WorkerContext, pool: Pool, hold: &LeaseGuard) -> Result<
     shop.metrics.attempts.inc();
     shop.metrics.running.inc();
     let context = JobContext {
-        shop: shop.clone(),
         record: record.clone(),
         cancel: listed.token.clone(),
+        draining: shop.lifecycle.draining.clone(),
+        resources: std::sync::Arc::clone(&shop.resources),
         counters: std::sync::Arc::default(),
+        tasks: shop.tasks.clone(),
+        reconciler: shop.reconciler.clone(),
     };
     // Boxed: these are two thirds of an attempt, and one that needs no work ends without them.
-    let outcome = Box::pin(run(context)).await;
+    let outcome = Box::pin(run(shop.known, context)).await;
     shop.metrics.running.dec();
     let outcome = if hold.lost.is_cancelled() { Outcome::Overtaken } else { outcome };
     Box::pin(finish(shop, record, hold, outcome)).await
@@ -74,14 +79,13 @@ async fn attempt(shop: &WorkerContext, pool: Pool, hold: &LeaseGuard) -> Result<
 
 /// The ending of an attempt that needs no work, given its record as it begins.
 fn ending_at_once(shop: &WorkerContext, record: &TaskRecord) -> Option<Ending> {
-    let so_far = || record.result.clone().unwrap_or_default();
     let outcome = if record.cancel_requested {
-        Outcome::Cancelled(so_far())
+        Outcome::Cancelled(record.result.clone())
     } else if let Some(error) = retries::given_up_before(record) {
-        Outcome::Dead(error, so_far())
+        Outcome::Dead(error, record.result.clone())
     } else {
         // What panics here is run as any other attempt, which counts it.
-        catch_unwind(AssertUnwindSafe(|| jobs::at_once(shop, record))).ok().flatten()?
+        catch_unwind(AssertUnwindSafe(|| jobs::at_once(shop.known, record))).ok().flatten()?
     };
     let mut ending = ending_of(record, outcome, record.updated_at)?;
     // No work was done: there is no more to tell than there was.
@@ -90,16 +94,16 @@ fn ending_at_once(shop: &WorkerContext, record: &TaskRecord) -> Option<Ending> {
 }
 
 /// Runs the job under its time limit; a panic is an outcome.
-async fn run(context: JobContext) -> Outcome {
-    let so_far = context.record.result.clone().unwrap_or_default();
-    let limit = retries::policy_of(&context.record).attempt_timeout;
+async fn run(known: KnownJobs, context: JobContext) -> Outcome<Option<Value>> {
+    let so_far = context.record.result.clone();
+    let limit = retries::timeout_of(&context.record);
     // Boxed: the future of a fetch holds its pages under way.
-    retries::guarded(limit, so_far, Box::pin(jobs::run(context))).await
+    retries::guarded(limit, so_far, Box::pin(jobs::run(known, context))).await
 }
 
 /// How an attempt ends by its outcome. `None`: it does not end here.
-fn ending_of(record: &TaskRecord, outcome: Outcome, now: i64) -> Option<Ending> {
-    let end = |state, result, error| Ending { state, result: Some(result), error, run_at: None, at: now };
+fn ending_of(record: &TaskRecord, outcome: Outcome<Option<Value>>, now: i64) -> Option<Ending> {
+    let end = |state, result, error| Ending { state, result, error, run_at: None, at: now };
     let mut ending = match outcome {
         Outcome::Overtaken | Outcome::Parts(..) => return None,
         Outcome::Done(result) => end(TaskState::Succeeded, result, None),
@@ -113,8 +117,9 @@ fn ending_of(record: &TaskRecord, outcome: Outcome, now: i64) -> Option<Ending> 
         }
         Outcome::Retry { error, so_far, after } => retries::ending(record, error, so_far, after, now, rand::random()),
     };
-    if let Some(result) = &mut ending.result {
-        result.duration_ms = u64::try_from(now - record.started_at.unwrap_or(now)).unwrap_or(0);
+    if let Some(kind) = record.kind() {
+        let took_ms = u64::try_from(now - record.started_at.unwrap_or(now)).unwrap_or(0);
+        ending.result = ending.result.map(|result| kind.note_duration(result, took_ms));
     }
     Some(ending)
 }
@@ -124,7 +129,7 @@ async fn finish(
     shop: &WorkerContext,
     record: TaskRecord,
     hold: &LeaseGuard,
-    outcome: Outcome,
+    outcome: Outcome<Option<Value>>,
 ) -> Result<(), StoreError> {
     let tasks = &shop.tasks;
     if let Outcome::Parts(children, so_far) = &outcome {
@@ -171,10 +176,13 @@ async fn leave_to(
     record: &TaskRecord,
     hold: &LeaseGuard,
     children: &Children,
-    so_far: &FetchResult,
+    so_far: &Option<Value>,
 ) -> Result<(), StoreError> {
     let (tasks, now) = (&shop.tasks, shop.tasks.clock().now_ms());
-    let waits = retry_uninterruptibly(|| tasks.records().await_children(record, children, so_far, now)).await?;
+    let waits = retry_uninterruptibly(|| {
+        tasks.records().await_children(record, children, so_far.as_ref().unwrap_or(&Value::Null), now)
+    })
+    .await?;
     if waits.is_none() {
         tracing::warn!(attempt = record.attempt, "overtaken by a later attempt; nothing is left to children");
         return forget_if_ended(shop, record.pool, hold).await;
@@ -228,9 +236,7 @@ async fn show_end(shop: &WorkerContext, record: &TaskRecord) {
 /// How far a task was is no less true because it stopped there.
 async fn keep_what_was_shown(shop: &WorkerContext, last: &mut Progress) {
     if let Ok(Some(shown)) = shop.tasks.progress().read(last.task_id).await {
-        last.percent = last.percent.max(shown.percent);
-        last.pages_total = last.pages_total.max(shown.pages_total);
-        last.pages_done = last.pages_done.max(shown.pages_done);
+        last.keep_share_of(&shown);
     }
 }
 

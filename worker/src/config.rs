@@ -1,5 +1,6 @@
 //! The worker's own settings.
 
+use crate::context::KnownJobs;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::job::Pool;
 use candlemill_shared::webhook::WebhookConfig;
@@ -79,9 +80,8 @@ pub struct WorkerConfig {
     pub grace: Duration,
     /// Weight per minute for all workers; `None`: the exchange's own limit.
     pub weight_limit: Option<u32>,
-    /// Newest version of payloads that it pretends to know; `None`: all that it does. For tests of two versions side by
-    /// side; no variable sets it.
-    pub newest_payload: Option<u32>,
+    /// What it pretends not to know; no variable sets it.
+    pub known: KnownJobs,
     /// How owners are told of the end of tasks.
     pub webhooks: WebhookConfig,
 }
@@ -119,7 +119,7 @@ impl WorkerConfig {
             split_pages: env.number(&BACKFILL_SPLIT_PAGES, 2, 1_000_000)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             weight_limit: (limit > 0).then_some(limit),
-            newest_payload: None,
+            known: KnownJobs::default(),
             webhooks: WebhookConfig::from_env(env)?,
         })
     }

@@ -1,66 +1,35 @@
-//! What every job may use.
+//! What attempts need of this process.
 
-use crate::budget::SharedBudget;
 use crate::cancel::Running;
-use crate::jobs::PageSlots;
+use crate::job_context::Resources;
+use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::parent_reconciler::ParentReconciler;
 use crate::webhooks::Outbox;
-use candlemill_exchanges::{BinanceClient, CallCounters};
-use candlemill_market_store::MarketStore;
-use candlemill_shared::Clock;
-use candlemill_shared::task::TaskRecord;
 use candlemill_tasks::TaskEngine;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
-/// Clients of the exchanges.
-#[derive(Clone)]
-pub(crate) struct Exchanges {
-    pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
-}
-
-/// What is the same for all jobs of this process.
+/// What is the same for all attempts of this process, whatever their job.
 #[derive(Clone)]
 pub(crate) struct WorkerContext {
     pub(crate) tasks: TaskEngine,
-    pub(crate) market: MarketStore,
-    pub(crate) exchanges: Exchanges,
+    /// Name of this process.
+    pub(crate) worker: Arc<str>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Running,
     pub(crate) outbox: Outbox,
-    pub(crate) worker: Arc<str>,
-    pub(crate) page_concurrency: usize,
-    /// Payloads of newer versions are left to other workers, as an older program would.
-    pub(crate) newest_payload: Option<u32>,
-    pub(crate) slots: Arc<PageSlots>,
-    /// Pages above which a fetch is left to several tasks.
-    pub(crate) split_pages: u64,
     pub(crate) reconciler: ParentReconciler,
-    /// Cancelled when the worker stops claiming: running jobs hand their work back at the next page.
-    pub(crate) draining: CancellationToken,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) known: KnownJobs,
+    /// What jobs work with.
+    pub(crate) resources: Arc<Resources>,
 }
 
-/// What one attempt has.
-pub(crate) struct JobContext {
-    pub(crate) shop: WorkerContext,
-    pub(crate) record: TaskRecord,
-    pub(crate) cancel: CancellationToken,
-    pub(crate) counters: Arc<CallCounters>,
-}
-
-impl JobContext {
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        self.shop.tasks.clock()
-    }
-
-    /// A client that counts on this attempt's counters.
-    pub(crate) fn binance(&self) -> BinanceClient<Arc<SharedBudget>> {
-        self.shop.exchanges.binance.for_job(Arc::clone(&self.counters))
-    }
-
-    /// Cancelled when the attempt is to end soon, whatever for.
-    pub(crate) fn give_up(&self) -> &CancellationToken {
-        &self.cancel
-    }
+/// What a worker pretends not to know, as an older program would: for tests of two versions side by side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KnownJobs {
+    /// Newest version of payloads; `None`: all that it does know.
+    pub newest_version: Option<u32>,
+    /// A kind that it does not know.
+    pub but: Option<&'static str>,
 }

@@ -52,7 +52,7 @@ struct Keeper {
 
 impl Keeper {
     async fn look(&mut self) -> Result<(), StoreError> {
-        let (tasks, market) = (&self.shop.tasks, &self.shop.market);
+        let (tasks, market) = (&self.shop.tasks, &self.shop.resources.market);
         if !tasks.db().lease().take(DUTY, &self.shop.worker, DUTY_TERM).await? {
             self.earlier = None;
             return Ok(());

@@ -1,7 +1,7 @@
 //! Keeps the list of markets and the exchange's own weight limit, and finds out about symbols that the list lacks.
 
 use crate::budget::SharedBudget;
-use crate::context::Exchanges;
+use crate::job_context::Exchanges;
 use crate::outcome::with_causes;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_db::{Db, StoreError};

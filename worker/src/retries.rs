@@ -1,15 +1,24 @@
 //! What a failure leads to: another attempt, and when; or the dead letters.
 
 use crate::outcome::Outcome;
-use candlemill_shared::retry::{Failures, RetryPolicy, codes};
-use candlemill_shared::task::{FetchResult, TaskError, TaskRecord, TaskState};
+use candlemill_shared::retry::{Failures, RetryPolicy, UNKNOWN_KIND_FOR_MS, codes, handed_on};
+use candlemill_shared::task::{TaskError, TaskRecord, TaskState};
 use candlemill_tasks::Ending;
 use futures::FutureExt;
+use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+/// Of a kind that this program does not know: it is only handed on.
+const UNKNOWN_TIMEOUT: Duration = Duration::from_secs(60);
+
 pub(crate) fn policy_of(record: &TaskRecord) -> RetryPolicy {
-    RetryPolicy::of(&record.job.kind)
+    record.kind().map_or(RetryPolicy::SHORT, |kind| kind.retry)
+}
+
+/// Longest time of one attempt.
+pub(crate) fn timeout_of(record: &TaskRecord) -> Duration {
+    record.kind().map_or(UNKNOWN_TIMEOUT, |kind| kind.timeout)
 }
 
 /// Why the attempt that is about to begin is one too many: the ones before killed their workers, or the policy has changed.
@@ -21,7 +30,7 @@ pub(crate) fn given_up_before(record: &TaskRecord) -> Option<TaskError> {
 }
 
 /// Runs a job under its time limit; a panic is an outcome.
-pub(crate) async fn guarded(timeout: Duration, so_far: FetchResult, job: impl Future<Output = Outcome>) -> Outcome {
+pub(crate) async fn guarded<R>(timeout: Duration, so_far: R, job: impl Future<Output = Outcome<R>>) -> Outcome<R> {
     let error = match AssertUnwindSafe(tokio::time::timeout(timeout, job)).catch_unwind().await {
         Ok(Ok(outcome)) => return outcome,
         Ok(Err(_)) => {
@@ -40,37 +49,38 @@ pub(crate) async fn guarded(timeout: Duration, so_far: FetchResult, job: impl Fu
     Outcome::Retry { error, so_far, after: None }
 }
 
-/// The end of an attempt that failed for a passing reason. `luck` (0 to 1) draws the wait, `after` is its lower bound.
+/// The end of an attempt that failed for a passing reason. `jitter` (0 to 1) draws the wait, `after` is its lower bound.
 pub(crate) fn ending(
     record: &TaskRecord,
     error: TaskError,
-    so_far: FetchResult,
+    so_far: Option<Value>,
     after: Option<Duration>,
     now_ms: i64,
-    luck: f64,
+    jitter: f64,
 ) -> Ending {
     let policy = policy_of(record);
     let failures = Failures::with(record, &error.code);
     if let Some(why) = policy.given_up(failures) {
         let message = format!("{why}; the last one: {}", error.message);
         let error = Some(TaskError::new(error.code, message));
-        return Ending { state: TaskState::Dead, result: Some(so_far), error, run_at: None, at: now_ms };
+        return Ending { state: TaskState::Dead, result: so_far, error, run_at: None, at: now_ms };
     }
-    let wait = if error.code == codes::NEWER_VERSION {
-        RetryPolicy::delay_to_newer(handed_on(record) + 1, luck)
+    let is_handed_on = matches!(error.code.as_str(), codes::NEWER_VERSION | codes::UNKNOWN_KIND);
+    let before = if is_handed_on { handed_on(record, &error.code) } else { &[] };
+    let since = before.first().map_or(now_ms, |first| first.started_at);
+    if error.code == codes::UNKNOWN_KIND && now_ms - since >= UNKNOWN_KIND_FOR_MS {
+        let minutes = UNKNOWN_KIND_FOR_MS / 60_000;
+        let message = format!("no worker knew its kind for {minutes} minutes; the last one: {}", error.message);
+        let error = Some(TaskError::new(error.code, message));
+        return Ending { state: TaskState::Dead, result: so_far, error, run_at: None, at: now_ms };
+    }
+    let wait = if is_handed_on {
+        RetryPolicy::delay_to_newer(u32::try_from(before.len()).unwrap_or(u32::MAX).saturating_add(1), jitter)
     } else {
-        policy.delay(failures.all, after, luck)
+        policy.delay(failures.all, after, jitter)
     };
     let due = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-    Ending { state: TaskState::Retrying, result: Some(so_far), error: Some(error), run_at: Some(due), at: now_ms }
-}
-
-/// Attempts just before the newest one whose workers were too old, too.
-fn handed_on(record: &TaskRecord) -> u32 {
-    let past = record.attempts.iter().rev().filter(|one| one.number < record.attempt);
-    let too_old = |error: &TaskError| error.code == codes::NEWER_VERSION;
-    let count = past.take_while(|one| one.error.as_ref().is_some_and(too_old)).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
+    Ending { state: TaskState::Retrying, result: so_far, error: Some(error), run_at: Some(due), at: now_ms }
 }
 
 #[cfg(test)]
@@ -104,7 +114,7 @@ mod tests {
     fn check(name: &str, before: &[&str], code: &str, after: Option<u64>, expected: Result<i64, &str>) {
         let error = TaskError::new(code, "told");
         let after = after.map(Duration::from_secs);
-        let ending = ending(&record(before), error, FetchResult::default(), after, 1_000, 0.5);
+        let ending = ending(&record(before), error, None, after, 1_000, 0.5);
         match expected {
             Ok(due) => assert_eq!((ending.state, ending.run_at), (TaskState::Retrying, Some(due)), "{name}"),
             Err(why) => {
@@ -123,6 +133,7 @@ mod tests {
         check("a deploy before", &[codes::HANDED_BACK; 45], AWAY, None, Ok(1_000 + 2_500));
         check("second panic", &[codes::PANIC], codes::PANIC, None, Ok(1_000 + 5_000));
         check("a worker that is too old", &[AWAY; 3], codes::NEWER_VERSION, None, Ok(1_000 + 500));
+        check("a kind that is not known", &[AWAY; 3], codes::UNKNOWN_KIND, None, Ok(1_000 + 500));
         check("several of them", &[codes::NEWER_VERSION; 49], codes::NEWER_VERSION, None, Ok(1_000 + 15_000));
         check(
             "third panic",
@@ -135,6 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_that_no_worker_knows_is_given_up_after_ten_minutes() {
+        let unknown = record(&[codes::UNKNOWN_KIND; 3]);
+        let at = |now: i64| ending(&unknown, TaskError::new(codes::UNKNOWN_KIND, "told"), None, None, now, 0.5);
+        assert_eq!(at(UNKNOWN_KIND_FOR_MS - 1).state, TaskState::Retrying);
+        let dead = at(UNKNOWN_KIND_FOR_MS);
+        let error = dead.error.unwrap();
+        assert_eq!((dead.state, error.code.as_str()), (TaskState::Dead, codes::UNKNOWN_KIND));
+        assert!(error.message.contains("10 minutes") && error.message.ends_with("told"), "{}", error.message);
+        // Another outcome in between: some worker did know it.
+        let known = record(&[codes::UNKNOWN_KIND, AWAY, codes::UNKNOWN_KIND]);
+        assert_eq!(handed_on(&known, codes::UNKNOWN_KIND).len(), 1);
+    }
+
+    #[test]
     fn a_task_that_killed_its_workers_is_not_begun_again() {
         assert_eq!(given_up_before(&record(&[codes::WORKER_LOST; 9])), None);
         let error = given_up_before(&record(&[codes::WORKER_LOST; 10])).unwrap();
@@ -142,8 +167,8 @@ mod tests {
         assert!(error.message.contains("10 attempts whose worker died"), "{}", error.message);
     }
 
-    async fn broken_off(timeout_ms: u64, job: impl Future<Output = Outcome>) -> String {
-        match guarded(Duration::from_millis(timeout_ms), FetchResult::default(), job).await {
+    async fn broken_off(timeout_ms: u64, job: impl Future<Output = Outcome<Option<Value>>>) -> String {
+        match guarded(Duration::from_millis(timeout_ms), None, job).await {
             Outcome::Retry { error, .. } => error.code,
             other => panic!("{other:?}"),
         }

@@ -40,7 +40,7 @@ pub(crate) struct Runner {
 impl Runner {
     /// Consumes until the shop drains; then waits for the tasks under way.
     pub(crate) async fn run(self) {
-        let draining = self.shop.draining.clone();
+        let draining = self.shop.lifecycle.draining.clone();
         let queue = self.shop.tasks.queue(self.pool).clone();
         let (held, wake, ended) = (self.held.clone(), Arc::new(Notify::new()), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(self.concurrency));
@@ -104,7 +104,7 @@ async fn tick(shop: WorkerContext, queue: Queue, lease: Duration) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = shop.draining.cancelled() => return,
+            () = shop.lifecycle.draining.cancelled() => return,
         }
         match queue.tick(shop.tasks.clock().now_ms(), lease).await {
             Ok(moved) if moved.abandoned > 0 => {

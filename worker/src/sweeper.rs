@@ -3,7 +3,7 @@
 use crate::metrics::Metrics;
 use candlemill_db::StoreError;
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::TaskRecord;
+use candlemill_shared::task::TaskHead;
 use candlemill_tasks::TaskEngine;
 use futures::{Stream, TryStreamExt};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ async fn sweep(tasks: &TaskEngine, metrics: &Metrics, audited: &mut Option<Audit
     let until = now - UNCHANGED_MS;
     match audited {
         None => {
-            let silent = |record: &TaskRecord| record.updated_at <= until && !record.awaits_children();
+            let silent = |record: &TaskHead| record.updated_at <= until && !record.awaits_children();
             let all = tasks.records().all_in_flight().await?.try_filter(|record| std::future::ready(silent(record)));
             bring_all_back(tasks, metrics, all).await?;
             *audited = Some(Audited::all_at(now));
@@ -191,16 +191,15 @@ async fn sweep(tasks: &TaskEngine, metrics: &Metrics, audited: &mut Option<Audit
     }
     let now = tasks.clock().now_ms();
     let silent = tasks.records().unchanged_since(now - UNTENDED_MS, MOST).await?;
-    let (parents, others): (Vec<TaskRecord>, Vec<TaskRecord>) =
-        silent.into_iter().partition(TaskRecord::awaits_children);
+    let (parents, others): (Vec<TaskHead>, Vec<TaskHead>) = silent.into_iter().partition(TaskHead::awaits_children);
     reconcile_parents(tasks, &parents).await;
-    let silent: Vec<TaskRecord> = others.into_iter().filter(|record| record.updated_at < until).collect();
+    let silent: Vec<TaskHead> = others.into_iter().filter(|record| record.updated_at < until).collect();
     count(metrics, tasks.bring_back(&silent).await?);
     Ok(())
 }
 
 /// Sees after parents whose children have moved without anybody noting it: their worker died.
-async fn reconcile_parents(tasks: &TaskEngine, parents: &[TaskRecord]) {
+async fn reconcile_parents(tasks: &TaskEngine, parents: &[TaskHead]) {
     let began = Instant::now();
     for parent in parents {
         if began.elapsed() > TENDING {
@@ -215,7 +214,7 @@ async fn reconcile_parents(tasks: &TaskEngine, parents: &[TaskRecord]) {
 async fn bring_all_back(
     tasks: &TaskEngine,
     metrics: &Metrics,
-    records: impl Stream<Item = Result<TaskRecord, StoreError>> + Send,
+    records: impl Stream<Item = Result<TaskHead, StoreError>> + Send,
 ) -> Result<(), StoreError> {
     let mut batches = std::pin::pin!(records.try_chunks(BATCH));
     while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {

@@ -4,11 +4,13 @@ use crate::budget::SharedBudget;
 use crate::cancel::{self, Running};
 use crate::claimer::Claiming;
 use crate::config::WorkerConfig;
-use crate::context::{Exchanges, WorkerContext};
+use crate::context::WorkerContext;
+use crate::cpu::CpuPool;
 use crate::health::{self, Page};
 use crate::heartbeat::Operators;
 use crate::housekeeping;
-use crate::jobs;
+use crate::job_context::{Exchanges, Fetching, Resources};
+use crate::jobs::PageSlots;
 use crate::leases::LeaseSet;
 use crate::lifecycle::Lifecycle;
 use crate::markets::MarketKeeper;
@@ -87,20 +89,27 @@ impl Worker {
         let duty = Lifecycle::default();
         let draining = duty.draining.clone();
         let (outbox, deliverer) = webhooks::deliverer(&config.webhooks, &tasks, &metrics)?;
-        let shop = WorkerContext {
-            tasks: tasks.clone(),
+        let resources = Resources {
             market: market.clone(),
             exchanges: exchanges.clone(),
             metrics: Arc::clone(&metrics),
+            cpu: CpuPool::of_this_machine(),
+            fetching: Fetching {
+                page_concurrency: config.page_concurrency,
+                slots: Arc::new(PageSlots::new(config.page_concurrency)),
+                split_pages: config.split_pages,
+            },
+        };
+        let shop = WorkerContext {
+            tasks: tasks.clone(),
+            worker: Arc::clone(&worker),
+            metrics: Arc::clone(&metrics),
             running: Running::default(),
             outbox,
-            worker: Arc::clone(&worker),
-            page_concurrency: config.page_concurrency,
-            newest_payload: config.newest_payload,
-            slots: Arc::new(jobs::PageSlots::new(config.page_concurrency)),
-            split_pages: config.split_pages,
             reconciler: reconciler.clone(),
-            draining: draining.clone(),
+            lifecycle: duty.clone(),
+            known: config.known,
+            resources: Arc::new(resources),
         };
         let claiming = Claiming::default();
         let page = Page {

@@ -1,6 +1,5 @@
 //! `POST /api/admin/market-data/verify` and `GET /api/admin/task/{id}`: tasks of the operators' own.
 
-use crate::auth::Caller;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::{Body, TaskPath};
 use crate::market_data::fetch::FetchRequest;
@@ -13,21 +12,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use candlemill_shared::job::FetchMode;
-use candlemill_shared::tier::Tier;
+use candlemill_tasks::Grant;
 
 /// Owner of the operators' tasks. Users have ids of Supabase, none of which is like that.
 const OWNER: &str = "operator";
-
-/// Operators have the limits of the highest tier.
-fn operator() -> Caller {
-    Caller {
-        user_id: OWNER.into(),
-        tier: Tier::Enterprise,
-        role: OWNER.into(),
-        is_anonymous: false,
-        expires_at_ms: i64::MAX,
-    }
-}
 
 /// Compares stored candles with the exchange's.
 ///
@@ -53,7 +41,9 @@ pub async fn verify(
     headers: HeaderMap,
     Body(request): Body<FetchRequest>,
 ) -> Result<Accepted, Problem> {
-    Ok(request.accept(FetchMode::Verify, &state, &operator(), trace, &headers).await?.of_operators())
+    // Operators have the limits of the highest tier.
+    let grant = Grant::of_operator(OWNER, state.clock.now_ms());
+    Ok(request.accept(FetchMode::Verify, &state, &grant, trace, &headers).await?.of_operators())
 }
 
 /// A task of the operators, with its attempts and result.

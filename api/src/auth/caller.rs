@@ -1,6 +1,7 @@
 //! Who calls.
 
 use candlemill_shared::tier::Tier;
+use candlemill_tasks::Grant;
 use std::sync::Arc;
 
 /// The user behind a valid token.
@@ -16,4 +17,12 @@ pub struct Caller {
     pub is_anonymous: bool,
     /// `exp`, UTC ms.
     pub expires_at_ms: i64,
+}
+
+impl Caller {
+    /// Leave to submit tasks as this user, confirmed at `now_ms`, UTC.
+    #[must_use]
+    pub fn grant(&self, now_ms: i64) -> Grant {
+        Grant::of_token(&*self.user_id, self.tier, now_ms)
+    }
 }

@@ -4,7 +4,7 @@ use crate::task::DiscardedView;
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::task::{TaskError, TaskRecord};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A task that was given up.
@@ -17,7 +17,7 @@ pub struct DeadLetterView {
     pub kind: String,
     /// Version of the payload's form.
     pub payload_version: u32,
-    /// The payload as it is stored, readable or not.
+    /// The payload as it is stored, readable or not; of a batch, which may have thousands of fetches, its request in short.
     pub payload: Value,
     /// What it died of: code and message.
     #[schema(value_type = Option<Object>)]
@@ -26,7 +26,7 @@ pub struct DeadLetterView {
     pub attempt: u32,
     /// The newest attempts: number, times, and the error of each.
     pub attempts: Vec<Value>,
-    /// What it did before; a replay goes on from there.
+    /// What it did before, without what may be large; a replay goes on from there.
     pub result: Option<Value>,
     /// RFC 3339.
     pub created_at: String,
@@ -44,13 +44,13 @@ impl From<TaskRecord> for DeadLetterView {
     fn from(record: TaskRecord) -> Self {
         Self {
             task_id: record.id.to_string(),
+            result: crate::task::result_in_list(&record),
             kind: record.job.kind,
             payload_version: record.job.version,
-            payload: record.job.payload,
+            payload: record.request.unwrap_or(record.job.payload),
             cause: record.error,
             attempt: record.attempt,
             attempts: record.attempts.iter().map(crate::task::attempt).collect(),
-            result: record.result.as_ref().map(|result| json!(result)),
             created_at: rfc3339(record.created_at),
             died_at: record.ended_at.map(rfc3339),
             replays: record.dead_letter.replays,

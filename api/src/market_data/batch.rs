@@ -1,17 +1,17 @@
 //! `POST /api/market-data/fetch/batch`: submits many backfills as one task.
 
 use super::run_at::RunAt;
-use super::submission::{Accepted, Submission, idempotency};
-use super::wanted::{self, Wanted, refuse_unknown};
+use super::submission::{Accepted, Submission, submit};
+use super::wanted::{Wanted, refuse_unknown};
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::Body;
 use crate::state::Shared;
 use crate::trace::Trace;
-use crate::webhooks::{self, WebhookRequest};
+use crate::webhooks::WebhookRequest;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory};
+use candlemill_shared::job::{FetchBatch, FetchHistory, Job};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -96,26 +96,17 @@ pub async fn batch(
     headers: HeaderMap,
     Body(request): Body<BatchRequest>,
 ) -> Result<Accepted, Problem> {
-    let caller = admitted.caller;
     let now = state.clock.now_ms();
     let asked = request.symbols.as_ref().map_or(0, Vec::len) + request.fetches.as_ref().map_or(0, Vec::len);
-    state.tiers.admit_batch(caller.tier, asked)?;
+    // Before thousands of fetches are read.
+    state.tiers.admit_batch(admitted.caller.tier, asked)?;
     let (job, run_at) = read(&request, now)?;
-    let webhook = webhooks::Wanted::read(request.webhook.as_ref(), &state.webhooks)?;
-    let idempotency = idempotency(&headers, &caller.user_id)?;
-    let runs = run_at.due().unwrap_or(now);
-    for fetch in &job.fetches {
-        wanted::admit(&state.tiers, caller.tier, fetch, runs)?;
-    }
-    refuse_unknown(&state, &job.fetches, idempotency.as_deref()).await?;
-    let submission = Submission {
-        fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
-        job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
-        run_at: run_at.due(),
-        idempotency,
-        webhook: webhook.webhook(),
-    };
-    submission.submit(&state, &caller, trace, now).await
+    let grant = admitted.caller.grant(now);
+    let webhook = request.webhook.as_ref();
+    let request = Submission { job: &job, run_at, webhook, trace, headers: &headers }.request()?;
+    state.service.check(&grant, &request)?;
+    refuse_unknown(&state, &grant, &job.fetches, request.idempotency_key.as_deref()).await?;
+    submit(&state, &grant, &request).await
 }
 
 /// The batch that was asked for; or what is wrong with it.

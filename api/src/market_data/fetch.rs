@@ -1,19 +1,19 @@
 //! `POST /api/market-data/fetch`: submits a backfill.
 
 use super::run_at::RunAt;
-use super::submission::{Accepted, Submission, idempotency};
-use super::wanted::{self, Wanted, refuse_unknown};
-use crate::auth::Caller;
+use super::submission::{Accepted, Submission, submit};
+use super::wanted::{Wanted, refuse_unknown};
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::input::Body;
 use crate::state::{AppState, Shared};
 use crate::trace::Trace;
-use crate::webhooks::{self, WebhookRequest};
+use crate::webhooks::WebhookRequest;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use candlemill_shared::job::{Envelope, FetchHistory, FetchMode};
+use candlemill_shared::job::{FetchHistory, FetchMode};
 use candlemill_shared::telemetry::TraceId;
+use candlemill_tasks::Grant;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -70,34 +70,26 @@ pub async fn fetch(
     headers: HeaderMap,
     Body(request): Body<FetchRequest>,
 ) -> Result<Accepted, Problem> {
-    request.accept(FetchMode::Fetch, &state, &admitted.caller, trace, &headers).await
+    request.accept(FetchMode::Fetch, &state, &admitted.caller.grant(state.clock.now_ms()), trace, &headers).await
 }
 
 impl FetchRequest {
-    /// Stores and queues the fetch, to be done in `mode`, for `caller`.
+    /// Stores and queues the fetch, to be done in `mode`, for the grant's owner.
     pub(crate) async fn accept(
         &self,
         mode: FetchMode,
         state: &AppState,
-        caller: &Caller,
+        grant: &Grant,
         trace: TraceId,
         headers: &HeaderMap,
     ) -> Result<Accepted, Problem> {
-        let now = state.clock.now_ms();
-        let (job, run_at) = read(self, now)?;
+        let (job, run_at) = read(self, state.clock.now_ms())?;
         let job = FetchHistory { mode, ..job };
-        let webhook = webhooks::Wanted::read(self.webhook.as_ref(), &state.webhooks)?;
-        let idempotency = idempotency(headers, &caller.user_id)?;
-        wanted::admit(&state.tiers, caller.tier, &job, run_at.due().unwrap_or(now))?;
-        refuse_unknown(state, std::slice::from_ref(&job), idempotency.as_deref()).await?;
-        let submission = Submission {
-            job: Envelope::of(&job).map_err(|error| Problem::unforeseen(&error))?,
-            fingerprint: webhook.fingerprint(run_at.fingerprint(job.fingerprint(&caller.user_id))),
-            run_at: run_at.due(),
-            idempotency,
-            webhook: webhook.webhook(),
-        };
-        submission.submit(state, caller, trace, now).await
+        let webhook = self.webhook.as_ref();
+        let request = Submission { job: &job, run_at, webhook, trace, headers }.request()?;
+        state.service.check(grant, &request)?;
+        refuse_unknown(state, grant, std::slice::from_ref(&job), request.idempotency_key.as_deref()).await?;
+        submit(state, grant, &request).await
     }
 }
 

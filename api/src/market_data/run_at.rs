@@ -2,11 +2,8 @@
 
 use crate::input::Time;
 use candlemill_shared::range::rfc3339;
+use candlemill_shared::request::MAX_AHEAD_MS;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
-
-/// A task may be submitted this long before its time: 30 days.
-const LONGEST_AHEAD_MS: i64 = 30 * 86_400_000;
 
 /// The time that a request asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +22,7 @@ impl RunAt {
     pub(crate) fn read(value: Option<&serde_json::Value>, now_ms: i64) -> Result<Self, String> {
         let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Self::default()) };
         let asked = Time::deserialize(value).map_err(|error| error.to_string())?.ms();
-        if asked - now_ms > LONGEST_AHEAD_MS {
+        if asked - now_ms > MAX_AHEAD_MS {
             return Err(format!("lies more than 30 days ahead; now is {}", rfc3339(now_ms)));
         }
         Ok(Self { asked: Some(asked), due: Some(asked).filter(|due| *due > now_ms) })
@@ -36,13 +33,9 @@ impl RunAt {
         self.due
     }
 
-    /// Makes requests for different times different ones. The time counts as it was asked for, so that a repetition is the
-    /// same request also after it has passed.
-    pub(crate) fn fingerprint(self, request: String) -> String {
-        match self.asked {
-            Some(asked) => hex::encode(Sha256::digest(format!("{request}\nrun_at {asked}"))),
-            None => request,
-        }
+    /// The time as it was asked for, UTC ms.
+    pub(crate) const fn asked(self) -> Option<i64> {
+        self.asked
     }
 }
 
@@ -64,19 +57,11 @@ mod tests {
         check(json!("2023-11-15T00:00:00Z"), Some(Some(1_700_006_400_000)));
         check(json!(NOW), Some(None));
         check(json!("2020-01-01T00:00:00Z"), Some(None));
-        check(json!(NOW + LONGEST_AHEAD_MS), Some(Some(NOW + LONGEST_AHEAD_MS)));
-        check(json!(NOW + LONGEST_AHEAD_MS + 1), None);
+        check(json!(NOW + MAX_AHEAD_MS), Some(Some(NOW + MAX_AHEAD_MS)));
+        check(json!(NOW + MAX_AHEAD_MS + 1), None);
         check(json!("tomorrow"), None);
         check(json!(-1), None);
         check(json!({"$gt": 1}), None);
         assert_eq!(RunAt::read(None, NOW), Ok(RunAt::default()));
-    }
-
-    #[test]
-    fn another_time_is_another_request_and_a_repetition_is_not() {
-        let print = |value: Value, now| RunAt::read(Some(&value), now).unwrap().fingerprint("f".to_owned());
-        assert_eq!(print(json!(null), NOW), "f");
-        assert_ne!(print(json!(NOW + 1), NOW), print(json!(NOW + 2), NOW));
-        assert_eq!(print(json!(NOW + 1), NOW), print(json!(NOW + 1), NOW + 60_000));
     }
 }

@@ -1,19 +1,19 @@
 //! What every call that submits a task does in the end.
 
-use crate::auth::Caller;
+use super::run_at::RunAt;
 use crate::error::Problem;
 use crate::state::AppState;
+use crate::webhooks::WebhookRequest;
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use candlemill_shared::job::{Envelope, FetchHistory, Job};
+use candlemill_shared::job::Job;
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
+use candlemill_shared::request::{MAX_IDEMPOTENCY_KEY, TaskRequest};
+use candlemill_shared::task::{TaskId, TaskState};
 use candlemill_shared::telemetry::TraceId;
-use candlemill_shared::webhook::Webhook;
-use candlemill_tasks::SubmitError;
+use candlemill_tasks::{Grant, SubmitError};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 /// An accepted task.
@@ -54,87 +54,59 @@ impl IntoResponse for Accepted {
     }
 }
 
-/// A task as it was asked for.
-pub(super) struct Submission {
-    pub(super) job: Envelope,
-    /// Equal for equal requests of one owner.
-    pub(super) fingerprint: String,
-    /// UTC ms.
-    pub(super) run_at: Option<i64>,
-    /// As [`idempotency`] reads it.
-    pub(super) idempotency: Option<String>,
+/// What a call that submits a task was asked for.
+pub(super) struct Submission<'a, J> {
+    pub(super) job: &'a J,
+    pub(super) run_at: RunAt,
     /// Who is told of the end.
-    pub(super) webhook: Option<Webhook>,
+    pub(super) webhook: Option<&'a WebhookRequest>,
+    pub(super) trace: TraceId,
+    pub(super) headers: &'a HeaderMap,
 }
 
-impl Submission {
-    /// Stores and queues it for `caller`; the answer tells where it is watched.
-    pub(super) async fn submit(
-        self,
-        state: &AppState,
-        caller: &Caller,
-        trace: TraceId,
-        now: i64,
-    ) -> Result<Accepted, Problem> {
-        let limits = state.tiers.of(caller.tier);
-        let record = TaskRecord {
-            id: TaskId::new(now),
-            owner: caller.user_id.to_string(),
-            tier: caller.tier,
-            pool: FetchHistory::POOL,
-            priority: limits.priority,
-            running_at_once: limits.running_at_once,
-            job: self.job,
-            fingerprint: self.fingerprint,
-            idempotency: self.idempotency,
-            state: TaskState::Queued,
-            attempt: 0,
-            attempts: Vec::new(),
-            cancel_requested: false,
-            created_at: now,
-            updated_at: now,
-            started_at: None,
-            ended_at: None,
-            run_at: self.run_at,
-            result: None,
-            error: None,
-            dead_letter: DeadLetter::default(),
-            parent: None,
-            children: None,
-            webhook: self.webhook,
-            trace_id: trace.to_string(),
-        };
-        let submitted = state.submissions.submit(record, limits.jobs_at_once).await.map_err(|error| match error {
-            SubmitError::TooManyJobs => state.tiers.too_many_jobs(caller.tier).into(),
-            other => Problem::from(other),
-        })?;
-        state.metrics.submitted(submitted.created);
-        let (id, record) = (submitted.record.id, submitted.record);
-        Ok(Accepted {
-            task_id: id,
-            status: record.state,
-            created: submitted.created,
-            created_at: rfc3339(record.created_at),
-            run_at: record.run_at.map(rfc3339),
-            progress_url: format!("/api/task/{id}/progress"),
-            events_url: Some(format!("/api/task/{id}/events")),
-            location: format!("/api/task/{id}"),
+impl<J: Job> Submission<'_, J> {
+    /// The request as the engine takes it.
+    pub(super) fn request(self) -> Result<TaskRequest, Problem> {
+        let request = TaskRequest::of(self.job).map_err(|error| Problem::internal(&error))?;
+        Ok(TaskRequest {
+            idempotency_key: idempotency_key(self.headers)?,
+            run_at: self.run_at.asked(),
+            webhook: self.webhook.map(|webhook| webhook.url.clone()),
+            trace_id: Some(self.trace.to_string()),
+            ..request
         })
     }
 }
 
-/// Longest `Idempotency-Key`.
-const LONGEST_KEY: usize = 255;
+/// Submits it; the answer tells where it is watched.
+pub(super) async fn submit(state: &AppState, grant: &Grant, request: &TaskRequest) -> Result<Accepted, Problem> {
+    let submitted = state.service.submit(grant, request).await.map_err(|error| match error {
+        SubmitError::TooManyTasks => state.tiers.too_many_jobs(grant.tier()).into(),
+        other => Problem::from(other),
+    })?;
+    state.metrics.submitted(submitted.created);
+    let (id, record) = (submitted.record.id, submitted.record);
+    Ok(Accepted {
+        task_id: id,
+        status: record.state,
+        created: submitted.created,
+        created_at: rfc3339(record.created_at),
+        run_at: record.run_at.map(rfc3339),
+        progress_url: format!("/api/task/{id}/progress"),
+        events_url: Some(format!("/api/task/{id}/events")),
+        location: format!("/api/task/{id}"),
+    })
+}
 
-/// The header's key, as the record keeps it.
-pub(super) fn idempotency(headers: &HeaderMap, owner: &str) -> Result<Option<String>, Problem> {
+/// The header's key.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if !key.is_empty() && key.len() <= LONGEST_KEY => {
-            Ok(Some(hex::encode(Sha256::digest(format!("{owner}\n{key}")))))
+        Ok(key) if !key.is_empty() && key.len() <= MAX_IDEMPOTENCY_KEY && !key.contains('\t') => {
+            Ok(Some(key.to_owned()))
         }
         _ => Err(Problem::invalid_request()
             .detail("See errors for each field.")
-            .field("Idempotency-Key", format!("must be 1 to {LONGEST_KEY} visible ASCII characters"))),
+            .field("Idempotency-Key", format!("must be 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters"))),
     }
 }

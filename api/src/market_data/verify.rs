@@ -38,5 +38,5 @@ pub async fn verify(
     headers: HeaderMap,
     Body(request): Body<FetchRequest>,
 ) -> Result<Accepted, Problem> {
-    request.accept(FetchMode::Verify, &state, &admitted.caller, trace, &headers).await
+    request.accept(FetchMode::Verify, &state, &admitted.caller.grant(state.clock.now_ms()), trace, &headers).await
 }

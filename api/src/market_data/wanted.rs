@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use candlemill_market_store::MarketLookup;
 use candlemill_shared::job::{EARLIEST_MS, FetchHistory, FetchMode, Start};
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::tier::{Tier, TierRefusal, TierTable};
 use candlemill_shared::{Exchange, Interval, Symbol};
+use candlemill_tasks::Grant;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -58,13 +58,8 @@ impl Wanted<'_> {
             return None;
         }
         let (symbol, interval, mode) = (symbol?, interval?, FetchMode::Fetch);
-        Some(FetchHistory { exchange: Exchange::Binance, symbol, interval, start, end, mode })
+        Some(FetchHistory { exchange: Exchange::default(), symbol, interval, start, end, mode })
     }
-}
-
-/// Whether `tier` may fetch it, at the time `now` (UTC ms).
-pub(crate) fn admit(tiers: &TierTable, tier: Tier, job: &FetchHistory, now: i64) -> Result<(), TierRefusal> {
-    tiers.admit_fetch(tier, job.interval, job.interval.count(job.range_at(now)))
 }
 
 /// Symbols that one answer names.
@@ -74,28 +69,29 @@ const MAX_NAMED: usize = 20;
 /// markets is accepted: a worker asks for it by its name. So is a request whose `Idempotency-Key` was accepted before.
 pub(crate) async fn refuse_unknown(
     state: &AppState,
+    grant: &Grant,
     fetches: &[FetchHistory],
-    idempotency: Option<&str>,
+    idempotency_key: Option<&str>,
 ) -> Result<(), Problem> {
     let mut met = HashSet::new();
     let symbols: Vec<&Symbol> =
         fetches.iter().map(|fetch| &fetch.symbol).filter(|symbol| met.insert(*symbol)).collect();
-    let known = state.market.markets().lookup_all(Exchange::Binance, &symbols).await?;
+    let known = state.market.markets().lookup_all(Exchange::default(), &symbols).await?;
     let refused = symbols.into_iter().zip(known).filter_map(|(symbol, known)| match known {
         MarketLookup::Refused { asked_at, until } => Some((symbol.as_str(), asked_at, until)),
         MarketLookup::Listed(_) | MarketLookup::Unknown | MarketLookup::NoList => None,
     });
     let refused: Vec<(&str, i64, i64)> = refused.take(MAX_NAMED).collect();
     let Some((first, asked_at, until)) = refused.first() else { return Ok(()) };
-    if let Some(key) = idempotency
-        && state.tasks.was_accepted(key).await?
+    if let Some(key) = idempotency_key
+        && state.service.was_accepted(grant, key).await?
     {
         return Ok(());
     }
     let names: Vec<&str> = refused.iter().map(|one| one.0).collect();
     let told = format!(
         "{} said at {} that it has no {first}{}. Check the spelling, as in BTCUSDT; after {} it is asked again.",
-        Exchange::Binance,
+        Exchange::default(),
         rfc3339(*asked_at),
         if names.len() > 1 { format!(" (nor, about then, {})", names[1..].join(", ")) } else { String::new() },
         rfc3339(*until),

@@ -139,6 +139,7 @@ fn event(progress: Progress) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candlemill_shared::figures::Figures;
     use candlemill_shared::task::{TaskId, TaskState};
 
     fn snapshot(sequence: u64, state: TaskState) -> Progress {
@@ -147,10 +148,9 @@ mod tests {
             owner: "u".into(),
             state,
             percent: 0.0,
-            pages_done: 0,
-            pages_total: 0,
-            candles_stored: 0,
-            duplicates: 0,
+            figures: Figures::default(),
+            unit: "pages".to_owned(),
+            stage: None,
             rate: 0.0,
             eta_seconds: None,
             attempt: 1,

@@ -70,7 +70,7 @@ pub async fn list(
     let more = records.len() > query.limit as usize;
     records.truncate(query.limit as usize);
     let next_cursor = records.last().filter(|_| more).map(|record| record.id.to_string());
-    Ok(Json(TaskList { tasks: records.into_iter().map(TaskView::from).collect(), next_cursor }))
+    Ok(Json(TaskList { tasks: records.into_iter().map(TaskView::in_list).collect(), next_cursor }))
 }
 
 /// The children of one task; a cursor is the number of the next one.
@@ -97,7 +97,7 @@ async fn children(state: &AppState, query: ListQuery, owner: &str) -> Result<Jso
     let tasks = state.tasks.records().list_children(&parent, from, limit as usize).await?;
     let next = from.saturating_add(limit as usize);
     let next_cursor = (next < total).then(|| next.to_string());
-    Ok(Json(TaskList { tasks: tasks.into_iter().map(TaskView::from).collect(), next_cursor }))
+    Ok(Json(TaskList { tasks: tasks.into_iter().map(TaskView::in_list).collect(), next_cursor }))
 }
 
 fn page_length(text: Option<&str>, wrong: &mut Problem) -> u32 {

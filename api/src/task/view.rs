@@ -2,12 +2,13 @@
 
 use crate::webhooks::WebhookView;
 use candlemill_shared::children::{ChildCounts, Children};
-use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, Start};
+use candlemill_shared::figures::Figures;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{Attempt, Discarded, FetchResult, TaskError, TaskId, TaskRecord};
+use candlemill_shared::task::{Attempt, Discarded, TaskError, TaskId, TaskRecord};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// How far a task is.
@@ -21,15 +22,20 @@ pub struct ProgressView {
     /// Share done, 0 to 100, one decimal.
     #[schema(example = 42.5)]
     pub percent: f64,
-    /// Pages stored.
-    pub pages_done: u64,
-    /// Pages in all; 0 before the task is planned.
-    pub pages_total: u64,
-    /// Candles newly stored.
-    pub candles_stored: u64,
-    /// Candles that were stored before.
-    pub duplicates: u64,
-    /// Candles per second since this attempt began; at the end on average over the whole task.
+    /// Units done.
+    pub done: u64,
+    /// Units in all; 0 before the task is planned.
+    pub total: u64,
+    /// What the units are: `pages` of a fetch.
+    #[schema(example = "pages")]
+    pub unit: String,
+    /// What is being done; null where the kind has no stages.
+    pub stage: Option<String>,
+    /// Counts of the kind. Of a fetch: `pages_done` and `pages_total`, as `done` and `total`; `candles_stored`: candles newly
+    /// stored; `duplicates`: candles that were stored before.
+    #[serde(flatten)]
+    pub details: BTreeMap<String, u64>,
+    /// What the kind counts (of a fetch: candles) per second since this attempt began; at the end on average over the whole task.
     pub rate: f64,
     /// Seconds left at that rate; null while unknown and at the end.
     pub eta_seconds: Option<f64>,
@@ -45,16 +51,28 @@ pub struct ProgressView {
     pub error: Option<TaskError>,
 }
 
+/// Unit of fetches, which have had members of their own since before there were units.
+const PAGES: &str = "pages";
+
 impl From<Progress> for ProgressView {
     fn from(progress: Progress) -> Self {
+        let Figures { done, total, mut details } = progress.figures;
+        if progress.unit == PAGES {
+            details.insert("pages_done".to_owned(), done);
+            details.insert("pages_total".to_owned(), total);
+            for name in ["candles_stored", "duplicates"] {
+                details.entry(name.to_owned()).or_default();
+            }
+        }
         Self {
             task_id: progress.task_id.to_string(),
             state: progress.state.as_str(),
             percent: progress.percent,
-            pages_done: progress.pages_done,
-            pages_total: progress.pages_total,
-            candles_stored: progress.candles_stored,
-            duplicates: progress.duplicates,
+            done,
+            total,
+            unit: progress.unit,
+            stage: progress.stage,
+            details,
             rate: progress.rate,
             eta_seconds: progress.eta_seconds,
             attempt: progress.attempt,
@@ -96,7 +114,7 @@ pub struct TaskView {
     pub ended_at: Option<String>,
     /// RFC 3339; before this it does not run: as it was submitted, or because the last attempt failed.
     pub run_at: Option<String>,
-    /// What it did: inserted, duplicate, restated, rejected, pages, calls, weight, retries, range, ranges, gaps, duration; of a
+    /// What it did; in lists without what may be large (of fetches: ranges and gaps). Of a fetch: inserted, duplicate, restated, rejected, pages, calls, weight, retries, range, ranges, gaps, duration; of a
     /// verification also reopened and `checked_until`.
     pub result: Option<Value>,
     /// Why it failed.
@@ -124,7 +142,8 @@ impl From<TaskRecord> for TaskView {
     fn from(record: TaskRecord) -> Self {
         Self {
             task_id: record.id.to_string(),
-            request: request(&record.job),
+            request: request(&record),
+            result: result(&record),
             kind: record.job.kind,
             state: record.state.as_str(),
             tier: record.tier.as_str(),
@@ -136,7 +155,6 @@ impl From<TaskRecord> for TaskView {
             started_at: record.started_at.map(rfc3339),
             ended_at: record.ended_at.map(rfc3339),
             run_at: record.run_at.map(rfc3339),
-            result: record.result.as_ref().map(result),
             error: record.error,
             replays: record.dead_letter.replays,
             replayed_at: record.dead_letter.replayed_at.map(rfc3339),
@@ -146,6 +164,14 @@ impl From<TaskRecord> for TaskView {
             webhook: record.webhook.map(WebhookView::from),
             trace_id: record.trace_id,
         }
+    }
+}
+
+impl TaskView {
+    /// As lists show it: what may be large of the result is left out, as it was read.
+    pub(crate) fn in_list(record: TaskRecord) -> Self {
+        let result = result_in_list(&record);
+        Self { result, ..record.into() }
     }
 }
 
@@ -184,33 +210,13 @@ impl From<Discarded> for DiscardedView {
     }
 }
 
-/// Symbols of a batch that are shown.
-const SHOWN_SYMBOLS: usize = 20;
-
-/// The job as it was asked for; a batch in short. A payload that cannot be read is shown as it is stored.
-fn request(job: &Envelope) -> Value {
-    if let Ok(batch) = job.open::<FetchBatch>() {
-        let mut symbols: Vec<_> = batch.fetches.iter().map(|fetch| &fetch.symbol).collect();
-        symbols.dedup();
-        symbols.truncate(SHOWN_SYMBOLS);
-        return json!({ "fetches": batch.fetches.len(), "first_symbols": symbols });
+/// The job as it was asked for; a batch in short. What cannot be read is shown as it is stored.
+fn request(record: &TaskRecord) -> Value {
+    match (&record.request, record.kind()) {
+        (Some(kept), _) => kept.clone(),
+        (None, Some(kind)) => kind.request(&record.job),
+        (None, None) => record.job.payload.clone(),
     }
-    let Ok(fetch) = job.open::<FetchHistory>() else { return job.payload.clone() };
-    let start = match fetch.start {
-        Start::At(ms) => rfc3339(ms),
-        Start::Listing => "listing".to_owned(),
-    };
-    let mut request = json!({
-        "exchange": fetch.exchange,
-        "symbol": fetch.symbol,
-        "interval": fetch.interval,
-        "start": start,
-        "end": fetch.end.map(rfc3339),
-    });
-    if !fetch.mode.is_fetch() {
-        request["mode"] = json!(fetch.mode);
-    }
-    request
 }
 
 pub(crate) fn attempt(attempt: &Attempt) -> Value {
@@ -222,6 +228,19 @@ pub(crate) fn attempt(attempt: &Attempt) -> Value {
     })
 }
 
-fn result(result: &FetchResult) -> Value {
-    json!(result)
+/// What the task did, in the form of today.
+pub(crate) fn result(record: &TaskRecord) -> Option<Value> {
+    let stored = record.result.as_ref()?;
+    Some(record.kind().map_or_else(|| stored.clone(), |kind| kind.result_of_today(stored)))
+}
+
+/// The same without what may be large.
+pub(crate) fn result_in_list(record: &TaskRecord) -> Option<Value> {
+    let mut result = result(record)?;
+    if let Value::Object(members) = &mut result {
+        for large in record.kind().map_or(&[][..], |kind| kind.large_result) {
+            members.remove(*large);
+        }
+    }
+    Some(result)
 }

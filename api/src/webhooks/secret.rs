@@ -1,6 +1,5 @@
 //! `GET /api/webhooks/secret`: what the caller's webhooks are signed with.
 
-use super::switched_off;
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
 use crate::state::Shared;
@@ -30,7 +29,7 @@ pub struct WebhookSecret {
     security(("bearer" = []))
 )]
 pub async fn secret(admitted: Admitted, State(state): State<Shared>) -> Result<impl IntoResponse, Problem> {
-    let master = state.webhooks.secret.as_ref().ok_or_else(switched_off)?;
+    let master = state.webhooks.secret.as_ref().ok_or_else(Problem::webhooks_disabled)?;
     let secret = master.of_owner(&admitted.caller.user_id).reveal();
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(WebhookSecret { secret })))
 }

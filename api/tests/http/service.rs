@@ -11,7 +11,7 @@ use candlemill_shared::tier::TierTable;
 use candlemill_shared::webhook::WebhookConfig;
 use candlemill_shared::{Clock, ManualClock, SystemClock};
 use candlemill_simulator::{Control, Simulator, SimulatorConfig, TokenSpec};
-use candlemill_tasks::{Submissions, TaskEngine, TasksConfig};
+use candlemill_tasks::{TaskEngine, TaskService, TasksConfig};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
@@ -100,12 +100,13 @@ impl Service {
         )
         .unwrap();
         let stop = CancellationToken::new();
+        let (tiers, webhooks) = (Arc::new(TierTable::default()), WebhookConfig::from_env(&env).unwrap());
         let state = AppState {
-            submissions: Submissions::start(&tasks),
+            service: TaskService::start(&tasks, Arc::clone(&tiers), webhooks.clone()),
             auth: Arc::new(auth),
             admin: AdminToken::from_env(&env).unwrap(),
-            tiers: Arc::new(TierTable::default()),
-            webhooks: WebhookConfig::from_env(&env).unwrap(),
+            tiers,
+            webhooks,
             metrics,
             clock: clock.clone(),
             streams: Arc::new(Semaphore::new(4)),

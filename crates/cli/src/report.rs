@@ -1,8 +1,8 @@
 //! A fetch's result in words.
 
 use candlemill_shared::coverage::GapReason;
+use candlemill_shared::job::FetchResult;
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::FetchResult;
 
 /// Most gaps that are listed.
 const MOST_GAPS: usize = 8;

@@ -2,8 +2,9 @@
 
 use candlemill_shared::Interval;
 use candlemill_shared::Symbol;
+use candlemill_shared::job::FetchResult;
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{FetchResult, TaskError, TaskState};
+use candlemill_shared::task::{TaskError, TaskState};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 

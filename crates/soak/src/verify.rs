@@ -12,7 +12,9 @@ use crate::reference::Reference;
 use crate::violation::{Promise, Violation};
 use crate::yard::Yard;
 use anyhow::Result;
+use candlemill_shared::job::FetchResult;
 use candlemill_shared::task::{TaskRecord, TaskState};
+use serde::Deserialize;
 
 pub(crate) use ledger::whole_ledger;
 pub(crate) use servers::SWEEPER_LEASE;
@@ -134,7 +136,7 @@ fn counts(plan: &Plan, reference: &Reference, one: &Followed, record: &TaskRecor
     let asked: i64 = order.ranges.iter().map(|range| range.length() / MINUTE).sum();
     let there: i64 = order.ranges.iter().map(|range| reference.has(order.symbol, *range)).sum();
     let (asked, there) = (u64::try_from(asked).unwrap_or(0), u64::try_from(there).unwrap_or(0));
-    let result = record.result.clone().unwrap_or_default();
+    let result = record.result.as_ref().and_then(|result| FetchResult::deserialize(result).ok()).unwrap_or_default();
     // What an earlier task of the same owner, or the other user's, had verified before is not fetched.
     let mut holds = result.inserted + result.duplicate <= there;
     // What the exchange lacked for a while only was absent as far as anybody could know.

@@ -89,10 +89,7 @@ impl TaskEngine {
         // The attempt that it waited for will never be: newer than all that was shown.
         last.sequence = Progress::sequence_of(record.attempt + 1, Progress::LAST_STEP);
         if let Some(shown) = self.progress().read(record.id).await? {
-            // How far it was is no less true because it stopped there.
-            last.percent = last.percent.max(shown.percent);
-            last.pages_total = last.pages_total.max(shown.pages_total);
-            last.pages_done = last.pages_done.max(shown.pages_done);
+            last.keep_share_of(&shown);
         }
         self.progress().end(last).await?;
         self.queue(record.pool).remove(record).await

@@ -75,7 +75,7 @@ pub enum DiscardOutcome {
 }
 
 impl TaskRecords {
-    /// One owner's dead letters, the newest submission first.
+    /// One owner's dead letters, the newest submission first, without what may be large of payloads and results.
     ///
     /// # Errors
     /// When MongoDB fails.
@@ -91,7 +91,9 @@ impl TaskRecords {
         if let Some(code) = &query.code {
             filter.insert("error.code", code);
         }
-        self.collect(filter, doc! { BURIED: -1 }, i64::from(query.limit)).await
+        let mut found = self.collect_slim(filter, doc! { BURIED: -1 }, i64::from(query.limit)).await?;
+        self.complete_requests(&mut found).await?;
+        Ok(found)
     }
 
     /// The record as it is after `update`; `None` when it is no longer what `read` says.
@@ -183,7 +185,7 @@ impl TaskEngine {
             }
             return Ok(ReplayOutcome::NotReplayable(Box::new(now)));
         };
-        if let Err(error) = self.queue(record.pool).enqueue(&[&record]).await {
+        if let Err(error) = self.queue(record.pool).enqueue([&record]).await {
             tracing::warn!(task.id = %record.id, %error, "a replayed task waits for the sweeper to put it into the queue");
         }
         if let Err(error) = self.progress().keep(&Progress::from_record(&record)).await {

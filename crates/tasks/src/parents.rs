@@ -1,4 +1,5 @@
 //! Tasks that wait for their children.
 
+mod children;
 mod reconcile;
 mod sums;

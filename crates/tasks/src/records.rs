@@ -6,6 +6,7 @@ mod document;
 mod list_keys;
 mod lists;
 mod notice;
+mod projections;
 
 pub use attempts::{Checkpoint, Claim, ClaimTries, Ending};
 pub(crate) use collection::TASKS;

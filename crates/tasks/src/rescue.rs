@@ -3,7 +3,7 @@
 use crate::engine::TaskEngine;
 use candlemill_db::StoreError;
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{TaskHead, TaskId, TaskState};
 use futures::TryStreamExt;
 use mongodb::bson::doc;
 use std::collections::{HashMap, HashSet};
@@ -18,32 +18,31 @@ impl TaskEngine {
     ///
     /// # Errors
     /// When a store fails; a repetition is harmless.
-    pub async fn bring_back(&self, records: &[TaskRecord]) -> Result<u64, StoreError> {
-        let mut by_pool: HashMap<Pool, Vec<&TaskRecord>> = HashMap::new();
-        for record in records {
-            by_pool.entry(record.pool).or_default().push(record);
+    pub async fn bring_back(&self, tasks: &[TaskHead]) -> Result<u64, StoreError> {
+        let mut by_pool: HashMap<Pool, Vec<&TaskHead>> = HashMap::new();
+        for task in tasks {
+            by_pool.entry(task.pool).or_default().push(task);
         }
         let mut put = 0;
-        for (pool, mut records) in by_pool {
-            let new = records
+        for (pool, mut tasks) in by_pool {
+            let new = tasks
                 .iter()
-                .filter(|record| record.state == TaskState::Queued && record.attempt == 0 && record.parent.is_none());
-            let new: Vec<TaskId> = new.map(|record| record.id).collect();
+                .filter(|task| task.state == TaskState::Queued && task.attempt == 0 && task.parent.is_none());
+            let new: Vec<TaskId> = new.map(|task| task.id).collect();
             let missing: HashSet<TaskId> = self.queue(pool).missing(&new).await?.into_iter().collect();
-            let missing: Vec<&TaskRecord> =
-                records.iter().copied().filter(|record| missing.contains(&record.id)).collect();
+            let missing: Vec<&TaskHead> = tasks.iter().copied().filter(|task| missing.contains(&task.id)).collect();
             if !missing.is_empty() {
                 let lost = self.records().keys.lost_by(&missing).await?;
-                records.retain(|record| !lost.contains(&record.id));
-                self.delete_lost(missing.iter().copied().filter(|record| lost.contains(&record.id))).await?;
+                tasks.retain(|task| !lost.contains(&task.id));
+                self.delete_lost(missing.iter().copied().filter(|task| lost.contains(&task.id))).await?;
             }
-            put += self.queue(pool).enqueue(&records).await?;
+            put += self.queue(pool).enqueue(tasks).await?;
         }
         Ok(put)
     }
 
-    /// As [`Self::bring_back`], of the tasks that began to wait after `after_ms` and not later than `until_ms`; only those that are not
-    /// in the queue are read whole.
+    /// As [`Self::bring_back`], of the tasks that began to wait after `after_ms` and not later than `until_ms`; more than the ids is read
+    /// only of those that are not in the queue.
     ///
     /// # Errors
     /// When a store fails; a repetition is harmless.
@@ -57,24 +56,20 @@ impl TaskEngine {
                 let ids: Vec<TaskId> = some.iter().filter(|(_, of)| *of == pool).map(|(id, _)| *id).collect();
                 missing.extend(self.queue(pool).missing(&ids).await?);
             }
-            if missing.is_empty() {
-                continue;
+            if !missing.is_empty() {
+                let tasks = self.records().heads_in(&missing, TaskState::Queued).await?;
+                put += self.bring_back(&tasks).await?;
             }
-            let ids: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            let still = doc! { "_id": { "$in": ids }, "state": TaskState::Queued.as_str() };
-            let all = i64::try_from(missing.len()).unwrap_or(i64::MAX);
-            let records = self.records().collect(still, doc! {}, all).await?;
-            put += self.bring_back(&records).await?;
         }
         Ok(put)
     }
 
-    async fn delete_lost<'a>(&self, records: impl Iterator<Item = &'a TaskRecord>) -> Result<(), StoreError> {
+    async fn delete_lost<'a>(&self, tasks: impl Iterator<Item = &'a TaskHead>) -> Result<(), StoreError> {
         let (mut ids, mut places) = (Vec::new(), Vec::new());
-        for record in records {
-            tracing::warn!(task.id = %record.id, "its request became another task before it was stored; it is deleted");
-            ids.push(record.id.to_string());
-            places.push((record.owner.as_str(), record.id));
+        for task in tasks {
+            tracing::warn!(task.id = %task.id, "its request became another task before it was stored; it is deleted");
+            ids.push(task.id.to_string());
+            places.push((task.owner.as_str(), task.id));
         }
         if ids.is_empty() {
             return Ok(());

@@ -5,7 +5,7 @@
 //! itself: a key whose task has ended or never came to be is taken over by the next who wants it, and goes a day later.
 
 use candlemill_db::{StoreError, duplicates};
-use candlemill_shared::task::{TaskId, TaskRecord};
+use candlemill_shared::task::{TaskHead, TaskId, TaskRecord};
 use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::{Collection, Database};
@@ -132,20 +132,20 @@ impl UniqueKeys {
     }
 
     /// Those of `records` whose key another task holds.
-    pub(crate) async fn lost_by(&self, records: &[&TaskRecord]) -> Result<HashSet<TaskId>, StoreError> {
+    pub(crate) async fn lost_by(&self, tasks: &[&TaskHead]) -> Result<HashSet<TaskId>, StoreError> {
         const READING: &str = "reading who holds the keys of tasks";
-        let mut ids: Vec<String> = records.iter().map(|record| active(&record.fingerprint)).collect();
+        let mut ids: Vec<String> = tasks.iter().map(|task| active(&task.fingerprint)).collect();
         ids.sort_unstable();
         let found = self.keys.find(doc! { "_id": { "$in": ids } }).await.map_err(StoreError::mongo(READING))?;
         let found: Vec<Document> = found.try_collect().await.map_err(StoreError::mongo(READING))?;
         let part = |key: &Document, name: &str| key.get_str(name).map(str::to_owned).ok();
         let holders: HashMap<String, String> =
             found.iter().filter_map(|key| Some((part(key, "_id")?, part(key, "task")?))).collect();
-        let is_lost = |record: &&&TaskRecord| {
-            let holder = holders.get(&active(&record.fingerprint));
-            holder.is_some_and(|holder| *holder != record.id.to_string())
+        let is_lost = |task: &&&TaskHead| {
+            let holder = holders.get(&active(&task.fingerprint));
+            holder.is_some_and(|holder| *holder != task.id.to_string())
         };
-        Ok(records.iter().filter(is_lost).map(|record| record.id).collect())
+        Ok(tasks.iter().filter(is_lost).map(|task| task.id).collect())
     }
 
     /// The key that `record` needs again when it is replayed.

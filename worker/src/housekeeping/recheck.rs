@@ -75,7 +75,7 @@ impl Recheck {
             }
         }
         let now = self.shop.tasks.clock().now_ms();
-        for (series, gaps) in self.shop.market.coverage().due_gaps(now, CHUNKS).await? {
+        for (series, gaps) in self.shop.resources.market.coverage().due_gaps(now, CHUNKS).await? {
             for neighbours in together(&series, gaps) {
                 if calls == 0 {
                     return Ok(());
@@ -122,9 +122,9 @@ impl Recheck {
         let bucket = series.interval.bucket_start(open);
         tracing::warn!(open_time = open, "the exchange has candles of {series} now that it lacked before");
         self.shop.metrics.absences_refuted.inc();
-        let coverage = self.shop.market.coverage();
+        let coverage = self.shop.resources.market.coverage();
         if gaps.iter().any(|gap| gap.reason == GapReason::BeforeListing) {
-            retry_briefly(|| self.shop.market.markets().remember_first_open(series, open)).await?;
+            retry_briefly(|| self.shop.resources.market.markets().remember_first_open(series, open)).await?;
         }
         let before = TimeRange::new(range.start, bucket);
         let confirmed = gaps.iter().map(|gap| Gap { range: gap.range.intersect(before), ..gap.clone() });
@@ -139,20 +139,20 @@ impl Recheck {
     }
 
     fn client(&self) -> BinanceClient<Arc<SharedBudget>> {
-        self.shop.exchanges.binance.clone()
+        self.shop.resources.exchanges.binance.clone()
     }
 
     /// The exchange says the same as before.
     async fn confirm(&self, series: &Series, gaps: &[Gap]) -> Result<(), StoreError> {
         let looks: Vec<Observation> =
             gaps.iter().map(|gap| Observation { range: gap.range, gaps: vec![gap.clone()] }).collect();
-        let (coverage, at) = (self.shop.market.coverage(), self.shop.tasks.clock().now_ms());
+        let (coverage, at) = (self.shop.resources.market.coverage(), self.shop.tasks.clock().now_ms());
         retry_briefly(|| coverage.record(series, &looks, at)).await.map(drop)
     }
 
     /// Asks for one page, stores what is there now, and confirms what is still absent. What is no gap stays as it is.
     async fn page(&self, series: &Series, range: TimeRange, gaps: &[Gap]) -> Result<(), Stop> {
-        let (market, interval) = (&self.shop.market, series.interval);
+        let (market, interval) = (&self.shop.resources.market, series.interval);
         let never = CancellationToken::new();
         let leases = PageLeases::start(market.pages(), series, TaskId::new(self.shop.tasks.clock().now_ms()), 1);
         let (held, _) = leases.take(interval.block_start(range.start, PER_PAGE), &never).await?;

@@ -1,23 +1,26 @@
 //! Runs a batch: its first attempt leaves the fetches to tasks of their own, its last one sums them up.
 
+use super::Run;
+use crate::job_context::JobContext;
 use crate::outcome::Outcome;
 use candlemill_shared::children::{ChildCounts, Children};
-use candlemill_shared::job::FetchBatch;
+use candlemill_shared::job::{FetchBatch, FetchResult};
 use candlemill_shared::task::{TaskError, TaskRecord};
 
-/// Runs one attempt.
-pub(super) fn run(record: &TaskRecord, job: &FetchBatch) -> Outcome {
-    let so_far = record.result.clone().unwrap_or_default();
-    let planned = || Children {
-        total: u32::try_from(job.fetches.len()).unwrap_or(u32::MAX),
-        generation: record.dead_letter.replays,
-        ..Children::default()
-    };
-    let children = record.children.clone().unwrap_or_else(planned);
-    let Some(counts) = children.ended else { return Outcome::Parts(children, so_far) };
-    match incomplete(record, counts, children.total) {
-        Some(error) => Outcome::Fail(error, so_far),
-        None => Outcome::Done(so_far),
+impl Run for FetchBatch {
+    async fn run(self, context: JobContext) -> Outcome<FetchResult> {
+        let (record, so_far) = (&context.record, context.result());
+        let planned = || Children {
+            total: u32::try_from(self.fetches.len()).unwrap_or(u32::MAX),
+            generation: record.dead_letter.replays,
+            ..Children::default()
+        };
+        let children = record.children.clone().unwrap_or_else(planned);
+        let Some(counts) = children.ended else { return Outcome::Parts(children, so_far) };
+        match incomplete(record, counts, children.total) {
+            Some(error) => Outcome::Fail(error, so_far),
+            None => Outcome::Done(so_far),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a message says.
 
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::task::{FetchResult, TaskRecord};
+use candlemill_shared::task::TaskRecord;
 use serde_json::{Value, json};
 
-/// Ranges and gaps of a result that a message lists; the record has more.
+/// Items of a large list that a message has; the record has more.
 const LISTED: usize = 50;
 
 /// The body of the message that `record` has ended.
@@ -19,22 +19,28 @@ pub(super) fn body(record: &TaskRecord) -> Value {
         "created_at": rfc3339(record.created_at),
         "started_at": record.started_at.map(rfc3339),
         "ended_at": record.ended_at.map(rfc3339),
-        "result": record.result.as_ref().map(shortened),
+        "result": shortened(record),
         "error": record.error,
     })
 }
 
-fn shortened(result: &FetchResult) -> FetchResult {
-    let mut result = result.clone();
-    result.gaps.truncate(LISTED);
-    result.ranges.truncate(LISTED);
-    result
+/// The result of today's form; of lists that may be large, the beginning.
+fn shortened(record: &TaskRecord) -> Option<Value> {
+    let (stored, kind) = (record.result.as_ref()?, record.kind());
+    let mut result = kind.map_or_else(|| stored.clone(), |kind| kind.result_of_today(stored));
+    for member in kind.map_or(&[][..], |kind| kind.large_result) {
+        if let Some(Value::Array(list)) = result.get_mut(*member) {
+            list.truncate(LISTED);
+        }
+    }
+    Some(result)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use candlemill_shared::TimeRange;
+    use candlemill_shared::job::FetchResult;
 
     #[test]
     fn a_message_says_what_became_of_the_task_and_nothing_of_its_owner() {

@@ -6,7 +6,8 @@ use candlemill_cli::chart::{Bar4, candle_chart};
 use candlemill_cli::wire::FetchRequest;
 use candlemill_cli::{Api, Bar, report};
 use candlemill_shared::Interval;
-use candlemill_shared::task::{FetchResult, TaskState};
+use candlemill_shared::job::FetchResult;
+use candlemill_shared::task::TaskState;
 
 /// One backfill of the demo.
 struct Job {

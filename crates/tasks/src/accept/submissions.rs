@@ -53,7 +53,7 @@ struct Waiting {
     reply: oneshot::Sender<Result<Submitted, SubmitError>>,
 }
 
-/// The way in for new tasks.
+/// Writes accepted records and queues them. Programs come here by [`TaskService`](crate::TaskService).
 #[derive(Debug, Clone)]
 pub struct Submissions {
     inbox: mpsc::Sender<Waiting>,
@@ -179,7 +179,7 @@ async fn refuse(store: &TaskEngine, batch: Vec<Waiting>) {
     }
     give_keys_back(store, &batch).await;
     for waiting in batch {
-        drop(waiting.reply.send(Err(SubmitError::TooManyJobs)));
+        drop(waiting.reply.send(Err(SubmitError::TooManyTasks)));
     }
 }
 
@@ -234,7 +234,7 @@ async fn fenced_off(store: &TaskEngine, batch: &[Waiting], there: Vec<usize>) ->
 }
 
 async fn enqueue(store: &TaskEngine, pool: Pool, records: &[&TaskRecord]) {
-    if let Err(error) = store.queue(pool).enqueue(records).await {
+    if let Err(error) = store.queue(pool).enqueue(records.iter().copied()).await {
         tracing::warn!(tasks = records.len(), %error, "accepted tasks are not in the queue yet");
         enqueue_later(store, pool, records.iter().copied().cloned().collect());
     }
@@ -274,7 +274,7 @@ fn enqueue_later(store: &TaskEngine, pool: Pool, records: Vec<TaskRecord>) {
     RETRY.spawn(move || {
         let (queue, records) = (queue.clone(), Arc::clone(&records));
         // Those that were cancelled meanwhile are found ended by whoever claims them.
-        async move { queue.enqueue(&records.iter().collect::<Vec<_>>()).await.is_ok() }
+        async move { queue.enqueue(records.iter()).await.is_ok() }
     });
 }
 

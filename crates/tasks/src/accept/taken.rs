@@ -3,6 +3,7 @@
 use crate::engine::TaskEngine;
 use candlemill_db::StoreError;
 use candlemill_shared::task::TaskId;
+use candlemill_shared::tier::TierRefusal;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -17,15 +18,61 @@ pub(super) const STORED_WITHIN: Duration = Duration::from_secs(6);
 /// Why a task was not accepted. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
+    /// A part of the request is not as it must be.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// Which.
+        field: &'static str,
+        /// What was wrong, and what was expected.
+        why: String,
+    },
+    /// There are no webhooks in this deployment.
+    #[error("webhooks are switched off here")]
+    WebhooksDisabled,
+    /// The webhook's URL may not be called.
+    #[error("the URL of the webhook {0}")]
+    WebhookRefused(String),
+    /// The tier does not allow it.
+    #[error("{}", .0.detail)]
+    Tier(TierRefusal),
     /// The owner has as many tasks under way as the tier allows.
     #[error("too many tasks are under way")]
-    TooManyJobs,
+    TooManyTasks,
     /// The key was used for another request within 24 hours.
     #[error("the Idempotency-Key was used for another request (task {0})")]
     IdempotencyConflict(TaskId),
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl SubmitError {
+    /// Whether the same request may be accepted later, without a change of it.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::TooManyTasks => true,
+            Self::Store(error) => error.is_unavailable(),
+            Self::Invalid { .. }
+            | Self::WebhooksDisabled
+            | Self::WebhookRefused(_)
+            | Self::Tier(_)
+            | Self::IdempotencyConflict(_) => false,
+        }
+    }
+
+    /// Stable name, as in [`TaskError`](candlemill_shared::task::TaskError)s and problem documents.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid_request",
+            Self::WebhooksDisabled => "webhooks_disabled",
+            Self::WebhookRefused(_) => "webhook_refused",
+            Self::Tier(_) | Self::TooManyTasks => "tier_limit",
+            Self::IdempotencyConflict(_) => "idempotency_conflict",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
 }
 
 /// When the keys were asked for.

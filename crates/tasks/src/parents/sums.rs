@@ -1,11 +1,14 @@
-//! What children come to together: their states, their counts, their progress.
+//! What children come to together: their states, their figures, their progress.
 
-use candlemill_shared::TimeRange;
-use candlemill_shared::children::{Child, ChildCounts, Shown};
+use candlemill_shared::children::{ChildCounts, Shown};
+use candlemill_shared::figures::Figures;
+use candlemill_shared::job::{JobKind, PartResult};
+use candlemill_shared::percent::percent_of;
 use candlemill_shared::progress::Progress;
-use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
-use mongodb::bson::{Document, doc};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use mongodb::bson::{DateTime, Document, doc};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// What is read of a child's record.
@@ -15,9 +18,20 @@ pub(super) struct Found {
     #[serde(default)]
     pub(super) cancel_requested: bool,
     #[serde(default)]
-    pub(super) result: Option<Counts>,
+    pub(super) expires_at: Option<DateTime>,
+    /// Absent in records of version 0.1.
+    #[serde(default)]
+    pub(super) share: Option<u64>,
+    job: Kind,
+    #[serde(default)]
+    result: Option<Value>,
     #[serde(default)]
     children: Option<OfChildren>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Kind {
+    kind: String,
 }
 
 /// What is read of a child that has children of its own.
@@ -28,58 +42,67 @@ struct OfChildren {
 }
 
 impl Found {
-    /// What it set out to fetch; once it has ended, what it has fetched.
-    pub(super) fn ranges(&self) -> impl Iterator<Item = TimeRange> {
-        self.result.iter().flat_map(|result| result.ranges.iter().copied())
+    /// What is read of it: of results only the members `of_result`.
+    pub(super) fn members(of_result: &[&str]) -> Document {
+        let mut members = doc! {
+            "state": 1, "cancel_requested": 1, "expires_at": 1, "share": 1, "job.kind": 1, "children.shown": 1,
+        };
+        members.extend(of_result.iter().map(|member| (format!("result.{member}"), 1.into())));
+        members
     }
 
-    /// How far it is by its record, in percent. Pages tell nothing of one that left them to children and has ended.
-    fn percent(&self) -> f64 {
-        let counts = self.result.clone().unwrap_or_default();
-        let by_pages = Progress::percent_of(counts.pages, counts.pages_total);
+    fn figures(&self) -> Figures {
+        let kind = candlemill_shared::job::kind(&self.job.kind);
+        kind.zip(self.result.as_ref()).map(|(kind, result)| kind.figures(result)).unwrap_or_default()
+    }
+
+    /// How far it is by its record, in percent. Units tell nothing of one that left them to children and has ended.
+    fn percent(&self, figures: &Figures) -> f64 {
+        let by_units = percent_of(figures.done, figures.total);
         match &self.children {
             _ if self.state == TaskState::Succeeded => 100.0,
-            None => by_pages,
+            None => by_units,
             Some(children) => {
-                let shown = children.shown.unwrap_or_default().percent;
-                if self.state.is_end() { shown } else { shown.max(by_pages) }
+                let shown = children.shown.as_ref().map_or(0.0, |shown| shown.percent);
+                if self.state.is_end() { shown } else { shown.max(by_units) }
             }
         }
     }
-}
 
-/// What is read of a child's result.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Counts {
-    inserted: u64,
-    duplicate: u64,
-    restated: u64,
-    rejected: u64,
-    pages: u64,
-    pages_total: u64,
-    calls: u64,
-    weight: u64,
-    retries: u64,
-    gaps_total: u64,
-    ranges: Vec<TimeRange>,
+    /// How it ended, for the result of the whole.
+    pub(super) fn into_part(self) -> PartResult {
+        PartResult { state: self.state, result: self.result }
+    }
 }
 
 pub(super) fn shown_by(sum: &Progress) -> Shown {
-    let Progress { percent, pages_done, pages_total, candles_stored, duplicates, .. } = *sum;
-    Shown { percent, pages_done, pages_total, candles_stored, duplicates }
+    Shown { percent: sum.percent, figures: sum.figures.clone() }
 }
 
-/// What a parent's record says at least of what was shown.
+/// What a parent's record says at least of what was shown: under today's names and under those that workers of version 0.1 read.
 pub(super) fn at_least(shown: &Shown) -> Document {
-    let figure = |figure: u64| i64::try_from(figure).unwrap_or(i64::MAX);
-    doc! {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let Figures { done, total, details } = &shown.figures;
+    let mut least = doc! {
         "children.shown.percent": shown.percent,
-        "children.shown.pages_done": figure(shown.pages_done),
-        "children.shown.pages_total": figure(shown.pages_total),
-        "children.shown.candles_stored": figure(shown.candles_stored),
-        "children.shown.duplicates": figure(shown.duplicates),
+        "children.shown.done": count(*done),
+        "children.shown.total": count(*total),
+        "children.shown.pages_done": count(*done),
+        "children.shown.pages_total": count(*total),
+    };
+    for name in ["candles_stored", "duplicates"] {
+        least.insert(format!("children.shown.{name}"), count(details.get(name).copied().unwrap_or(0)));
     }
+    least.extend(details.iter().map(|(name, n)| (format!("children.shown.details.{name}"), count(*n).into())));
+    least
+}
+
+/// The children of a parent, in its order, with what was found of each.
+pub(super) struct Children<'a> {
+    pub(super) ids: &'a [TaskId],
+    pub(super) found: &'a HashMap<TaskId, Found>,
+    /// Shares of children whose records do not tell them, as they were planned.
+    pub(super) planned: &'a HashMap<TaskId, u64>,
 }
 
 /// The snapshot of a parent: the sum of what its children show, or their records say.
@@ -87,72 +110,61 @@ pub(super) fn at_least(shown: &Shown) -> Document {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "counts of candles and seconds lie far below 2^52"
+    reason = "counts of work and seconds lie far below 2^52"
 )]
 pub(super) fn sum(
     record: &TaskRecord,
-    planned: &[Child],
-    found: &HashMap<TaskId, Found>,
+    children: &Children<'_>,
     live: &HashMap<TaskId, Progress>,
     now_ms: i64,
 ) -> Progress {
-    let result = record.result.clone().unwrap_or_default();
+    let kind: Option<&JobKind> = record.kind();
+    let own = kind.zip(record.result.as_ref()).map(|(kind, result)| kind.figures(result)).unwrap_or_default();
     let (mut done, mut all) = (0.0, 0.0);
-    let mut sum = Progress::from_record(record);
-    (sum.candles_stored, sum.duplicates) = (result.inserted, result.duplicate);
-    (sum.pages_done, sum.pages_total) = (result.pages, result.pages);
-    for child in planned {
-        let told = found.get(&child.id);
-        let counts = told.and_then(|child| child.result.clone()).unwrap_or_default();
-        let kept = told.and_then(|child| child.children.as_ref()?.shown).unwrap_or_default();
-        let live = live.get(&child.id);
+    // Of its own, only what is done counts: what is left was left to the children.
+    let mut figures = Figures { total: own.done, ..own };
+    for id in children.ids {
+        let (told, live) = (children.found.get(id), live.get(id));
+        let mut of_child = told.map(Found::figures).unwrap_or_default();
         // One that ended without success counts as far as it came.
-        let percent = live.map_or(0.0, |live| live.percent).max(told.map_or(0.0, Found::percent));
-        done += percent / 100.0 * child.candles as f64;
-        all += child.candles as f64;
-        let live_of = |figure: fn(&Progress) -> u64| live.map_or(0, figure);
-        let pages_done = counts.pages.max(live_of(|live| live.pages_done)).max(kept.pages_done);
-        sum.pages_done += pages_done;
-        sum.pages_total +=
-            counts.pages_total.max(live_of(|live| live.pages_total)).max(kept.pages_total).max(pages_done);
-        sum.candles_stored += counts.inserted.max(live_of(|live| live.candles_stored)).max(kept.candles_stored);
-        sum.duplicates += counts.duplicate.max(live_of(|live| live.duplicates)).max(kept.duplicates);
+        let percent = told.map_or(0.0, |child| child.percent(&of_child)).max(live.map_or(0.0, |live| live.percent));
+        let share =
+            told.and_then(|child| child.share).or_else(|| children.planned.get(id).copied()).unwrap_or(1) as f64;
+        done += percent / 100.0 * share;
+        all += share;
+        if let Some(live) = live {
+            of_child = of_child.max(&live.figures);
+        }
+        if let Some(shown) = told.and_then(|child| child.children.as_ref()?.shown.as_ref()) {
+            of_child = of_child.max(&shown.figures);
+        }
+        of_child.total = of_child.total.max(of_child.done);
+        figures.add(&of_child);
     }
     // What was shown before stays, also where a child was replayed.
-    let shown = record.children.as_ref().and_then(|children| children.shown).unwrap_or_default();
-    sum.pages_done = sum.pages_done.max(shown.pages_done);
-    sum.pages_total = sum.pages_total.max(shown.pages_total);
-    sum.candles_stored = sum.candles_stored.max(shown.candles_stored);
-    sum.duplicates = sum.duplicates.max(shown.duplicates);
+    let shown = record.children.as_ref().and_then(|children| children.shown.clone()).unwrap_or_default();
+    figures = figures.max(&shown.figures);
     let share = (done / all * 1_000.0).floor().max((shown.percent * 10.0).round()).clamp(0.0, 999.0);
     let seconds = (now_ms - record.started_at.unwrap_or(now_ms)).max(0) as f64 / 1_000.0;
     let tenths = |figure: f64| (figure * 10.0).round() / 10.0;
-    sum.percent = share / 10.0;
-    sum.rate = if seconds > 0.0 { tenths((sum.candles_stored + sum.duplicates) as f64 / seconds) } else { 0.0 };
-    sum.eta_seconds = (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share));
-    sum.updated_at = now_ms;
-    // The share leads the sequence: whoever tends with an older view of the children shows nothing.
-    sum.sequence = Progress::sequence_of(record.attempt, Progress::step_of_share(sum.percent, (seconds as u32).max(1)));
-    sum
+    let rated = figures.sum_of(kind.map_or(&[], |kind| kind.rated));
+    let percent = share / 10.0;
+    Progress {
+        percent,
+        figures,
+        rate: if seconds > 0.0 { tenths(rated as f64 / seconds) } else { 0.0 },
+        eta_seconds: (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share)),
+        updated_at: now_ms,
+        // The share leads the sequence: a look with an older view of the children shows nothing.
+        sequence: Progress::sequence_of(record.attempt, Progress::step_of_share(percent, (seconds as u32).max(1))),
+        ..Progress::from_record(record)
+    }
 }
 
-pub(super) fn count(planned: &[Child], found: &HashMap<TaskId, Found>) -> ChildCounts {
+pub(super) fn count(ids: &[TaskId], found: &HashMap<TaskId, Found>) -> ChildCounts {
     let mut counts = ChildCounts::default();
-    for child in planned {
-        counts.add(found.get(&child.id).map_or(TaskState::Queued, |child| child.state));
+    for id in ids {
+        counts.add(found.get(id).map_or(TaskState::Queued, |child| child.state));
     }
     counts
-}
-
-pub(super) fn add(result: &mut FetchResult, child: Option<&Counts>) {
-    let Some(child) = child else { return };
-    result.inserted += child.inserted;
-    result.duplicate += child.duplicate;
-    result.restated += child.restated;
-    result.rejected += child.rejected;
-    result.pages += child.pages;
-    result.calls += child.calls;
-    result.weight += child.weight;
-    result.retries += child.retries;
-    result.gaps_total += child.gaps_total;
 }

@@ -1,6 +1,6 @@
 //! What the queue keeps of a task: all that its scripts have to know.
 
-use candlemill_shared::task::TaskRecord;
+use candlemill_shared::task::Queued;
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,14 +23,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(record: &TaskRecord) -> Self {
-        let priority = record.priority.min(9);
+    pub(super) fn of(task: &Queued<'_>) -> Self {
+        let priority = task.priority.min(9);
         Self {
-            rank: i64::from(9 - priority) * STEP + record.created_at.clamp(0, STEP - 1),
+            rank: i64::from(9 - priority) * STEP + task.created_at.clamp(0, STEP - 1),
             weight: u32::from(priority) + 1,
-            most: record.running_at_once.max(1),
-            trace: record.trace_id.replace('|', ""),
-            owner: record.owner.clone(),
+            most: task.running_at_once.max(1),
+            trace: task.trace_id.replace('|', ""),
+            owner: task.owner.to_owned(),
         }
     }
 }

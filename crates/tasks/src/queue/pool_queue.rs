@@ -15,7 +15,7 @@ use super::keys::PoolKeys;
 use crate::quota::owner_tasks;
 use candlemill_db::{Reply, StoreError, ask, batch_workers, without_conflicts};
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskId, TaskRecord};
+use candlemill_shared::task::{Queued, TaskId, TaskRecord};
 use redis::Script;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
@@ -119,12 +119,17 @@ impl Queue {
     ///
     /// # Errors
     /// When Redis fails; a repetition is harmless.
-    pub async fn enqueue(&self, records: &[&TaskRecord]) -> Result<u64, StoreError> {
+    pub async fn enqueue<'a, T>(&self, tasks: impl IntoIterator<Item = &'a T>) -> Result<u64, StoreError>
+    where
+        T: 'a,
+        Queued<'a>: From<&'a T>,
+    {
         let mut put = 0;
-        for batch in records.chunks(BATCH) {
+        let tasks: Vec<Queued<'a>> = tasks.into_iter().map(Queued::from).collect();
+        for batch in tasks.chunks(BATCH) {
             let mut call = prepare(&self.scripts.enqueue, &self.keys);
-            for record in batch {
-                call.arg(record.id.to_string()).arg(Entry::of(record).to_string()).arg(record.run_at.unwrap_or(0));
+            for task in batch {
+                call.arg(task.id.to_string()).arg(Entry::of(task).to_string()).arg(task.run_at.unwrap_or(0));
             }
             let mut connection = self.connection.clone();
             let batch: u64 =

@@ -7,8 +7,9 @@ use super::notice;
 use crate::unique_keys;
 use candlemill_db::{Change, StoreError};
 use candlemill_shared::retry;
-use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{Attempt, TaskError, TaskId, TaskRecord, TaskState};
 use mongodb::bson::{Document, doc};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
@@ -44,8 +45,8 @@ pub enum Checkpoint {
 pub struct Ending {
     /// The end state, or [`TaskState::Retrying`].
     pub state: TaskState,
-    /// What it did.
-    pub result: Option<FetchResult>,
+    /// What it did, as a document of the kind.
+    pub result: Option<Value>,
     /// Why it did not succeed.
     pub error: Option<TaskError>,
     /// When the next attempt is due, for a retry; UTC ms.
@@ -189,7 +190,7 @@ impl TaskRecords {
         &self,
         id: TaskId,
         attempt: u32,
-        result: &FetchResult,
+        result: &Value,
         now_ms: i64,
     ) -> Result<Checkpoint, StoreError> {
         let mut guard = fence(attempt);

@@ -1,12 +1,12 @@
 //! The records' collection: reading, storing, cancelling.
 
 use super::document::{BEGUN_AT, QUEUED_AT, fence_of, from_document, from_raw, is_fence, to_document};
-use super::notice;
+use super::{notice, projections};
 use crate::unique_keys::{self, UniqueKeys};
 use candlemill_db::{Batcher, StoreError, duplicates};
 use candlemill_shared::Clock;
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{TaskHead, TaskId, TaskRecord, TaskState};
 use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt};
 use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
@@ -90,7 +90,7 @@ impl TaskRecords {
         &self,
         after_ms: i64,
         until_ms: i64,
-    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
+    ) -> Result<impl Stream<Item = Result<TaskHead, StoreError>> + Send + use<>, StoreError> {
         let mut filter = under_way(&[TaskState::Queued]);
         filter.insert(QUEUED_AT, doc! { "$gt": after_ms, "$lte": until_ms });
         self.stream(filter).await
@@ -123,7 +123,7 @@ impl TaskRecords {
     /// When MongoDB fails, at the start or in mid-stream.
     pub async fn all_in_flight(
         &self,
-    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
+    ) -> Result<impl Stream<Item = Result<TaskHead, StoreError>> + Send + use<>, StoreError> {
         let waiting = self.queued_between(0, i64::MAX).await?;
         let mut begun = under_way(&[TaskState::Running, TaskState::Retrying]);
         begun.insert(BEGUN_AT, doc! { "$gte": 0 });
@@ -135,10 +135,12 @@ impl TaskRecords {
     async fn stream(
         &self,
         filter: Document,
-    ) -> Result<impl Stream<Item = Result<TaskRecord, StoreError>> + Send + use<>, StoreError> {
-        let reading = "reading tasks in flight";
-        let cursor = self.records.find(filter).await.map_err(StoreError::mongo(reading))?;
-        Ok(cursor.map_err(StoreError::mongo_in(reading)).and_then(|found| std::future::ready(from_document(found))))
+    ) -> Result<impl Stream<Item = Result<TaskHead, StoreError>> + Send + use<>, StoreError> {
+        const READING: &str = "reading tasks in flight";
+        let heads = self.records.clone_with_type::<TaskHead>();
+        let found = heads.find(filter).projection(projections::head());
+        let found = found.await.map_err(StoreError::mongo(READING))?;
+        Ok(found.map_err(StoreError::mongo_in(READING)))
     }
 
     /// Tasks that run, or wait for another attempt, and about which nothing was written since `before_ms`; the longest
@@ -146,10 +148,15 @@ impl TaskRecords {
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskRecord>, StoreError> {
+    pub async fn unchanged_since(&self, before_ms: i64, limit: u32) -> Result<Vec<TaskHead>, StoreError> {
+        const READING: &str = "reading tasks that are silent";
         let mut filter = under_way(&[TaskState::Running, TaskState::Retrying]);
         filter.insert(BEGUN_AT, doc! { "$gte": 0, "$lt": before_ms });
-        self.collect(filter, doc! { BEGUN_AT: 1 }, i64::from(limit)).await
+        let heads = self.records.clone_with_type::<TaskHead>();
+        let found =
+            heads.find(filter).sort(doc! { BEGUN_AT: 1 }).limit(i64::from(limit)).projection(projections::head());
+        let found = found.await.map_err(StoreError::mongo(READING))?;
+        found.map_err(StoreError::mongo_in(READING)).try_collect().await
     }
 
     /// Those of `ids` that are in flight.
@@ -173,14 +180,28 @@ impl TaskRecords {
         Ok(in_flight)
     }
 
-    pub(crate) async fn collect(
+    /// What the queue has to know of those of `ids` that are in `state`.
+    pub(crate) async fn heads_in(&self, ids: &[TaskId], state: TaskState) -> Result<Vec<TaskHead>, StoreError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let found = self.stream(doc! { "_id": { "$in": ids }, "state": state.as_str() }).await?;
+        found.try_collect().await
+    }
+
+    /// The record of `id`, [without what may be large](projections::without_large).
+    pub(crate) async fn get_slim(&self, id: TaskId) -> Result<Option<TaskRecord>, StoreError> {
+        Ok(self.collect_slim(doc! { "_id": id.to_string(), "owner": { "$exists": true } }, doc! {}, 1).await?.pop())
+    }
+
+    /// Records, [without what may be large](projections::without_large).
+    pub(crate) async fn collect_slim(
         &self,
         filter: Document,
         sort: Document,
         limit: i64,
     ) -> Result<Vec<TaskRecord>, StoreError> {
         let reading = "reading tasks";
-        let cursor = self.records.find(filter).sort(sort).limit(limit).await.map_err(StoreError::mongo(reading))?;
+        let found = self.records.find(filter).sort(sort).limit(limit).projection(projections::without_large());
+        let cursor = found.await.map_err(StoreError::mongo(reading))?;
         cursor
             .map_err(StoreError::mongo_in(reading))
             .and_then(|d| std::future::ready(from_document(d)))
@@ -188,7 +209,24 @@ impl TaskRecords {
             .await
     }
 
-    /// When a task that leaves everybody's hands at `now_ms` vanishes.
+    /// Gives records of version 0.1, which kept no request beside a large payload, the request that they are shown by: one at a
+    /// time, so that no more than one such payload is in memory.
+    pub(crate) async fn complete_requests(&self, found: &mut [TaskRecord]) -> Result<(), StoreError> {
+        for record in found.iter_mut().filter(|record| record.request.is_none()) {
+            let Some(kind) = record.kind().filter(|kind| !kind.large_payload.is_empty()) else { continue };
+            if let Some(whole) = self.get(record.id).await? {
+                record.request = Some(kind.request(&whole.job));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long ended tasks are kept, ms.
+    pub(crate) const fn history_ms(&self) -> i64 {
+        self.history_ms
+    }
+
+    /// When a task that ends, or is discarded, at `now_ms` vanishes.
     pub(crate) fn expiry(&self, now_ms: i64) -> DateTime {
         DateTime::from_millis(now_ms.saturating_add(self.history_ms))
     }

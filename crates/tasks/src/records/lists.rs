@@ -39,7 +39,7 @@ const GROWTH: usize = 4;
 /// Milestones of a level that are looked for at least: chance puts some close together.
 const SPARE: usize = 3;
 impl TaskRecords {
-    /// One owner's tasks, newest first.
+    /// One owner's tasks, newest first, without what may be large of payloads and results.
     ///
     /// # Errors
     /// When MongoDB fails.
@@ -56,8 +56,9 @@ impl TaskRecords {
             let mut filter = doc! { "listed": { "$gte": &start, "$lt": &end }, "owner": &query.owner };
             filter.extend(wanted(query));
             let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
-            found.extend(self.collect(filter, doc! { "listed": -1 }, left).await?);
+            found.extend(self.collect_slim(filter, doc! { "listed": -1 }, left).await?);
             if found.len() >= limit || start == first {
+                self.complete_requests(&mut found).await?;
                 return Ok(found);
             }
             (end, tasks) = (start, tasks.saturating_mul(GROWTH));
@@ -103,7 +104,9 @@ impl TaskRecords {
         let mut filter = doc! { BEGUN_AT: { "$gte": 0 }, "owner": &query.owner, "active": { "$exists": true } };
         filter.insert("_id", doc! { "$lt": before });
         filter.extend(wanted(query));
-        self.collect(filter, doc! { "_id": -1 }, i64::from(query.limit)).await
+        let mut found = self.collect_slim(filter, doc! { "_id": -1 }, i64::from(query.limit)).await?;
+        self.complete_requests(&mut found).await?;
+        Ok(found)
     }
 }
 

@@ -244,7 +244,7 @@ async fn places_of_ended_tasks_keep_nobody_out() {
     let reservation = json!(taken["reserving"].each_ref().map(|id| ("reserving", id))).to_string();
     redis.zadd::<_, _, _, ()>(RESERVING, &reservation, now).await.unwrap();
     let refused = post("reserving").await.unwrap_err();
-    assert!(matches!(refused, SubmitError::TooManyJobs), "they are on their way: {refused}");
+    assert!(matches!(refused, SubmitError::TooManyTasks), "they are on their way: {refused}");
     redis.zadd::<_, _, _, ()>(RESERVING, &reservation, now - 11_000).await.unwrap();
     let accepted = async {
         while post("reserving").await.is_err() {

@@ -1,9 +1,10 @@
 //! What is given up: dead with cause and payload, replayed once from where it stopped, or discarded.
 
-use crate::mill::{Mill, fetch, recorded, terms};
+use crate::mill::{Mill, fetch, recorded, result_of, terms};
+use candlemill_shared::job::FetchResult;
 use candlemill_shared::job::Pool;
 use candlemill_shared::retry::codes;
-use candlemill_shared::task::{Attempt, FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::task::{Attempt, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::{Fault, FaultRule};
 use candlemill_tasks::queue::Depth;
@@ -43,7 +44,7 @@ async fn end(mill: &Mill, id: TaskId, state: TaskState) -> TaskRecord {
     let error = Some(TaskError::new("exchange_unavailable", "gave up"));
     let ending = Ending {
         state,
-        result: Some(FetchResult { pages: 7, ..FetchResult::default() }),
+        result: Some(json!(FetchResult { pages: 7, ..FetchResult::default() })),
         error,
         run_at: None,
         at: now,
@@ -125,7 +126,7 @@ async fn a_replayed_task_goes_on_from_where_it_died() {
     record.job = candlemill_shared::job::Envelope::of(&job).unwrap();
     let id = mill.accept(record).await.record.id;
     let dead = mill.end_of(id).await;
-    let stored = dead.result.as_ref().unwrap().inserted;
+    let stored = result_of(&dead).inserted;
     assert_eq!(dead.state, TaskState::Dead);
     assert!(dead.error.unwrap().message.contains("gave up after 40 failed attempts"));
     assert!(stored > 0 && stored < ALL, "{stored} candles");
@@ -135,7 +136,7 @@ async fn a_replayed_task_goes_on_from_where_it_died() {
     assert_eq!((queued.state, queued.attempt, &queued.error), (TaskState::Queued, 40, &None));
     assert_eq!((queued.attempts.len(), queued.dead_letter.replays), (40, 1));
     let done = mill.end_of(id).await;
-    assert_eq!((done.state, done.attempt, done.result.unwrap().inserted), (TaskState::Succeeded, 41, ALL));
+    assert_eq!((done.state, done.attempt, result_of(&done).inserted), (TaskState::Succeeded, 41, ALL));
     assert!(control.calls("/api/v3/klines").len() - calls <= 4, "only what was missing is fetched");
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64, ALL);
     let shown = mill.tasks.progress().read(id).await.unwrap().unwrap();
@@ -156,7 +157,7 @@ async fn of_many_replays_of_one_task_one_wins_and_the_old_attempt_has_no_say() {
         assert!(matches!(lost, ReplayOutcome::NotReplayable(now) if now.state == TaskState::Queued), "{lost:?}");
     }
     let queued = mill.tasks.records().get(id).await.unwrap().unwrap();
-    assert_eq!((queued.dead_letter.replays, queued.result.unwrap().pages), (1, 7));
+    assert_eq!((queued.dead_letter.replays, result_of(&queued).pages), (1, 7));
     assert_eq!(mill.tasks.queue(Pool::Backfill).depth().await.unwrap(), Depth { waiting: 1, ..Depth::default() });
     let shown = mill.tasks.progress().read(id).await.unwrap().unwrap();
     assert_eq!((shown.state, shown.attempt), (TaskState::Queued, 1));

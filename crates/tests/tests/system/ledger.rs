@@ -1,11 +1,11 @@
 //! No unknown hole: however many workers write at the same time, whatever the exchange leaves out for a while.
 //! Every `Mill` ends with the check that verified ranges are the stored candles and the gaps.
 
-use crate::mill::{Mill, fetch, series};
+use crate::mill::{Mill, fetch, result_of, series};
 use candlemill_shared::coverage::{Gap, GapReason};
-use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, FetchMode, Job, Start};
+use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, FetchMode, FetchResult, Job, Start};
 use candlemill_shared::range::normalise;
-use candlemill_shared::task::{FetchResult, TaskRecord, TaskState};
+use candlemill_shared::task::{TaskRecord, TaskState};
 use candlemill_shared::{Interval, TimeRange};
 use candlemill_simulator::{ClockSetting, Fault, FaultRule, GeneratedMarket, Outage, SimulatorConfig, WrongContent};
 use futures::future::join_all;
@@ -35,7 +35,7 @@ async fn done(mill: &Mill, job: &FetchHistory) -> FetchResult {
     let id = mill.submit("u", job).await.record.id;
     let ended = mill.end_of(id).await;
     assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None));
-    ended.result.unwrap()
+    result_of(&ended)
 }
 
 async fn gaps(mill: &Mill) -> Vec<(i64, i64, GapReason)> {
@@ -250,7 +250,7 @@ async fn a_cancelled_fetch_tells_the_ranges_that_it_fetched() {
     let id = mill.submit("u", &job(0, 20_000)).await.record.id;
     control.wait_for_held(1, std::time::Duration::from_secs(20)).await.unwrap();
     mill.tasks.cancel(id, "u").await.unwrap();
-    let result = mill.end_of(id).await.result.unwrap();
+    let result = result_of(&mill.end_of(id).await);
     let fetched: Vec<TimeRange> = verified(&mill).await.iter().map(|&(start, end)| minutes(start, end)).collect();
     assert_eq!(result.ranges, fetched);
     assert!(result.range == Some(minutes(0, 20_000)) && Interval::Minute1.count(fetched[0]) < 5_000, "{result:?}");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod accepting;
+mod another_kind;
 mod api_auth;
 mod api_bad_input;
 mod api_batches;

@@ -1,6 +1,6 @@
 //! What the exchange says of its markets is believed slowly, and shuts nobody out.
 
-use crate::mill::{Mill, fetch, recorded, series};
+use crate::mill::{Mill, fetch, recorded, result_of, series};
 use crate::whole::{redis_of, wait_for_markets};
 use candlemill_cli::Api;
 use candlemill_db::StoreError;
@@ -187,12 +187,12 @@ async fn what_the_list_lacks_is_fetched_whether_listed_today_or_delisted() {
     };
     let listed = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR)).await.record.id;
     let ended = mill.end_of(listed).await;
-    assert_eq!((ended.state, ended.result.unwrap().inserted), (TaskState::Succeeded, 60), "{:?}", ended.error);
+    assert_eq!((ended.state, result_of(&ended).inserted), (TaskState::Succeeded, 60), "{:?}", ended.error);
     assert_eq!(status("BTCUSDT").await, "TRADING");
     // Ended long ago, and no longer on the list, but its candles can be had.
     let delisted = mill.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 48 * HOUR)).await.record.id;
     let ended = mill.end_of(delisted).await;
-    assert_eq!((ended.state, ended.result.unwrap().inserted), (TaskState::Succeeded, 2), "{:?}", ended.error);
+    assert_eq!((ended.state, result_of(&ended).inserted), (TaskState::Succeeded, 2), "{:?}", ended.error);
     assert_eq!(status("ETHUSDT").await, "DELISTED");
     let asked = control.calls(INFO).len();
     let again = mill.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 72 * HOUR)).await.record.id;

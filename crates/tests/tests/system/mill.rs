@@ -5,14 +5,14 @@ use candlemill_devkit::{FaultProxy, MongoServer, Redis, ledger, unique_name};
 use candlemill_exchanges::BinanceConfig;
 use candlemill_market_store::{MarketStore, Series};
 use candlemill_shared::env::Env;
-use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, Job, Pool, Start};
+use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, FetchResult, Job, Pool, Start};
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::Tier;
 use candlemill_shared::{Candle, Clock, Exchange, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Simulator, SimulatorConfig};
 use candlemill_tasks::queue::Depth;
 use candlemill_tasks::{ReplayTerms, Submissions, SubmitError, Submitted, TaskEngine, TasksConfig};
-use candlemill_worker::{Worker, WorkerConfig};
+use candlemill_worker::{KnownJobs, Worker, WorkerConfig};
 use futures::TryStreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl Mill {
 
     /// A worker with stores of its own.
     pub(crate) async fn worker_on(&self, tasks: TaskEngine) -> RunningWorker {
-        self.start_worker(tasks, &mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), None).await
+        self.start_worker(tasks, &mut Env::of([("WORKER_ADDR", "127.0.0.1:0")]), KnownJobs::default()).await
     }
 
     pub(crate) async fn worker_with<const N: usize>(&self, variables: [(&str, &str); N]) -> RunningWorker {
@@ -115,17 +115,17 @@ impl Mill {
         for (name, value) in all {
             env.set(name, value);
         }
-        self.start_worker(self.tasks.clone(), &mut env, None).await
+        self.start_worker(self.tasks.clone(), &mut env, KnownJobs::default()).await
     }
 
-    /// A worker that knows payloads up to this version alone, as an older program would.
-    pub(crate) async fn older_worker(&self, newest_payload: u32) -> RunningWorker {
+    /// A worker that knows no more than this, as an older program would.
+    pub(crate) async fn older_worker(&self, known: KnownJobs) -> RunningWorker {
         let mut env = Env::of([("WORKER_ADDR", "127.0.0.1:0")]);
-        self.start_worker(self.tasks.clone(), &mut env, Some(newest_payload)).await
+        self.start_worker(self.tasks.clone(), &mut env, known).await
     }
 
-    async fn start_worker(&self, tasks: TaskEngine, env: &mut Env, newest_payload: Option<u32>) -> RunningWorker {
-        let config = WorkerConfig { newest_payload, ..WorkerConfig::from_env(env).unwrap() };
+    async fn start_worker(&self, tasks: TaskEngine, env: &mut Env, known: KnownJobs) -> RunningWorker {
+        let config = WorkerConfig { known, ..WorkerConfig::from_env(env).unwrap() };
         env.set("BINANCE_REST_URL", self.simulator.url());
         let market = MarketStore::new(tasks.db());
         let binance = BinanceConfig::from_env(env).unwrap();
@@ -182,6 +182,7 @@ impl Mill {
             running_at_once: 16,
             fingerprint: job.fingerprint(owner),
             job: Envelope::of(job).unwrap(),
+            request: None,
             idempotency: None,
             state: TaskState::Queued,
             attempt: 0,
@@ -196,6 +197,7 @@ impl Mill {
             error: None,
             dead_letter: DeadLetter::default(),
             parent: None,
+            share: None,
             children: None,
             webhook: None,
             trace_id: "0".repeat(32),
@@ -263,6 +265,11 @@ async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> TaskEngine
     let env = Env::of([("REDIS_URL", redis_url), ("MONGODB_URI", mongo_uri), ("MONGODB_DATABASE", database)]);
     let db = Db::connect(&DbConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap();
     TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap()
+}
+
+/// What the fetch did, by its record.
+pub(crate) fn result_of(record: &TaskRecord) -> FetchResult {
+    serde_json::from_value(record.result.clone().unwrap()).unwrap()
 }
 
 /// A simulator over the recorded candles.

@@ -1,13 +1,15 @@
 //! What records promise when many change at once: each change reaches its task alone, and an attempt has one holder.
 
 use crate::mill::{Mill, fetch};
-use candlemill_shared::task::{FetchResult, TaskId, TaskRecord, TaskState};
+use candlemill_shared::job::FetchResult;
+use candlemill_shared::task::{TaskHead, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_simulator::SimulatorConfig;
 use candlemill_tasks::{Checkpoint, Claim, DeadLetterQuery, Ending, TaskEngine, TaskQuery};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use mongodb::bson::{self, doc};
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
 const HOUR: i64 = 3_600_000;
@@ -29,8 +31,8 @@ async fn started(tasks: &TaskEngine, record: &TaskRecord, worker: &str) -> TaskR
     }
 }
 
-fn found(candles: u64) -> FetchResult {
-    FetchResult { inserted: candles, ..FetchResult::default() }
+fn found(candles: u64) -> Value {
+    json!(FetchResult { inserted: candles, ..FetchResult::default() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +50,7 @@ async fn many_ends_at_once_reach_each_task_its_own() {
     let overtaken = running.iter().enumerate().filter(|(number, _)| number % 5 == 0);
     join_all(overtaken.map(|(_, record)| started(&mill.tasks, record, "other"))).await;
 
-    let results: Vec<FetchResult> = (0..running.len()).map(|number| found(number as u64)).collect();
+    let results: Vec<Value> = (0..running.len()).map(|number| found(number as u64)).collect();
     let checkpoints = running.iter().zip(&results);
     let kept =
         join_all(checkpoints.map(|(record, result)| tasks.checkpoint(record.id, 1, result, SystemClock.now_ms())));
@@ -196,7 +198,7 @@ async fn what_an_earlier_version_wrote_is_listed_and_swept() {
     assert_eq!(buried.iter().map(|letter| letter.id).collect::<Vec<_>>(), [dead.id]);
     assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Running)).await, [begun]);
     let (tasks, now) = (mill.tasks.records(), SystemClock.now_ms());
-    let ids = |records: Vec<TaskRecord>| records.into_iter().map(|record| record.id).collect::<Vec<_>>();
+    let ids = |heads: Vec<TaskHead>| heads.into_iter().map(|head| head.id).collect::<Vec<_>>();
     assert_eq!(ids(tasks.unchanged_since(now + 1, 10).await.unwrap()), [begun]);
     assert_eq!(ids(tasks.queued_between(1, now).await.unwrap().try_collect().await.unwrap()), [waits]);
     assert_eq!(ids(tasks.all_in_flight().await.unwrap().try_collect().await.unwrap()), [waits, begun]);

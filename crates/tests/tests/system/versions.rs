@@ -1,11 +1,12 @@
 //! What earlier programs stored is read and run; what a newer one stored waits for a newer worker.
 
-use crate::mill::{Mill, fetch, recorded, terms};
+use crate::mill::{Mill, fetch, recorded, result_of, terms};
 use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_tasks::ReplayOutcome;
+use candlemill_worker::KnownJobs;
 use mongodb::bson::{self, Document};
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ async fn check(name: &str, stored: &str) {
             "running" => {
                 let lost = &ended.attempts[0].error;
                 assert_eq!(lost.as_ref().unwrap().code, codes::WORKER_LOST, "{name}: its worker is dead");
-                let result = ended.result.unwrap();
+                let result = result_of(&ended);
                 assert_eq!(result.inserted + result.duplicate, 60 + 120, "{name}: goes on from what it did");
             }
             "dead" => replay(&mill, name, &ended).await,
@@ -89,7 +90,7 @@ fn the_newest_fixture_has_the_form_of_today() {
 async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
     let mill = Mill::start(recorded()).await;
     // Payloads of today are newer than all that this worker knows.
-    let older = mill.older_worker(Probe::VERSION - 1).await;
+    let older = mill.older_worker(KnownJobs { newest_version: Some(Probe::VERSION - 1), ..KnownJobs::default() }).await;
     let probe = |number: u64| {
         let mut record = mill.record("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR));
         record.job = Envelope::of(&Probe { number }).unwrap();

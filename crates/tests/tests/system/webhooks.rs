@@ -4,7 +4,8 @@ use crate::mill::{Mill, RunningWorker, fetch, recorded, terms};
 use crate::receiver::{Receiver, Step, answer, answer_with};
 use candlemill_cli::Api;
 use candlemill_devkit::Stack;
-use candlemill_shared::task::{FetchResult, TaskError, TaskId, TaskRecord, TaskState};
+use candlemill_shared::job::FetchResult;
+use candlemill_shared::task::{TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::webhook::{MasterSecret, Webhook, WebhookState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_tasks::{Claim, Ending, ReplayOutcome};
@@ -144,7 +145,13 @@ async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_repla
     let dead = submit(&mill, "u", 1, receiver.url("/dead")).await;
     let Claim::Started(running) = tasks.claim(dead, "w", |_| None).await.unwrap() else { panic!("it waits") };
     let error = Some(TaskError::new("panic", "gave up"));
-    let end = Ending { state: TaskState::Dead, result: Some(FetchResult::default()), error, run_at: None, at: now };
+    let end = Ending {
+        state: TaskState::Dead,
+        result: Some(serde_json::json!(FetchResult::default())),
+        error,
+        run_at: None,
+        at: now,
+    };
     assert!(tasks.end(&running, &end).await.unwrap());
     let _workers = (worker(&mill).await, worker(&mill).await);
     let mut all = HashSet::from([format!("{cancelled}_0"), format!("{dead}_0")]);

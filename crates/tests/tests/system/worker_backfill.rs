@@ -1,6 +1,6 @@
 //! A worker fetches real history and stores exactly it.
 
-use crate::mill::{Mill, fetch, recorded, series};
+use crate::mill::{Mill, fetch, recorded, result_of, series};
 use candlemill_shared::coverage::GapReason;
 use candlemill_shared::task::TaskState;
 use candlemill_shared::{Interval, TimeRange};
@@ -17,7 +17,7 @@ async fn three_days_of_minutes_are_stored_exactly_and_repeated_without_a_call() 
     assert!(first.created);
     let ended = mill.end_of(first.record.id).await;
     assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None));
-    let result = ended.result.unwrap();
+    let result = result_of(&ended);
     assert_eq!((result.inserted, result.duplicate, result.pages, result.gaps_total), (4_320, 0, 5, 0));
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), 4_320);
     let verified =
@@ -26,7 +26,7 @@ async fn three_days_of_minutes_are_stored_exactly_and_repeated_without_a_call() 
 
     let again = mill.submit("u", &job).await;
     assert!(again.created, "the first one has ended");
-    let result = mill.end_of(again.record.id).await.result.unwrap();
+    let result = result_of(&mill.end_of(again.record.id).await);
     assert_eq!((result.inserted, result.calls, result.pages), (0, 0, 0));
 }
 
@@ -39,7 +39,7 @@ async fn every_outage_of_eight_years_of_hours_is_known() {
     let id = mill.submit("u", &job).await.record.id;
     let ended = mill.end_of(id).await;
     assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None));
-    let result = ended.result.unwrap();
+    let result = result_of(&ended);
     let outages: Vec<_> = result.gaps.iter().filter(|gap| gap.reason == GapReason::Outage).collect();
     assert_eq!((outages.len(), outages.iter().map(|gap| gap.buckets).sum::<u64>()), (27, 122));
     assert_eq!(result.gaps[0].reason, GapReason::BeforeListing);

@@ -1,6 +1,6 @@
 //! What the exchange does wrong, and what the worker makes of it: no hole, no invented row, a clear message.
 
-use crate::mill::{Mill, fetch, recorded, series};
+use crate::mill::{Mill, fetch, recorded, result_of, series};
 use candlemill_shared::coverage::GapReason;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use candlemill_shared::{Interval, TimeRange};
@@ -27,7 +27,7 @@ async fn fetched(rules: Vec<FaultRule>) -> (Mill, TaskRecord) {
 async fn check_recovers(name: &str, rule: FaultRule) {
     let (mill, record) = fetched(vec![rule]).await;
     assert_eq!((record.state, &record.error), (TaskState::Succeeded, &None), "{name}");
-    let result = record.result.unwrap();
+    let result = result_of(&record);
     assert_eq!((result.inserted, result.gaps_total), (ALL as u64, 0), "{name}");
     assert!(result.retries > 0, "{name}: the fault was met");
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{name}");
@@ -61,7 +61,7 @@ recovers! {
 /// The call for a page in the middle is answered with fewer rows than there are: the second call with other bounds brings them.
 async fn check_loses_nothing(wrong: WrongContent) {
     let (mill, record) = fetched(vec![on_page_three(Fault::Content(wrong.clone()))]).await;
-    let result = record.result.unwrap();
+    let result = result_of(&record);
     assert_eq!((record.state, result.inserted, result.gaps_total), (TaskState::Succeeded, ALL as u64, 0), "{wrong:?}");
     assert_eq!(mill.simulator.control().faults()[0].applied, 1, "{wrong:?}");
     assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{wrong:?}");
@@ -92,7 +92,7 @@ async fn check_wrong_time(wrong: WrongContent) {
     job.end = None;
     let id = mill.submit("u", &job).await.record.id;
     let record = mill.end_of(id).await;
-    assert_eq!((record.state, record.result.unwrap().inserted), (TaskState::Succeeded, 10), "{wrong:?}");
+    assert_eq!((record.state, result_of(&record).inserted), (TaskState::Succeeded, 10), "{wrong:?}");
     assert_eq!(mill.simulator.control().faults()[0].applied, 1, "{wrong:?}");
 }
 
@@ -110,7 +110,7 @@ async fn a_clock_two_hours_ahead_makes_no_forming_candle_final() {
 async fn a_row_that_fails_the_checks_is_refused_named_and_fetched_again_later() {
     let (mill, record) = fetched(vec![on_page_three(Fault::Content(WrongContent::BadRow { index: 7 }))]).await;
     assert_eq!(record.state, TaskState::Succeeded);
-    let result = record.result.unwrap();
+    let result = result_of(&record);
     assert_eq!((result.inserted, result.rejected), (ALL as u64 - 1, 1));
     assert_eq!(
         result.gaps.iter().map(|gap| (gap.reason, gap.buckets)).collect::<Vec<_>>(),
@@ -119,7 +119,7 @@ async fn a_row_that_fails_the_checks_is_refused_named_and_fetched_again_later() 
     // The bucket is not verified, so the next fetch asks for just it, and the gap vanishes.
     let _worker = mill.worker().await;
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let result = mill.end_of(id).await.result.unwrap();
+    let result = result_of(&mill.end_of(id).await);
     assert_eq!((result.inserted, result.pages, result.gaps_total), (1, 1, 0));
     let verified =
         mill.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
@@ -145,7 +145,7 @@ async fn no_call_is_made_before_retry_after_by_any_worker() {
     let (_one, _other) = (mill.worker().await, mill.worker().await);
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     let record = mill.end_of(id).await;
-    assert_eq!((record.state, record.result.unwrap().inserted), (TaskState::Succeeded, ALL as u64));
+    assert_eq!((record.state, result_of(&record).inserted), (TaskState::Succeeded, ALL as u64));
     let calls = control.calls("/api/v3/");
     let refused = calls.iter().find(|call| call.status == Some(429)).unwrap();
     // Calls that were under way already may still arrive in the same moment.
@@ -164,7 +164,7 @@ async fn a_forming_candle_is_never_stored_even_when_our_clock_is_off() {
     job.end = None;
     let id = mill.submit("u", &job).await.record.id;
     let record = mill.end_of(id).await;
-    assert_eq!((record.state, record.result.unwrap().inserted), (TaskState::Succeeded, 10));
+    assert_eq!((record.state, result_of(&record).inserted), (TaskState::Succeeded, 10));
     let stored = mill.candles("BTCUSDT", Interval::Minute1).await;
     assert_eq!(stored.last().unwrap().open_time, DAYS.0 + 9 * 60_000);
 }
@@ -199,7 +199,7 @@ async fn a_stopped_worker_hands_its_task_to_another_which_goes_on() {
     control.clear_faults();
     let _next = mill.worker().await;
     let record = mill.end_of(id).await;
-    let result = record.result.unwrap();
+    let result = result_of(&record);
     assert_eq!(
         (record.state, record.attempt, result.inserted + result.duplicate),
         (TaskState::Succeeded, 2, ALL as u64)
@@ -219,7 +219,7 @@ async fn an_hour_without_rows_is_an_outage_in_the_ledger() {
     });
     let _worker = mill.worker().await;
     let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let result = mill.end_of(id).await.result.unwrap();
+    let result = result_of(&mill.end_of(id).await);
     assert_eq!(result.inserted, ALL as u64 - 60);
     assert_eq!(result.gaps.len(), 1);
     assert_eq!((result.gaps[0].range, result.gaps[0].reason), (hour, GapReason::Outage));

@@ -1,82 +1,36 @@
 //! Pages under way: fetched concurrently, stored in batches, committed in order.
 
-use super::Stop;
 use super::commit::Committer;
 use super::facts::Facts;
 use super::leases::{HeldPage, PageLeases};
-use super::plan::{PER_PAGE, Plan};
-use super::windows::{Parts, hull, windows};
+use super::pages::{Page, Seen, Stored};
+use super::plan::Plan;
+use super::slots::{INSERTS, PAGES_PER_INSERT, PageSlots};
+use super::stop::FetchStop;
+use super::windows::{PER_PAGE, Parts, hull, windows};
 use crate::budget::SharedBudget;
-use crate::context::JobContext;
+use crate::job_context::JobContext;
+use crate::outcome::Stop;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_db::StoreError;
 use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
-use candlemill_market_store::{Inserted, Known, MarketStore, Series};
-use candlemill_shared::coverage::Gap;
+use candlemill_market_store::{Known, MarketStore, Series};
+use candlemill_shared::job::FetchResult;
 use candlemill_shared::range::{intersection, normalise, subtract};
-use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Candle, Clock, Interval, TimeRange};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Most pages of one insert.
-const PAGES_PER_INSERT: usize = 8;
-/// Inserts under way at once: the server works on one while the next is sent.
-const INSERTS: usize = 2;
 /// What was read of the ledger is old after this: another task may have fetched a page, and its mark is gone.
 const OLD: Duration = Duration::from_secs(20);
 /// The same for gaps, in which a candle must not be stored before they are reopened.
 const OLD_GAPS: Duration = Duration::from_secs(2);
-
-/// What all backfills of this process share, so that its memory is the same whatever their number.
-#[derive(Debug)]
-pub(crate) struct PageSlots {
-    /// Pages that are fetched or being stored. Those of one task take their slots in order, so that the one that all later
-    /// ones wait for always has its own.
-    pages: Arc<Semaphore>,
-    inserts: Semaphore,
-}
-
-impl PageSlots {
-    pub(crate) fn new(page_concurrency: usize) -> Self {
-        let pages = page_concurrency + PAGES_PER_INSERT * INSERTS;
-        Self { pages: Arc::new(Semaphore::new(pages)), inserts: Semaphore::new(INSERTS) }
-    }
-}
-
-/// A page of the plan.
-pub(super) struct Page {
-    pub(super) window: TimeRange,
-    /// What was fetched of it; `None`: another task had fetched it meanwhile.
-    pub(super) seen: Option<Seen>,
-    /// Candles of it that another task stored meanwhile.
-    pub(super) by_others: u64,
-    /// Given back when what was fetched stands in the ledger.
-    pub(super) held: HeldPage,
-    /// Given back when the candles are stored.
-    place: Option<OwnedSemaphorePermit>,
-}
-
-/// What the exchange says of a page, with its absences explained.
-pub(super) struct Seen {
-    /// What was lacking and has been looked at, up to the last bucket that is closed and final.
-    pub(super) ranges: Parts,
-    pub(super) gaps: Vec<Gap>,
-    pub(super) candles: Vec<Candle>,
-    pub(super) rejected: u64,
-}
-
-/// Pages whose candles are stored.
-pub(super) struct Stored {
-    pub(super) pages: Vec<Page>,
-    pub(super) found: Inserted,
-}
 
 /// Fetches, stores and commits everything of `plan`. Returns whether there may be absences in it.
 pub(super) async fn run(
@@ -85,7 +39,7 @@ pub(super) async fn run(
     plan: &Plan,
     verifies: bool,
     result: &mut FetchResult,
-) -> Result<bool, Stop> {
+) -> Result<bool, FetchStop> {
     let mut committer = Committer::new(context, series, plan, verifies, result);
     committer.begin().await?;
     // A task of its own, so that pages are fetched and stored while a commit is being written.
@@ -102,8 +56,8 @@ pub(super) async fn run(
     loop {
         let batch = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => return Err(Stop::Cancelled),
-            () = context.shop.draining.cancelled() => return Err(Stop::Draining),
+            () = context.cancel.cancelled() => return Err(Stop::Cancelled.into()),
+            () = context.draining.cancelled() => return Err(Stop::Draining.into()),
             batch = stored.recv() => batch,
         };
         match batch {
@@ -135,9 +89,9 @@ fn stored_pages(
     series: &Series,
     plan: &Plan,
     verifies: bool,
-) -> BoxStream<'static, Result<Stored, Stop>> {
+) -> BoxStream<'static, Result<Stored, FetchStop>> {
     let record = &context.record;
-    let market = context.shop.market.clone();
+    let market = context.market().clone();
     let missing = plan.missing.clone();
     let work = plan.facts.clone().map(|facts| {
         Arc::new(Work {
@@ -147,7 +101,7 @@ fn stored_pages(
             clock: Arc::clone(context.clock()),
             series: series.clone(),
             facts,
-            slots: Arc::clone(&context.shop.slots),
+            slots: Arc::clone(&context.resources.fetching.slots),
             give_up: context.cancel.clone(),
             known: plan.known.clone(),
             read_at: plan.read_at,
@@ -155,7 +109,7 @@ fn stored_pages(
             verifies,
         })
     });
-    let at_once = context.shop.page_concurrency;
+    let at_once = context.resources.fetching.page_concurrency;
     match work {
         Some(work) => pages_of(work, missing, at_once),
         // Nothing is missing.
@@ -163,7 +117,7 @@ fn stored_pages(
     }
 }
 
-fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStream<'static, Result<Stored, Stop>> {
+fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStream<'static, Result<Stored, FetchStop>> {
     let (placing, fetching, storing) = (Arc::clone(&work), Arc::clone(&work), Arc::clone(&work));
     taken_pages(work, missing, at_once)
         .then(move |page| Arc::clone(&placing).place(page).boxed())
@@ -194,14 +148,14 @@ fn pages_of(work: Arc<Work>, missing: Vec<TimeRange>, at_once: usize) -> BoxStre
         })
         .buffered(INSERTS)
         .flat_map(|(stored, error)| {
-            futures::stream::iter([Some(stored.map_err(Stop::Store)), error.map(Err)].into_iter().flatten())
+            futures::stream::iter([Some(stored.map_err(FetchStop::from)), error.map(Err)].into_iter().flatten())
         })
         .boxed()
 }
 
 /// Takes the pages, some ahead of those that are fetched: in a task of its own, because the stream is not polled while
 /// insertions are under way. One after the other, in the order of time: a task that waits for a page holds no later one.
-fn taken_pages(work: Arc<Work>, missing: Vec<TimeRange>, ahead: usize) -> BoxStream<'static, Result<Begun, Stop>> {
+fn taken_pages(work: Arc<Work>, missing: Vec<TimeRange>, ahead: usize) -> BoxStream<'static, Result<Begun, FetchStop>> {
     let (sender, taken) = mpsc::channel(ahead.max(1));
     let pages: Box<dyn Iterator<Item = Parts> + Send> = Box::new(windows(work.series.interval, missing));
     let taking = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -231,7 +185,7 @@ struct Begun {
 
 impl Work {
     /// Takes the page. What another task has fetched meanwhile is not asked for again.
-    async fn begin(self: Arc<Self>, mut wanted: Parts) -> Result<Begun, Stop> {
+    async fn begin(self: Arc<Self>, mut wanted: Parts) -> Result<Begun, FetchStop> {
         let (window, mut by_others) = (hull(&wanted), 0);
         let start = self.series.interval.block_start(window.start, PER_PAGE);
         let (held, fetched_by_others) = self.leases.take(start, &self.give_up).await?;
@@ -249,7 +203,7 @@ impl Work {
     }
 
     /// Waits for a place for the page.
-    async fn place(self: Arc<Self>, page: Result<Begun, Stop>) -> Result<Begun, Stop> {
+    async fn place(self: Arc<Self>, page: Result<Begun, FetchStop>) -> Result<Begun, FetchStop> {
         let mut page = page?;
         // The semaphore is never closed. What needs no call needs no place.
         if !page.wanted.is_empty() {
@@ -258,7 +212,7 @@ impl Work {
         Ok(page)
     }
 
-    async fn fetch(&self, begun: Begun) -> Result<Page, Stop> {
+    async fn fetch(&self, begun: Begun) -> Result<Page, FetchStop> {
         let Begun { wanted, window, by_others, held, place } = begun;
         let seen = if wanted.is_empty() { None } else { Some(self.ask(wanted).await?) };
         Ok(Page { window, seen, by_others, held, place })

@@ -1,23 +1,21 @@
 //! What has to be fetched.
 
-use super::Stop;
 use super::facts::Facts;
+use super::stop::FetchStop;
 use super::windows::windows;
-use crate::context::JobContext;
+use crate::job_context::JobContext;
 use crate::markets::{self, MarketSource, status_of};
 use crate::store_retry::retry_until_cancelled;
 use candlemill_exchanges::market::MarketStatus;
 use candlemill_exchanges::{FINAL_AFTER_MS, explain};
 use candlemill_market_store::{Audited, Known, Observation, Series};
+use candlemill_shared::job::FetchResult;
 use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::{intersection, subtract};
-use candlemill_shared::task::FetchResult;
 use candlemill_shared::{Interval, TimeRange};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Candles per call: the exchange's most, and the grid of all tasks.
-pub(crate) const PER_PAGE: u32 = candlemill_shared::PAGE_BUCKETS;
 /// A range that ended this long ago lies in the past by any clock.
 const SURELY_PAST_MS: i64 = 86_400_000;
 
@@ -49,8 +47,8 @@ pub(super) async fn plan(
     job: &FetchHistory,
     series: &Series,
     so_far: &FetchResult,
-) -> Result<Plan, Stop> {
-    let (market, interval, give_up) = (&context.shop.market, job.interval, context.give_up());
+) -> Result<Plan, FetchStop> {
+    let (market, interval, give_up) = (context.market(), job.interval, context.give_up());
     let local_now = context.clock().now_ms();
     let wanted = so_far.range.unwrap_or_else(|| job.range_at(local_now));
     let exchange_now = if wanted.end <= local_now - SURELY_PAST_MS {
@@ -125,8 +123,8 @@ fn lacking(
 }
 
 /// Takes back what the ledger wrongly calls complete; the number of buckets.
-async fn reopened_by_audit(context: &JobContext, series: &Series, asked: TimeRange) -> Result<u64, Stop> {
-    let (coverage, now) = (context.shop.market.coverage(), context.clock().now_ms());
+async fn reopened_by_audit(context: &JobContext, series: &Series, asked: TimeRange) -> Result<u64, FetchStop> {
+    let (coverage, now) = (context.market().coverage(), context.clock().now_ms());
     let audited = retry_until_cancelled(context.give_up(), || async {
         let mut audited = Audited::default();
         coverage.audit(series, asked, now, &mut audited).await.map(|_| audited)
@@ -141,7 +139,7 @@ async fn without_known_absences(
     series: &Series,
     missing: Vec<TimeRange>,
     facts: &Facts,
-) -> Result<Vec<TimeRange>, Stop> {
+) -> Result<Vec<TimeRange>, FetchStop> {
     let interval = series.interval;
     let last_open = if facts.status.is_trading() { None } else { facts.last_open(&context.binance()).await? };
     let traded = match facts.first_open {
@@ -160,15 +158,15 @@ async fn without_known_absences(
                 Observation { range: *range, gaps: inside.cloned().collect() }
             })
             .collect();
-        let (coverage, at) = (context.shop.market.coverage(), context.clock().now_ms());
+        let (coverage, at) = (context.market().coverage(), context.clock().now_ms());
         retry_until_cancelled(context.give_up(), || coverage.record(series, &looks, at)).await?;
     }
     Ok(intersection(&missing, &[traded]))
 }
 
 /// Whether the market trades.
-async fn status(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, Stop> {
-    let (market, give_up) = (&context.shop.market, context.give_up());
+async fn status(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, FetchStop> {
+    let (market, give_up) = (context.market(), context.give_up());
     let source = MarketSource { market, binance: context.binance(), give_up };
     Ok(status_of(&source, job.exchange, &job.symbol, job.interval).await?)
 }

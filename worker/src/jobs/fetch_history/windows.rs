@@ -1,7 +1,9 @@
 //! The pages of what is lacking, on the grid that all tasks share.
 
-use super::plan::PER_PAGE;
 use candlemill_shared::{Interval, TimeRange};
+
+/// Candles per call: the exchange's most, and the grid of all tasks.
+pub(crate) const PER_PAGE: u32 = candlemill_shared::PAGE_BUCKETS;
 
 /// The lacking parts of one page of the grid, ascending; at least one.
 pub(super) type Parts = Vec<TimeRange>;

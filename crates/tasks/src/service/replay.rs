@@ -1,0 +1,32 @@
+//! Replays: by the limits of the tier that the owner has now.
+
+use super::submit::TaskService;
+use crate::accept::SubmitError;
+use crate::dead_letters::{ReplayOutcome, ReplayTerms};
+use crate::grant::Grant;
+use candlemill_shared::task::TaskId;
+use candlemill_shared::tier::TierLimits;
+
+impl TaskService {
+    /// Lets the grant's dead or failed task be tried again from where it stopped, if the tier of now allows what it does.
+    ///
+    /// # Errors
+    /// [`SubmitError::Tier`] when the tier does not, or a store's failure. Then the task was not replayed; or it was, where MongoDB
+    /// went away in the middle.
+    pub async fn replay(&self, grant: &Grant, id: TaskId) -> Result<ReplayOutcome, SubmitError> {
+        let TierLimits { priority, running_at_once, jobs_at_once, .. } = *self.tiers.of(grant.tier());
+        // What was submitted stays as it was, so what is read here is what would run.
+        if let Some(record) = self.engine.records().get(id).await?
+            && record.owner == grant.owner()
+            && record.state.is_replayable()
+            && record.dead_letter.discarded.is_none()
+            && let Some(kind) = record.kind()
+        {
+            let now = self.engine.clock().now_ms();
+            kind.admit(&record.job, record.result.as_ref(), &self.tiers, grant.tier(), now)
+                .map_err(SubmitError::Tier)?;
+        }
+        let terms = ReplayTerms { tier: grant.tier(), priority, running_at_once, jobs_at_once };
+        Ok(self.engine.replay(id, grant.owner(), &terms).await?)
+    }
+}

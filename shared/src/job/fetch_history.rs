@@ -1,0 +1,377 @@
+//! Fetching history: its payload and result, and how a large one is cut into parts.
+
+use super::definition::{Job, Part, PartResult};
+use super::pool::Pool;
+use crate::coverage::Gap;
+use crate::figures::Figures;
+use crate::interval::{Interval, PAGE_BUCKETS};
+use crate::range::{TimeRange, intersection, normalise, rfc3339};
+use crate::retry::RetryPolicy;
+use crate::symbol::{Exchange, Symbol};
+use crate::task::TaskState;
+use crate::tier::{Tier, TierRefusal, TierTable};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// Fetches the candles of one symbol and interval whose open times lie in a range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchHistory {
+    /// Where from.
+    #[serde(default)]
+    pub exchange: Exchange,
+    /// What.
+    pub symbol: Symbol,
+    /// Length of the candles.
+    pub interval: Interval,
+    /// First open time.
+    pub start: Start,
+    /// First open time that is no longer wanted, UTC ms; `None`: all that is closed when the job runs.
+    pub end: Option<i64>,
+    /// What is done about candles that are stored already.
+    #[serde(default, skip_serializing_if = "FetchMode::is_fetch")]
+    pub mode: FetchMode,
+}
+
+/// What a fetch does about candles that are stored already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchMode {
+    /// It asks only for what the ledger lacks.
+    #[default]
+    Fetch,
+    /// It asks for everything again and compares: restated candles are recorded, holes filled.
+    Verify,
+}
+
+impl FetchMode {
+    /// Whether only what is lacking is asked for.
+    #[must_use]
+    pub const fn is_fetch(&self) -> bool {
+        matches!(self, Self::Fetch)
+    }
+}
+
+/// Where a fetch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// At this time, UTC ms.
+    At(i64),
+    /// At the first candle that the exchange has.
+    Listing,
+}
+
+/// The earliest time of which the exchange holds anything (2017-01-01): its own lower bound of `startTime`.
+pub const EARLIEST_MS: i64 = 1_483_228_800_000;
+
+impl FetchHistory {
+    /// The range asked for, with `listing` taken as [`EARLIEST_MS`] and an open end as `now_ms`.
+    #[must_use]
+    pub fn range_at(&self, now_ms: i64) -> TimeRange {
+        let start = match self.start {
+            Start::At(ms) => ms,
+            Start::Listing => EARLIEST_MS,
+        };
+        TimeRange::new(start, self.end.unwrap_or(now_ms))
+    }
+}
+
+impl Job for FetchHistory {
+    const KIND: &'static str = "fetch_history";
+    /// 2: `mode`, written only where it is not `fetch`.
+    const VERSION: u32 = 2;
+    const POOL: Pool = Pool::Backfill;
+    /// Nine years of seconds at the exchange's own weight limit take 95 minutes; four such tasks share the budget.
+    const TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+    /// Outlives an hour in which nothing can be fetched, with a chance of 1 in 10^10 to die of it.
+    const RETRY: RetryPolicy = RetryPolicy {
+        max_attempts: 40,
+        max_broken_off: 3,
+        max_lost: 10,
+        first_delay: Duration::from_secs(5),
+        max_delay: Duration::from_secs(600),
+    };
+    const UNIT: &'static str = "pages";
+    const RATED: &'static [&'static str] = &[CANDLES_STORED, DUPLICATES];
+    const LARGE_RESULT: &'static [&'static str] = &["gaps", "ranges"];
+    const PART_MEMBERS: &'static [&'static str] = FetchResult::SUMMED;
+
+    type Result = FetchResult;
+
+    fn version(&self) -> u32 {
+        if self.mode.is_fetch() { 1 } else { 2 }
+    }
+
+    /// What makes two requests of one user the same: SHA-256 over the owner and everything that was asked.
+    fn fingerprint(&self, owner: &str) -> String {
+        let Self { exchange, symbol, interval, start, end, mode } = self;
+        let mut text = format!("{}\n{owner}\n{exchange}\n{symbol}\n{interval}\n{start:?}\n{end:?}", Self::KIND);
+        if !mode.is_fetch() {
+            text.push_str("\nverify");
+        }
+        hex::encode(Sha256::digest(text))
+    }
+
+    fn request(&self) -> Value {
+        let start = match self.start {
+            Start::At(ms) => rfc3339(ms),
+            Start::Listing => "listing".to_owned(),
+        };
+        let mut request = json!({
+            "exchange": self.exchange,
+            "symbol": self.symbol,
+            "interval": self.interval,
+            "start": start,
+            "end": self.end.map(rfc3339),
+        });
+        if !self.mode.is_fetch() {
+            request["mode"] = json!(self.mode);
+        }
+        request
+    }
+
+    fn admit(
+        &self,
+        tiers: &TierTable,
+        tier: Tier,
+        so_far: Option<&FetchResult>,
+        now_ms: i64,
+    ) -> Result<(), TierRefusal> {
+        // An end left out is what it was when the task ran first.
+        let until = so_far.and_then(|result| result.range).map_or(now_ms, |range| range.end);
+        tiers.admit_fetch(tier, self.interval, self.interval.count(self.range_at(until)))
+    }
+
+    fn figures(result: &FetchResult) -> Figures {
+        Figures {
+            done: result.pages,
+            total: result.pages_total,
+            details: [(CANDLES_STORED, result.inserted), (DUPLICATES, result.duplicate)]
+                .map(|(name, count)| (name.to_owned(), count))
+                .into(),
+        }
+    }
+
+    /// `plan` lists the range of each part.
+    fn parts(&self, plan: &Value, created_at: i64) -> Result<Vec<Part>, serde_json::Error> {
+        let ranges = Vec::<TimeRange>::deserialize(plan)?;
+        let of = |range: TimeRange| Self { start: Start::At(range.start), end: Some(range.end), ..self.clone() };
+        ranges.into_iter().map(|range| of(range).as_part(created_at)).collect()
+    }
+
+    fn add_parts(result: &mut FetchResult, parts: &[PartResult]) {
+        let fetched = result.add_all(parts);
+        if parts.iter().any(|part| part.state != TaskState::Succeeded) {
+            // Of what it set out to fetch: what its parts have fetched.
+            result.ranges = intersection(&result.ranges, &fetched);
+        }
+    }
+
+    fn keep_figures(result: &mut FetchResult, shown: &Figures) {
+        result.pages_total = shown.total;
+    }
+
+    fn note_duration(result: &mut FetchResult, took_ms: u64) {
+        result.duration_ms = took_ms;
+    }
+}
+
+impl FetchHistory {
+    /// This fetch as a part of another task: its share is the number of candles that it may find.
+    pub(super) fn as_part(&self, created_at: i64) -> Result<Part, serde_json::Error> {
+        Part::of(self, self.interval.count(self.range_at(created_at)))
+    }
+}
+
+/// Detail of the progress: candles newly stored.
+const CANDLES_STORED: &str = "candles_stored";
+/// Detail of the progress: candles that were stored before.
+const DUPLICATES: &str = "duplicates";
+
+/// What a fetch did, over all of its attempts unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FetchResult {
+    /// Candles that were not stored before.
+    pub inserted: u64,
+    /// Candles that were stored already, by an earlier attempt or an overlapping task.
+    pub duplicate: u64,
+    /// Stored candles of which the exchange now gives other figures; see the corrections of the symbol.
+    pub restated: u64,
+    /// Rows that failed the checks and were not stored; their buckets stand in `gaps` as `fetch_failed`.
+    pub rejected: u64,
+    /// Pages fetched.
+    pub pages: u64,
+    /// Pages of the whole task, as it was last planned; 0 before that.
+    pub pages_total: u64,
+    /// Calls to the exchange, retries included.
+    pub calls: u64,
+    /// Request weight spent.
+    pub weight: u64,
+    /// Calls that had to be repeated.
+    pub retries: u64,
+    /// What was asked for, resolved to times.
+    pub range: Option<TimeRange>,
+    /// What had to be fetched: the asked range without what the ledger already held.
+    pub ranges: Vec<TimeRange>,
+    /// Absent buckets of the asked range with their reason; at most [`MAX_RESULT_GAPS`], the rest in the coverage call.
+    pub gaps: Vec<Gap>,
+    /// Number of all gaps, listed or not.
+    pub gaps_total: u64,
+    /// From the first attempt's start to the end, ms.
+    pub duration_ms: u64,
+    /// Of a verification: buckets that the ledger had called complete, and that had neither candle nor gap.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reopened: u64,
+    /// Of a verification: open time up to which it has compared, UTC ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked_until: Option<i64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Most gaps that a result lists.
+pub const MAX_RESULT_GAPS: usize = 1_000;
+
+impl FetchResult {
+    /// Members that those of parts add up to.
+    pub(super) const SUMMED: &'static [&'static str] = &[
+        "inserted",
+        "duplicate",
+        "restated",
+        "rejected",
+        "pages",
+        "pages_total",
+        "calls",
+        "weight",
+        "retries",
+        "gaps_total",
+        "ranges",
+    ];
+
+    /// Adds what parts did. Returns the ranges that they have fetched, ascending and joined.
+    pub(super) fn add_all(&mut self, parts: &[PartResult]) -> Vec<TimeRange> {
+        let mut fetched = Vec::new();
+        for part in parts.iter().filter_map(|part| Self::deserialize(part.result.as_ref()?).ok()) {
+            self.inserted += part.inserted;
+            self.duplicate += part.duplicate;
+            self.restated += part.restated;
+            self.rejected += part.rejected;
+            self.pages += part.pages;
+            self.calls += part.calls;
+            self.weight += part.weight;
+            self.retries += part.retries;
+            self.gaps_total += part.gaps_total;
+            fetched.extend(part.ranges);
+        }
+        // How many there are in all only an attempt that plans the rest can tell.
+        self.pages_total = 0;
+        normalise(fetched)
+    }
+}
+
+/// Cuts `missing` (whole buckets of `interval`) into parts of at most `candles` each, larger ones where there would be more
+/// than `most` parts. Parts of a page or more begin and end where pages do, so that no page is fetched for two of them.
+#[must_use]
+pub fn cut(missing: &[TimeRange], interval: Interval, candles: u64, most: u64) -> Vec<TimeRange> {
+    let all: u64 = missing.iter().map(|range| interval.count(*range)).sum();
+    // The first and the last part of every missing range may be short ones.
+    let full = most.saturating_sub(2 * missing.len() as u64).max(1);
+    let page = u64::from(PAGE_BUCKETS);
+    let step = candles.max(all.div_ceil(full)).max(1);
+    let step = if step < page { step } else { step.next_multiple_of(page) };
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
+    let mut parts = Vec::new();
+    for range in missing {
+        let mut start = range.start;
+        while start < range.end {
+            let end = interval.advance(start, step);
+            let on_grid = interval.block_start(end, PAGE_BUCKETS);
+            let end = if on_grid > start && step >= i64::from(PAGE_BUCKETS) { on_grid } else { end }.min(range.end);
+            parts.push(TimeRange::new(start, end));
+            start = end;
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Envelope, EnvelopeError};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn fetch() -> FetchHistory {
+        FetchHistory {
+            exchange: Exchange::Binance,
+            symbol: "BTCUSDT".parse().unwrap(),
+            interval: Interval::Minute1,
+            start: Start::At(1_577_836_800_000),
+            end: None,
+            mode: FetchMode::Fetch,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_the_whole(given in prop::collection::vec((0i64..5_000, 1i64..900), 1..8), candles in 1u64..500) {
+            let minutes = |(start, length): (i64, i64)| TimeRange::new(start * 60_000, (start + length) * 60_000);
+            let missing = normalise(given.into_iter().map(minutes).collect());
+            let parts = cut(&missing, Interval::Minute1, candles, 64);
+            prop_assert_eq!(normalise(parts.clone()), missing);
+            prop_assert!(parts.len() <= 64);
+            prop_assert!(parts.windows(2).all(|pair| pair[0].end <= pair[1].start), "no candle is in two parts");
+        }
+    }
+
+    /// Stored by version 1; must be readable for ever.
+    #[test]
+    fn payloads_of_version_1_stay_readable() {
+        let stored = json!({"kind": "fetch_history", "version": 1, "payload": {
+            "exchange": "binance", "symbol": "BTCUSDT", "interval": "1m", "start": {"at": 1_577_836_800_000_i64}, "end": null}});
+        let envelope: Envelope = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(envelope.open::<FetchHistory>().unwrap(), fetch());
+        assert_eq!(serde_json::to_value(Envelope::of(&fetch()).unwrap()).unwrap(), stored);
+        let listing = json!({"symbol": "BTCUSDT", "interval": "1M", "start": "listing", "end": 5});
+        let envelope = Envelope { kind: "fetch_history".into(), version: 1, payload: listing };
+        assert_eq!(envelope.open::<FetchHistory>().unwrap().start, Start::Listing);
+    }
+
+    #[test]
+    fn foreign_newer_and_broken_payloads_are_told_apart() {
+        let mut envelope = Envelope::of(&fetch()).unwrap();
+        envelope.version = 3;
+        assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::NewerVersion { found: 3, .. })));
+        envelope.version = 1;
+        envelope.payload = json!({"symbol": "no symbol!"});
+        assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::Undecodable { .. })));
+        envelope.kind = "dance".into();
+        assert!(matches!(envelope.open::<FetchHistory>(), Err(EnvelopeError::UnknownKind(_))));
+    }
+
+    #[test]
+    fn a_verification_is_of_version_2_and_a_plain_fetch_stays_readable_for_older_workers() {
+        let verify = FetchHistory { mode: FetchMode::Verify, ..fetch() };
+        let envelope = Envelope::of(&verify).unwrap();
+        assert_eq!((envelope.version, &envelope.payload["mode"]), (2, &json!("verify")));
+        assert_eq!(envelope.open::<FetchHistory>().unwrap(), verify);
+        assert_eq!(Envelope::of(&fetch()).unwrap().version, 1);
+        assert_ne!(verify.fingerprint("a"), fetch().fingerprint("a"));
+    }
+
+    #[test]
+    fn fingerprints_differ_by_owner_and_by_every_field() {
+        let base = fetch().fingerprint("a");
+        assert_eq!(base, fetch().fingerprint("a"));
+        assert_ne!(base, fetch().fingerprint("b"));
+        assert_ne!(base, FetchHistory { end: Some(1), ..fetch() }.fingerprint("a"));
+        assert_ne!(base, FetchHistory { start: Start::Listing, ..fetch() }.fingerprint("a"));
+        assert_ne!(base, FetchHistory { interval: Interval::Month1, ..fetch() }.fingerprint("a"));
+    }
+}

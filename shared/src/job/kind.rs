@@ -1,0 +1,257 @@
+//! A kind of job as the engine knows it: without its types.
+
+use super::definition::{Envelope, EnvelopeError, Job, Part, PartResult};
+use super::pool::Pool;
+use crate::figures::Figures;
+use crate::retry::RetryPolicy;
+use crate::tier::{Tier, TierRefusal, TierTable};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A kind of job. What its functions cannot read they leave as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct JobKind {
+    /// [`Job::KIND`].
+    pub name: &'static str,
+    /// [`Job::VERSION`].
+    pub version: u32,
+    /// [`Job::POOL`].
+    pub pool: Pool,
+    /// [`Job::TIMEOUT`].
+    pub timeout: Duration,
+    /// [`Job::RETRY`].
+    pub retry: RetryPolicy,
+    /// [`Job::UNIT`].
+    pub unit: &'static str,
+    /// [`Job::RATED`].
+    pub rated: &'static [&'static str],
+    /// [`Job::LARGE_PAYLOAD`].
+    pub large_payload: &'static [&'static str],
+    /// [`Job::LARGE_RESULT`].
+    pub large_result: &'static [&'static str],
+    /// [`Job::PART_MEMBERS`].
+    pub part_members: &'static [&'static str],
+    calls: &'static Calls,
+}
+
+/// The functions of one kind.
+#[derive(Debug)]
+struct Calls {
+    check: fn(&Envelope) -> Result<(), EnvelopeError>,
+    fingerprint: fn(&Envelope, &str) -> Result<String, EnvelopeError>,
+    request: fn(&Envelope) -> Result<Value, EnvelopeError>,
+    admit: fn(&Envelope, Option<&Value>, &TierTable, Tier, i64) -> Result<Result<(), TierRefusal>, EnvelopeError>,
+    no_result: fn() -> Value,
+    result_of_today: fn(&Value) -> Value,
+    figures: fn(&Value) -> Figures,
+    parts: fn(&Envelope, &Value, i64) -> Result<Vec<Part>, EnvelopeError>,
+    add_parts: fn(&mut Value, &[PartResult]),
+    keep_figures: fn(&mut Value, &Figures),
+    note_duration: fn(&mut Value, u64),
+}
+
+/// Changes a result in place, if it can be read.
+fn change<J: Job>(stored: &mut Value, change: impl FnOnce(&mut J::Result)) {
+    if let Ok(mut result) = J::Result::deserialize(&*stored) {
+        change(&mut result);
+        if let Ok(changed) = serde_json::to_value(result) {
+            *stored = changed;
+        }
+    }
+}
+
+/// The functions of `J`.
+trait Erased: Job {
+    const CALLS: Calls = Calls {
+        check: |job| job.open::<Self>().map(drop),
+        fingerprint: |job, owner| Ok(job.open::<Self>()?.fingerprint(owner)),
+        request: |job| Ok(job.open::<Self>()?.request()),
+        admit: |job, so_far, tiers, tier, now_ms| {
+            let so_far = so_far.and_then(|result| Self::Result::deserialize(result).ok());
+            Ok(job.open::<Self>()?.admit(tiers, tier, so_far.as_ref(), now_ms))
+        },
+        no_result: || serde_json::to_value(Self::Result::default()).unwrap_or_default(),
+        result_of_today: |stored| {
+            let read = Self::Result::deserialize(stored).ok();
+            read.and_then(|result| serde_json::to_value(result).ok()).unwrap_or_else(|| stored.clone())
+        },
+        figures: |stored| Self::Result::deserialize(stored).map(|result| Self::figures(&result)).unwrap_or_default(),
+        parts: |job, plan, created_at| {
+            let unreadable = |source| EnvelopeError::Undecodable { kind: Self::KIND, source };
+            job.open::<Self>()?.parts(plan, created_at).map_err(unreadable)
+        },
+        add_parts: |stored, parts| change::<Self>(stored, |result| Self::add_parts(result, parts)),
+        keep_figures: |stored, shown| change::<Self>(stored, |result| Self::keep_figures(result, shown)),
+        note_duration: |stored, took_ms| change::<Self>(stored, |result| Self::note_duration(result, took_ms)),
+    };
+}
+
+impl<J: Job> Erased for J {}
+
+impl JobKind {
+    /// The kind of `J`.
+    #[must_use]
+    pub const fn of<J: Job>() -> Self {
+        Self {
+            name: J::KIND,
+            version: J::VERSION,
+            pool: J::POOL,
+            timeout: J::TIMEOUT,
+            retry: J::RETRY,
+            unit: J::UNIT,
+            rated: J::RATED,
+            large_payload: J::LARGE_PAYLOAD,
+            large_result: J::LARGE_RESULT,
+            part_members: J::PART_MEMBERS,
+            calls: &J::CALLS,
+        }
+    }
+
+    /// [`Job::fingerprint`].
+    ///
+    /// # Errors
+    /// When the payload cannot be read.
+    pub fn fingerprint(&self, job: &Envelope, owner: &str) -> Result<String, EnvelopeError> {
+        (self.calls.fingerprint)(job, owner)
+    }
+
+    /// [`Job::request`]. A payload that cannot be read is shown as it is stored.
+    #[must_use]
+    pub fn request(&self, job: &Envelope) -> Value {
+        (self.calls.request)(job).unwrap_or_else(|_| job.payload.clone())
+    }
+
+    /// The request that is kept beside the payload, where that may be large.
+    ///
+    /// # Errors
+    /// When the payload cannot be read.
+    pub fn kept_request(&self, job: &Envelope) -> Result<Option<Value>, EnvelopeError> {
+        if self.large_payload.is_empty() { Ok(None) } else { (self.calls.request)(job).map(Some) }
+    }
+
+    /// [`Job::admit`]. What no program can read passes: it dies with its cause.
+    ///
+    /// # Errors
+    /// The first limit that forbids it.
+    pub fn admit(
+        &self,
+        job: &Envelope,
+        so_far: Option<&Value>,
+        tiers: &TierTable,
+        tier: Tier,
+        now_ms: i64,
+    ) -> Result<(), TierRefusal> {
+        (self.calls.admit)(job, so_far, tiers, tier, now_ms).unwrap_or(Ok(()))
+    }
+
+    /// Whether the payload can be read.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, job: &Envelope) -> Result<(), EnvelopeError> {
+        (self.calls.check)(job)
+    }
+
+    /// The result of a task that has done nothing.
+    #[must_use]
+    pub fn no_result(&self) -> Value {
+        (self.calls.no_result)()
+    }
+
+    /// A stored result in the form of today: members that earlier versions did not write have their defaults.
+    #[must_use]
+    pub fn result_of_today(&self, stored: &Value) -> Value {
+        (self.calls.result_of_today)(stored)
+    }
+
+    /// [`Job::figures`].
+    #[must_use]
+    pub fn figures(&self, result: &Value) -> Figures {
+        (self.calls.figures)(result)
+    }
+
+    /// [`Job::parts`].
+    ///
+    /// # Errors
+    /// When the payload, or the plan, cannot be read.
+    pub fn parts(&self, job: &Envelope, plan: &Value, created_at: i64) -> Result<Vec<Part>, EnvelopeError> {
+        (self.calls.parts)(job, plan, created_at)
+    }
+
+    /// [`Job::add_parts`].
+    #[must_use]
+    pub fn add_parts(&self, mut result: Value, parts: &[PartResult]) -> Value {
+        (self.calls.add_parts)(&mut result, parts);
+        result
+    }
+
+    /// [`Job::keep_figures`].
+    #[must_use]
+    pub fn keep_figures(&self, mut result: Value, shown: &Figures) -> Value {
+        (self.calls.keep_figures)(&mut result, shown);
+        result
+    }
+
+    /// [`Job::note_duration`].
+    #[must_use]
+    pub fn note_duration(&self, mut result: Value, took_ms: u64) -> Value {
+        (self.calls.note_duration)(&mut result, took_ms);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{FetchResult, kind};
+    use crate::range::TimeRange;
+    use crate::task::TaskRecord;
+    use serde_json::json;
+
+    const MINUTE: i64 = 60_000;
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn record(kind: &str, version: u32, payload: &Value, range: Option<TimeRange>) -> TaskRecord {
+        let mut record: TaskRecord = serde_json::from_value(json!({
+            "id": "01JC5Y7V9N8B3M2K1H0G9F8E7D", "owner": "u", "tier": "pro", "pool": "backfill", "priority": 5,
+            "job": {"kind": kind, "version": version, "payload": payload}, "fingerprint": "f", "state": "dead", "attempt": 1,
+            "created_at": 1, "updated_at": 1, "trace_id": "0",
+        }))
+        .unwrap();
+        record.result = range.map(|range| json!(FetchResult { range: Some(range), ..FetchResult::default() }));
+        record
+    }
+
+    fn check(name: &str, record: &TaskRecord, expected: Option<&str>) {
+        let kind = kind(&record.job.kind).unwrap();
+        let refused = kind
+            .admit(&record.job, record.result.as_ref(), &TierTable::default(), Tier::Free, NOW)
+            .err()
+            .map(|refusal| refusal.limit);
+        assert_eq!(refused, expected, "{name}");
+    }
+
+    #[test]
+    fn what_the_tier_of_now_allows() {
+        let fetch = |interval: &str, candles: i64| {
+            let start = NOW - candles * MINUTE;
+            json!({"symbol": "BTCUSDT", "interval": interval, "start": {"at": start}, "end": null})
+        };
+        let range = |candles: i64| Some(TimeRange::new(NOW - candles * MINUTE, NOW - candles * MINUTE + 60 * MINUTE));
+        let (long, seconds) = (Some("longest_range_candles"), Some("intervals"));
+        check("short", &record("fetch_history", 1, &fetch("1m", 50_000), None), None);
+        check("long", &record("fetch_history", 1, &fetch("1m", 50_002), None), long);
+        check("seconds", &record("fetch_history", 1, &fetch("1s", 1), None), seconds);
+        check("an end that is settled", &record("fetch_history", 1, &fetch("1m", 90_000), range(90_000)), None);
+        let mut verify = fetch("1m", 90_000);
+        verify["mode"] = json!("verify");
+        check("a verification", &record("fetch_history", 2, &verify, None), long);
+        let batch = |fetches: Vec<Value>| record("fetch_batch", 1, &json!({ "fetches": fetches }), None);
+        check("a batch", &batch(vec![fetch("1m", 9); 10]), None);
+        check("a wide batch", &batch(vec![fetch("1m", 9); 11]), Some("batch_fetches"));
+        check("a long one in a batch", &batch(vec![fetch("1m", 9), fetch("1m", 50_002)]), long);
+        check("what nobody can read", &record("fetch_history", 1, &json!({"symbol": 5}), None), None);
+        check("what no tier bounds", &record("probe", 1, &json!({"number": 5}), None), None);
+    }
+}

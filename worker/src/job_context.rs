@@ -1,0 +1,128 @@
+//! What one attempt of a job has.
+
+use crate::budget::SharedBudget;
+use crate::cpu::CpuPool;
+use crate::jobs::PageSlots;
+use crate::metrics::Metrics;
+use crate::outcome::Stop;
+use crate::parent_reconciler::ParentReconciler;
+use crate::store_retry::retry_until_cancelled;
+use candlemill_exchanges::{BinanceClient, CallCounters};
+use candlemill_market_store::MarketStore;
+use candlemill_shared::Clock;
+use candlemill_shared::progress::Progress;
+use candlemill_shared::task::TaskRecord;
+use candlemill_tasks::{Checkpoint, TaskEngine};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Clients of the exchanges.
+#[derive(Clone)]
+pub(crate) struct Exchanges {
+    pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
+}
+
+/// What jobs work with: the same for all of this process.
+pub(crate) struct Resources {
+    pub(crate) market: MarketStore,
+    pub(crate) exchanges: Exchanges,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) cpu: CpuPool,
+    pub(crate) fetching: Fetching,
+}
+
+/// How history is fetched.
+pub(crate) struct Fetching {
+    /// Pages that this process fetches at once.
+    pub(crate) page_concurrency: usize,
+    pub(crate) slots: Arc<PageSlots>,
+    /// Pages above which a fetch is left to several tasks.
+    pub(crate) split_pages: u64,
+}
+
+/// What one attempt has.
+pub(crate) struct JobContext {
+    /// The task as the attempt began.
+    pub(crate) record: TaskRecord,
+    /// Cancelled when the attempt is to end soon, whatever for.
+    pub(crate) cancel: CancellationToken,
+    /// Cancelled when the worker stops claiming: the work is handed back at the next step.
+    pub(crate) draining: CancellationToken,
+    pub(crate) resources: Arc<Resources>,
+    pub(crate) counters: Arc<CallCounters>,
+    pub(crate) tasks: TaskEngine,
+    pub(crate) reconciler: ParentReconciler,
+}
+
+impl JobContext {
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.tasks.clock()
+    }
+
+    /// A client that counts on this attempt's counters.
+    pub(crate) fn binance(&self) -> BinanceClient<Arc<SharedBudget>> {
+        self.resources.exchanges.binance.for_job(Arc::clone(&self.counters))
+    }
+
+    pub(crate) fn market(&self) -> &MarketStore {
+        &self.resources.market
+    }
+
+    /// Cancelled when the attempt is to end soon, whatever for.
+    pub(crate) const fn give_up(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// What earlier attempts did; the default where there is nothing, or nothing that can be read.
+    pub(crate) fn result<R: DeserializeOwned + Default>(&self) -> R {
+        self.record.result.as_ref().and_then(|result| R::deserialize(result).ok()).unwrap_or_default()
+    }
+
+    /// Keeps what was done so far on the record: a later attempt goes on from there.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`] or [`Stop::Overtaken`]: the attempt is to end; or a store's failure.
+    pub(crate) async fn checkpoint<R: Serialize>(&self, so_far: &R) -> Result<(), Stop> {
+        let (record, records, now) = (&self.record, self.tasks.records(), self.clock().now_ms());
+        let so_far = serde_json::to_value(so_far)
+            .map_err(|error| candlemill_db::StoreError::corrupt("the result of a task", error))?;
+        let kept = || records.checkpoint(record.id, record.attempt, &so_far, now);
+        match retry_until_cancelled(self.give_up(), kept).await? {
+            Checkpoint::Kept => Ok(()),
+            Checkpoint::CancelRequested => Err(Stop::Cancelled),
+            Checkpoint::Overtaken => Err(Stop::Overtaken),
+        }
+    }
+
+    /// Shows that the task runs: what it begins with may take a while. What an earlier attempt has shown stays.
+    pub(crate) async fn show_start(&self) {
+        let board = self.tasks.progress();
+        let mut snapshot = Progress::from_record(&self.record);
+        (snapshot.sequence, snapshot.error) = (Progress::sequence_of(self.record.attempt, 0), None);
+        match board.read(self.record.id).await {
+            Ok(Some(shown)) => snapshot.keep_share_of(&shown),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "what was shown before is not known"),
+        }
+        if let Err(error) = board.write(&snapshot).await {
+            tracing::warn!(%error, "progress is not shown at the moment");
+        }
+    }
+
+    /// Whether the attempt may go on.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`], [`Stop::Draining`].
+    #[cfg_attr(not(feature = "test-jobs"), expect(dead_code, reason = "jobs with a loop of their own ask"))]
+    pub(crate) fn may_go_on(&self) -> Result<(), Stop> {
+        if self.cancel.is_cancelled() {
+            Err(Stop::Cancelled)
+        } else if self.draining.is_cancelled() {
+            Err(Stop::Draining)
+        } else {
+            Ok(())
+        }
+    }
+}
