@@ -1,42 +1,33 @@
-//! Claimed tasks as a backend of apalis.
+//! The queue as a backend of apalis.
 //!
-//! apalis runs the handlers and waits for them at the end. What it is given comes from the queue's own claims, because the
-//! broker that belongs to it has neither leases that can be lost nor turns between owners.
+//! What the backend gives out comes from the queue's own claims, because the broker that belongs to apalis has neither leases that
+//! can be lost nor turns between owners. The backend's layer begins the attempt, keeps its lease, and settles it; what lies
+//! inside of that layer, other layers of apalis and the handler, sees each task as it is: id, attempt, queue, priority, time and
+//! trace, and the handler's real result.
 
-use crate::leases::LeaseGuard;
+use crate::apalis_task::claimed;
+use crate::attempt::AttemptLayer;
+use crate::claimed::ClaimedTask;
+use crate::context::WorkerContext;
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
 use apalis_core::task::Task;
-use apalis_core::task::task_id::RandomId;
-use apalis_core::worker::context::WorkerContext;
+use apalis_core::worker::context::WorkerContext as ApalisWorker;
+use candlemill_shared::job::Pool;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tower::layer::util::Identity;
+use tokio::sync::mpsc;
 
-/// A claimed task and its slot.
-#[derive(Debug, Clone)]
-pub(crate) struct ClaimedTask {
-    pub(crate) hold: Arc<LeaseGuard>,
-    _slot: Arc<OwnedSemaphorePermit>,
-}
-
-impl ClaimedTask {
-    pub(crate) fn new(hold: LeaseGuard, slot: OwnedSemaphorePermit) -> Self {
-        Self { hold: Arc::new(hold), _slot: Arc::new(slot) }
-    }
-}
-
-/// Ends when the sender is dropped.
-#[derive(Debug)]
+/// One pool's claims. Ends when the sender is dropped.
 pub(crate) struct ClaimBackend {
     inbox: mpsc::Receiver<ClaimedTask>,
+    context: WorkerContext,
+    pool: Pool,
 }
 
 impl ClaimBackend {
-    pub(crate) const fn new(inbox: mpsc::Receiver<ClaimedTask>) -> Self {
-        Self { inbox }
+    pub(crate) const fn new(inbox: mpsc::Receiver<ClaimedTask>, context: WorkerContext, pool: Pool) -> Self {
+        Self { inbox, context, pool }
     }
 }
 
@@ -44,21 +35,22 @@ impl Backend for ClaimBackend {
     type Task = Task<ClaimedTask>;
     type Error = Infallible;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &ApalisWorker) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-        _: &WorkerContext,
+        _: &ApalisWorker,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.inbox.poll_recv(context).map(|claimed| claimed.map(|claimed| Ok(Task::new(claimed))))
+        let next = self.inbox.poll_recv(context);
+        next.map(|task| task.map(|task| Ok(claimed(task, self.pool, &self.context.worker).build())))
     }
 
     /// Nothing runs and nothing comes any more. apalis waits for ever for a word that its worker is to stop, unless the
     /// backend gives it.
-    fn poll_close(&mut self, _: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_close(&mut self, _: &mut Context<'_>, worker: &ApalisWorker) -> Poll<Result<(), Infallible>> {
         if let Err(error) = worker.stop() {
             tracing::debug!(%error, "consuming was stopped already");
         }
@@ -68,16 +60,16 @@ impl Backend for ClaimBackend {
 
 impl BackendConfig for ClaimBackend {
     type Args = ClaimedTask;
-    type Id = RandomId;
+    type Id = String;
     type Kind = Ephemeral;
-    type Config = ();
-    type Layer = Identity;
+    type Config = Pool;
+    type Layer = AttemptLayer;
 
     fn config(&self) -> &Self::Config {
-        &()
+        &self.pool
     }
 
-    fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
-        Identity::new()
+    fn middleware(&mut self, _: &mut ApalisWorker) -> Self::Layer {
+        AttemptLayer::new(self.context.clone(), self.pool)
     }
 }

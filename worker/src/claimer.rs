@@ -1,6 +1,6 @@
 //! Claims tasks as slots get free.
 
-use crate::claim_backend::ClaimedTask;
+use crate::claimed::ClaimedTask;
 use crate::heartbeat::Gate;
 use crate::leases::LeaseSet;
 use candlemill_shared::job::Pool;

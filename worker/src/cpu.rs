@@ -42,7 +42,6 @@ impl CpuPool {
     ///
     /// # Errors
     /// [`CpuCancelled`]: it was cancelled before its end, or before it began.
-    #[cfg_attr(not(any(test, feature = "test-jobs")), expect(dead_code, reason = "for studies, which come next"))]
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         cancel: &CancellationToken,

@@ -23,12 +23,12 @@ const BUCKETS: u64 = 64_000;
 const EARLIER: Duration = Duration::from_secs(3_600);
 
 /// Keeps house until `shutdown`.
-pub(crate) async fn run(shop: WorkerContext, budget: Arc<SharedBudget>, shutdown: CancellationToken) {
+pub(crate) async fn run(context: WorkerContext, budget: Arc<SharedBudget>, shutdown: CancellationToken) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A worker that has just started has more urgent work.
     looks.tick().await;
-    let mut keeper = Keeper { recheck: Recheck::new(shop.clone(), budget), shop, earlier: None };
+    let mut keeper = Keeper { recheck: Recheck::new(context.clone(), budget), context, earlier: None };
     loop {
         tokio::select! {
             _ = looks.tick() => {}
@@ -44,7 +44,7 @@ pub(crate) async fn run(shop: WorkerContext, budget: Arc<SharedBudget>, shutdown
 }
 
 struct Keeper {
-    shop: WorkerContext,
+    context: WorkerContext,
     recheck: Recheck,
     /// When it was last seen that no ledger of an earlier version is left.
     earlier: Option<Instant>,
@@ -52,8 +52,8 @@ struct Keeper {
 
 impl Keeper {
     async fn look(&mut self) -> Result<(), StoreError> {
-        let (tasks, market) = (&self.shop.tasks, &self.shop.resources.market);
-        if !tasks.db().lease().take(DUTY, &self.shop.worker, DUTY_TERM).await? {
+        let (tasks, market) = (&self.context.tasks, &self.context.resources.market);
+        if !tasks.db().lease().take(DUTY, &self.context.worker, DUTY_TERM).await? {
             self.earlier = None;
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Keeper {
             self.earlier = Some(Instant::now());
         }
         let audited = market.coverage().audit_some(BUCKETS).await?;
-        self.shop.metrics.ledger_corrected.inc_by(audited.holes.len() as u64 + audited.filled);
+        self.context.metrics.ledger_corrected.inc_by(audited.holes.len() as u64 + audited.filled);
         self.recheck.look(audited.holes).await
     }
 }

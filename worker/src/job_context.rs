@@ -29,6 +29,10 @@ pub(crate) struct Resources {
     pub(crate) market: MarketStore,
     pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Arc<Metrics>,
+    #[cfg_attr(
+        not(feature = "test-jobs"),
+        expect(dead_code, reason = "studies, the next kind of job, keep processors busy")
+    )]
     pub(crate) cpu: CpuPool,
     pub(crate) fetching: Fetching,
 }

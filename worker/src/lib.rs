@@ -1,13 +1,20 @@
 //! The worker: takes deliveries from the queue, runs their jobs, and keeps the house (sweeping, lists of markets).
 
+mod apalis_task;
 mod attempt;
 mod budget;
 mod cancel;
 mod claim_backend;
+mod claimed;
 mod claimer;
 mod config;
 mod context;
+#[cfg_attr(
+    not(any(test, feature = "test-jobs")),
+    expect(dead_code, reason = "studies, the next kind of job, keep processors busy")
+)]
 mod cpu;
+mod ending;
 mod health;
 mod heartbeat;
 mod housekeeping;
@@ -22,6 +29,7 @@ mod parent_reconciler;
 mod progress_reporter;
 mod retries;
 mod runner;
+mod settle;
 mod store_retry;
 mod sweeper;
 mod webhooks;

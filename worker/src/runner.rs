@@ -1,13 +1,14 @@
 //! One pool's work: claims, leases and ticks around the handlers that apalis runs.
 
-use crate::attempt;
-use crate::claim_backend::{ClaimBackend, ClaimedTask};
+use crate::attempt::run_claimed;
+use crate::claim_backend::ClaimBackend;
+use crate::claimed::ClaimedTask;
 use crate::claimer::{self, Claimer, Claiming};
 use crate::context::WorkerContext;
 use crate::heartbeat::Gate;
 use crate::leases::LeaseSet;
 use crate::metrics::Metrics;
-use apalis::prelude::{ParallelizeExt, WorkerBuilder, WorkerError};
+use apalis::prelude::{WorkerBuilder, WorkerError};
 use candlemill_shared::job::Pool;
 use candlemill_tasks::queue::Queue;
 use futures::future::BoxFuture;
@@ -27,7 +28,7 @@ const RESTART: Duration = Duration::from_millis(500);
 
 /// One pool's consumption.
 pub(crate) struct Runner {
-    pub(crate) shop: WorkerContext,
+    pub(crate) context: WorkerContext,
     pub(crate) pool: Pool,
     pub(crate) concurrency: usize,
     pub(crate) lease: Duration,
@@ -38,16 +39,16 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    /// Consumes until the shop drains; then waits for the tasks under way.
+    /// Consumes until the worker drains; then waits for the tasks under way.
     pub(crate) async fn run(self) {
-        let draining = self.shop.lifecycle.draining.clone();
-        let queue = self.shop.tasks.queue(self.pool).clone();
+        let draining = self.context.lifecycle.draining.clone();
+        let queue = self.context.tasks.queue(self.pool).clone();
         let (held, wake, ended) = (self.held.clone(), Arc::new(Notify::new()), CancellationToken::new());
         let slots = Arc::new(Semaphore::new(self.concurrency));
         let _beside = [
-            tokio::spawn(claimer::listen(self.shop.tasks.clone(), queue.clone(), Arc::clone(&wake))),
+            tokio::spawn(claimer::listen(self.context.tasks.clone(), queue.clone(), Arc::clone(&wake))),
             tokio::spawn(held.clone().renew(queue.clone(), self.lease, ended.clone())),
-            tokio::spawn(tick(self.shop.clone(), queue.clone(), self.lease)),
+            tokio::spawn(tick(self.context.clone(), queue.clone(), self.lease)),
         ]
         .map(AbortOnDropHandle::new);
         while !draining.is_cancelled() {
@@ -56,7 +57,7 @@ impl Runner {
             let fetcher = Claimer {
                 pool: self.pool,
                 queue: queue.clone(),
-                worker: Arc::clone(&self.shop.worker),
+                worker: Arc::clone(&self.context.worker),
                 lease: self.lease,
                 slots: Arc::clone(&slots),
                 gathered: self.concurrency / GATHERED_PART,
@@ -84,31 +85,27 @@ impl Runner {
 
     /// Boxed: as part of an `async fn` the compiler cannot tell that the worker's future may be sent.
     fn consume(&self, inbox: mpsc::Receiver<ClaimedTask>) -> BoxFuture<'static, Result<(), WorkerError>> {
-        let (shop, pool) = (self.shop.clone(), self.pool);
-        let handler = move |claimed: ClaimedTask| {
-            let shop = shop.clone();
-            async move { attempt::handle(shop, pool, claimed).await }
-        };
-        let worker = WorkerBuilder::new(format!("{}-{}", self.shop.worker, self.pool.as_str()))
-            .backend(ClaimBackend::new(inbox))
-            .parallelize(tokio::spawn)
+        let known = self.context.known;
+        let handler = move |claimed: ClaimedTask| run_claimed(known, claimed);
+        let worker = WorkerBuilder::new(format!("{}-{}", self.context.worker, self.pool.as_str()))
+            .backend(ClaimBackend::new(inbox, self.context.clone(), self.pool))
             .build(handler);
         Box::pin(worker.run())
     }
 }
 
-/// Moves due tasks and those of dead workers on, until the shop drains.
-async fn tick(shop: WorkerContext, queue: Queue, lease: Duration) {
+/// Moves due tasks and those of dead workers on, until the worker drains.
+async fn tick(context: WorkerContext, queue: Queue, lease: Duration) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = shop.lifecycle.draining.cancelled() => return,
+            () = context.lifecycle.draining.cancelled() => return,
         }
-        match queue.tick(shop.tasks.clock().now_ms(), lease).await {
+        match queue.tick(context.tasks.clock().now_ms(), lease).await {
             Ok(moved) if moved.abandoned > 0 => {
-                shop.metrics.rescued.inc_by(moved.abandoned);
+                context.metrics.rescued.inc_by(moved.abandoned);
                 tracing::warn!(tasks = moved.abandoned, "took tasks from workers whose leases ran out");
             }
             Ok(_) => {}

@@ -100,7 +100,7 @@ impl Worker {
                 split_pages: config.split_pages,
             },
         };
-        let shop = WorkerContext {
+        let context = WorkerContext {
             tasks: tasks.clone(),
             worker: Arc::clone(&worker),
             metrics: Arc::clone(&metrics),
@@ -123,11 +123,11 @@ impl Worker {
         let (house, closed) = (TaskTracker::new(), CancellationToken::new());
         house.spawn(health::serve(listener, page, closed.clone()));
         house.spawn(reconciler.run(tasks.clone(), closed.clone()));
-        house.spawn(cancel::listen(tasks.clone(), shop.running.clone(), closed.clone()));
+        house.spawn(cancel::listen(tasks.clone(), context.running.clone(), closed.clone()));
         if prepare(&tasks, &market, &shutdown).await {
             house.spawn(sweeper::run(tasks.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
             house.spawn(deliverer.run(closed.clone()));
-            house.spawn(housekeeping::run(shop.clone(), Arc::clone(&budget), draining.clone()));
+            house.spawn(housekeeping::run(context.clone(), Arc::clone(&budget), draining.clone()));
             let keeper = MarketKeeper {
                 db: tasks.db().clone(),
                 market: market.clone(),
@@ -140,7 +140,7 @@ impl Worker {
             let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), LeaseSet::default()));
             let operators = Operators::new(tasks.clone(), &worker, duty.clone(), pools.to_vec());
             let runners = pools.clone().map(|(pool, concurrency, held)| Runner {
-                shop: shop.clone(),
+                context: context.clone(),
                 pool,
                 concurrency,
                 held,

@@ -17,6 +17,8 @@ pub mod codes {
     pub const WORKER_LOST: &str = "worker_lost";
     /// No worker can ever read the payload.
     pub const PAYLOAD_UNREADABLE: &str = "payload_unreadable";
+    /// A layer around the handler let the attempt not begin, or not end.
+    pub const LAYER: &str = "layer_failed";
     /// No worker that had the task knows its kind: handed on, as a newer version is.
     pub const UNKNOWN_KIND: &str = "unknown_kind";
 }

@@ -29,7 +29,7 @@ const CHUNKS: u32 = 50;
 const MAX_HOLES: usize = 1_000;
 
 pub(super) struct Recheck {
-    shop: WorkerContext,
+    context: WorkerContext,
     budget: Arc<SharedBudget>,
     holes: VecDeque<(Series, TimeRange)>,
 }
@@ -53,8 +53,8 @@ impl From<ExchangeError> for Stop {
 }
 
 impl Recheck {
-    pub(super) fn new(shop: WorkerContext, budget: Arc<SharedBudget>) -> Self {
-        Self { shop, budget, holes: VecDeque::new() }
+    pub(super) fn new(context: WorkerContext, budget: Arc<SharedBudget>) -> Self {
+        Self { context, budget, holes: VecDeque::new() }
     }
 
     /// Asks for `holes`, then for what is due, as far as the weight goes.
@@ -74,15 +74,15 @@ impl Recheck {
                 Err(stop) => return self.stopped(stop, &series),
             }
         }
-        let now = self.shop.tasks.clock().now_ms();
-        for (series, gaps) in self.shop.resources.market.coverage().due_gaps(now, CHUNKS).await? {
+        let now = self.context.tasks.clock().now_ms();
+        for (series, gaps) in self.context.resources.market.coverage().due_gaps(now, CHUNKS).await? {
             for neighbours in together(&series, gaps) {
                 if calls == 0 {
                     return Ok(());
                 }
                 calls -= 1;
                 match self.ask(&series, &neighbours).await {
-                    Ok(()) => drop(self.shop.metrics.absences_rechecked.inc_by(neighbours.len() as u64)),
+                    Ok(()) => drop(self.context.metrics.absences_rechecked.inc_by(neighbours.len() as u64)),
                     Err(Stop::Exchange(error)) if error.disposition() == Disposition::Permanent => {
                         // It says nothing of this symbol any more, so it cannot say anything else of its absences.
                         tracing::info!(error = with_causes(&error), "absent candles of {series} cannot be asked for");
@@ -121,10 +121,10 @@ impl Recheck {
         };
         let bucket = series.interval.bucket_start(open);
         tracing::warn!(open_time = open, "the exchange has candles of {series} now that it lacked before");
-        self.shop.metrics.absences_refuted.inc();
-        let coverage = self.shop.resources.market.coverage();
+        self.context.metrics.absences_refuted.inc();
+        let coverage = self.context.resources.market.coverage();
         if gaps.iter().any(|gap| gap.reason == GapReason::BeforeListing) {
-            retry_briefly(|| self.shop.resources.market.markets().remember_first_open(series, open)).await?;
+            retry_briefly(|| self.context.resources.market.markets().remember_first_open(series, open)).await?;
         }
         let before = TimeRange::new(range.start, bucket);
         let confirmed = gaps.iter().map(|gap| Gap { range: gap.range.intersect(before), ..gap.clone() });
@@ -139,22 +139,22 @@ impl Recheck {
     }
 
     fn client(&self) -> BinanceClient<Arc<SharedBudget>> {
-        self.shop.resources.exchanges.binance.clone()
+        self.context.resources.exchanges.binance.clone()
     }
 
     /// The exchange says the same as before.
     async fn confirm(&self, series: &Series, gaps: &[Gap]) -> Result<(), StoreError> {
         let looks: Vec<Observation> =
             gaps.iter().map(|gap| Observation { range: gap.range, gaps: vec![gap.clone()] }).collect();
-        let (coverage, at) = (self.shop.resources.market.coverage(), self.shop.tasks.clock().now_ms());
+        let (coverage, at) = (self.context.resources.market.coverage(), self.context.tasks.clock().now_ms());
         retry_briefly(|| coverage.record(series, &looks, at)).await.map(drop)
     }
 
     /// Asks for one page, stores what is there now, and confirms what is still absent. What is no gap stays as it is.
     async fn page(&self, series: &Series, range: TimeRange, gaps: &[Gap]) -> Result<(), Stop> {
-        let (market, interval) = (&self.shop.resources.market, series.interval);
+        let (market, interval) = (&self.context.resources.market, series.interval);
         let never = CancellationToken::new();
-        let leases = PageLeases::start(market.pages(), series, TaskId::new(self.shop.tasks.clock().now_ms()), 1);
+        let leases = PageLeases::start(market.pages(), series, TaskId::new(self.context.tasks.clock().now_ms()), 1);
         let (held, _) = leases.take(interval.block_start(range.start, PER_PAGE), &never).await?;
         let raw = self.client().klines(&series.symbol, interval, range).await?;
         let limit = PER_PAGE as usize;
@@ -175,7 +175,7 @@ impl Recheck {
                     candles = candles.len(),
                     "the exchange has candles of {series} now that it lacked before"
                 );
-                self.shop.metrics.absences_refuted.inc_by(candles.len() as u64);
+                self.context.metrics.absences_refuted.inc_by(candles.len() as u64);
             }
             retry_briefly(|| market.coverage().reopen_gaps(series, &found)).await?;
             retry_briefly(|| market.candles().insert(series, &candles)).await?;
@@ -188,7 +188,7 @@ impl Recheck {
                 .map(|part| Observation { range: part, gaps: vec![Gap { range: part, ..gap.clone() }] })
         });
         looks.extend(known);
-        let at = self.shop.tasks.clock().now_ms();
+        let at = self.context.tasks.clock().now_ms();
         retry_briefly(|| market.coverage().record(series, &looks, at)).await?;
         held.done().await;
         Ok(())
