@@ -2,7 +2,7 @@
 //! bounds, and only what both lack is absent.
 
 use super::PAGE_CANDLES;
-use super::client::{BinanceClient, LONGEST_ANSWER, WEIGHT_KLINES, call, klines_call, klines_target, rows};
+use super::rest::{BinanceClient, LONGEST_ANSWER, WEIGHT_KLINES, call, klines_call, klines_target, rows};
 use crate::backoff::Delays;
 use crate::budget::WeightBudget;
 use crate::error::{ExchangeError, Fault};

@@ -18,17 +18,17 @@
 
 mod absence;
 mod answer;
-mod client;
 mod config;
 mod http;
 mod market_list;
+mod rest;
 mod rows;
 
-pub use client::BinanceClient;
 pub use config::{
     BINANCE_ARCHIVE_URL, BINANCE_CALL_ATTEMPTS, BINANCE_CALL_TIMEOUT_SECONDS, BINANCE_CONNECT_TIMEOUT_SECONDS,
     BINANCE_REST_URL, BINANCE_WS_URL, BinanceConfig, VARIABLES,
 };
+pub use rest::BinanceClient;
 pub use rows::parse_rows;
 
 /// Most candles that one call returns.
