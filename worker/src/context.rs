@@ -6,7 +6,7 @@ use crate::jobs::PageSlots;
 use crate::metrics::Metrics;
 use crate::parent_reconciler::ParentReconciler;
 use crate::webhooks::Outbox;
-use candlemill_exchanges::{BinanceClient, CallCounters};
+use candlemill_exchanges::{BinanceClient, CallCounters, HistoricalMarketData};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;

@@ -6,7 +6,7 @@ use crate::outcome::with_causes;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_db::{Db, StoreError};
 use candlemill_exchanges::market::MarketStatus;
-use candlemill_exchanges::{Answer, BinanceClient, ExchangeError, Fault, Refusal};
+use candlemill_exchanges::{Answer, BinanceClient, ExchangeError, Fault, HistoricalMarketData, Refusal};
 use candlemill_market_store::{ListRenewal, Market, MarketLookup, MarketStore, Series};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::{Exchange, Interval, Symbol};

@@ -7,7 +7,7 @@ use crate::jobs::{PER_PAGE, PageLeases};
 use crate::outcome::with_causes;
 use crate::store_retry::retry_briefly;
 use candlemill_db::StoreError;
-use candlemill_exchanges::{BinanceClient, Disposition, ExchangeError, check_page};
+use candlemill_exchanges::{BinanceClient, Disposition, ExchangeError, HistoricalMarketData, check_page};
 use candlemill_market_store::{Observation, Series};
 use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::{Gap, GapReason};

@@ -4,7 +4,7 @@ use crate::exchange::{Exchange, Step};
 use crate::ledger::Entry;
 use crate::{Bench, INTERVAL, MINUTE, NOW, OPEN, btcusdt, row, rows, window};
 use candlemill_exchanges::binance::PAGE_CANDLES;
-use candlemill_exchanges::{CallStats, Disposition, Fault};
+use candlemill_exchanges::{CallStats, Disposition, Fault, HistoricalMarketData};
 use candlemill_shared::{Interval, TimeRange};
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::exchange::Step;
 use crate::{Bench, INTERVAL, OPEN, rows, window};
+use candlemill_exchanges::HistoricalMarketData;
 use candlemill_shared::Symbol;
 
 const NAME: &str = "币安人生USDT";

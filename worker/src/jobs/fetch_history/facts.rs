@@ -2,7 +2,7 @@
 
 use crate::budget::SharedBudget;
 use candlemill_exchanges::market::MarketStatus;
-use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError, MarketFacts};
+use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError, HistoricalMarketData, MarketFacts};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::{Interval, Symbol};
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::budget::SharedBudget;
 use crate::context::JobContext;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_db::StoreError;
-use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
+use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError, HistoricalMarketData};
 use candlemill_market_store::{Inserted, Known, MarketStore, Series};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::range::{intersection, normalise, subtract};

@@ -7,7 +7,7 @@ use crate::context::JobContext;
 use crate::markets::{self, MarketSource, status_of};
 use crate::store_retry::retry_until_cancelled;
 use candlemill_exchanges::market::MarketStatus;
-use candlemill_exchanges::{FINAL_AFTER_MS, explain};
+use candlemill_exchanges::{FINAL_AFTER_MS, HistoricalMarketData, explain};
 use candlemill_market_store::{Audited, Known, Observation, Series};
 use candlemill_shared::job::{FetchHistory, Start};
 use candlemill_shared::range::{intersection, subtract};
