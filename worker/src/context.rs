@@ -6,19 +6,16 @@ use crate::jobs::PageSlots;
 use crate::metrics::Metrics;
 use crate::parent_reconciler::ParentReconciler;
 use crate::webhooks::Outbox;
-use candlemill_exchanges::{BinanceClient, CallCounters, HistoricalMarketData};
+use candlemill_exchanges::{CallCounters, ExchangeClient, ExchangeClients, HistoricalMarketData};
 use candlemill_market_store::MarketStore;
-use candlemill_shared::Clock;
 use candlemill_shared::task::TaskRecord;
+use candlemill_shared::{Clock, Exchange};
 use candlemill_tasks::TaskEngine;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Clients of the exchanges.
-#[derive(Clone)]
-pub(crate) struct Exchanges {
-    pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
-}
+pub(crate) type Exchanges = ExchangeClients<Arc<SharedBudget>>;
 
 /// What is the same for all jobs of this process.
 #[derive(Clone)]
@@ -54,9 +51,9 @@ impl JobContext {
         self.shop.tasks.clock()
     }
 
-    /// A client that counts on this attempt's counters.
-    pub(crate) fn binance(&self) -> BinanceClient<Arc<SharedBudget>> {
-        self.shop.exchanges.binance.for_job(Arc::clone(&self.counters))
+    /// A client of `exchange` that counts on this attempt's counters.
+    pub(crate) fn exchange(&self, exchange: Exchange) -> ExchangeClient<Arc<SharedBudget>> {
+        self.shop.exchanges.of(exchange).for_job(Arc::clone(&self.counters))
     }
 
     /// Cancelled when the attempt is to end soon, whatever for.

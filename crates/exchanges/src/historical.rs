@@ -18,7 +18,7 @@ pub trait HistoricalMarketData: Sized + Send + Sync + 'static {
     #[must_use]
     fn for_job(&self, counters: Arc<CallCounters>) -> Self;
 
-    /// Request weight of one call for candles.
+    /// Request weight of one call for candles, at least 1.
     fn candles_weight(&self) -> u32;
 
     /// What the exchange's clock shows: measured, or as it was measured some minutes ago. Only a time that is certain

@@ -6,6 +6,8 @@
 pub mod backoff;
 pub mod binance;
 pub mod budget;
+pub mod clients;
+pub mod config;
 pub mod counters;
 pub mod error;
 pub mod gaps;
@@ -17,6 +19,8 @@ pub mod server_time;
 
 pub use binance::{BinanceClient, BinanceConfig};
 pub use budget::{BudgetError, Grant, Unlimited, WeightBudget};
+pub use clients::{ExchangeClient, ExchangeClients};
+pub use config::ExchangesConfig;
 pub use counters::{CallCounters, CallStats};
 pub use error::{Answer, Disposition, ExchangeError, Fault, Refusal};
 pub use gaps::{MarketFacts, explain};

@@ -32,5 +32,6 @@ pub use config::{
     BINANCE_REST_URL, BINANCE_WS_URL, BinanceConfig, VARIABLES,
 };
 pub use limits::PAGE_CANDLES;
+pub(crate) use limits::USUAL_WEIGHT_LIMIT;
 pub use rest::BinanceClient;
 pub use rows::parse_rows;

@@ -10,7 +10,7 @@ use crate::budget::SharedBudget;
 use crate::context::JobContext;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_db::StoreError;
-use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError, HistoricalMarketData};
+use candlemill_exchanges::{CheckedPage, ExchangeClient, ExchangeError, HistoricalMarketData};
 use candlemill_market_store::{Inserted, Known, MarketStore, Series};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::range::{intersection, normalise, subtract};
@@ -115,7 +115,7 @@ pub(super) async fn run(
 
 /// What the steps of one attempt's pages share.
 struct Work {
-    client: BinanceClient<Arc<SharedBudget>>,
+    client: ExchangeClient<Arc<SharedBudget>>,
     market: MarketStore,
     clock: Arc<dyn Clock>,
     series: Series,
@@ -141,7 +141,7 @@ fn stored_pages(
     let missing = plan.missing.clone();
     let work = plan.facts.clone().map(|facts| {
         Arc::new(Work {
-            client: context.binance(),
+            client: context.exchange(series.exchange),
             leases: PageLeases::start(market.pages(), series, record.id, record.attempt),
             market,
             clock: Arc::clone(context.clock()),
