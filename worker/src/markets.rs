@@ -74,11 +74,7 @@ impl MarketKeeper {
         }
         let found = self.client.markets().await.map_err(|error| with_causes(&error))?;
         let limit = found.weight_per_minute;
-        let markets: Vec<Market> = found
-            .markets
-            .into_iter()
-            .map(|market| Market { status: market.status.to_string(), symbol: market.symbol })
-            .collect();
+        let markets: Vec<Market> = found.markets.into_iter().map(as_stored).collect();
         let renewal = self.market.markets().renew(exchange, &markets, limit).await.map_err(|e| told(&e))?;
         if let ListRenewal::Doubted { known, missing, found, seen_at, confirmed_from } = renewal {
             tracing::warn!(
@@ -109,6 +105,11 @@ impl MarketKeeper {
 fn until(time_ms: i64, now_ms: i64) -> Duration {
     let wait = u64::try_from(time_ms.saturating_sub(now_ms)).unwrap_or(0);
     Duration::from_millis(wait).clamp(Duration::from_millis(100), LOOK)
+}
+
+/// The market as the store keeps it.
+fn as_stored(market: candlemill_exchanges::Market) -> Market {
+    Market { status: market.status.to_string(), assets: Some(market.assets), symbol: market.symbol }
 }
 
 /// The status of a symbol that has candles, and that the exchange does not list any more.
@@ -158,16 +159,16 @@ pub(crate) async fn status_of(
 ) -> Result<MarketStatus, MarketError> {
     let MarketSource { market, client, give_up } = source;
     match retry_until_cancelled(give_up, || market.markets().lookup(exchange, symbol)).await? {
-        MarketLookup::Listed(status) => return Ok(MarketStatus::of(&status)),
+        MarketLookup::Listed(listed) => return Ok(MarketStatus::of(&listed.status)),
         MarketLookup::Refused { asked_at, .. } => return Err(refused_before(symbol, asked_at).into()),
         MarketLookup::Unknown | MarketLookup::NoList => {}
     }
     let unknown = match client.market(symbol).await {
         Ok(found) => {
-            let status = found.status.to_string();
-            retry_until_cancelled(give_up, || market.markets().remember_verdict(exchange, symbol, Some(&status)))
-                .await?;
-            return Ok(found.status);
+            let status = found.status.clone();
+            let found = as_stored(found);
+            retry_until_cancelled(give_up, || market.markets().remember_market(exchange, &found)).await?;
+            return Ok(status);
         }
         Err(error) if is_unknown_symbol(&error) => error,
         Err(error) => return Err(error.into()),
@@ -188,7 +189,8 @@ pub(crate) async fn status_of(
         tracing::warn!(%symbol, "the exchange does not list a symbol that it has new candles of; it is taken to trade");
         return Ok(MarketStatus::Trading);
     }
-    retry_until_cancelled(give_up, || market.markets().remember_verdict(exchange, symbol, Some(DELISTED))).await?;
+    let delisted = Market { symbol: symbol.clone(), status: DELISTED.to_owned(), assets: None };
+    retry_until_cancelled(give_up, || market.markets().remember_market(exchange, &delisted)).await?;
     Ok(MarketStatus::Stopped(DELISTED.to_owned()))
 }
 
@@ -217,7 +219,7 @@ fn refused_before(symbol: &Symbol, asked_at: i64) -> ExchangeError {
 async fn refused(source: &MarketSource<'_>, series: &Series, error: ExchangeError) -> MarketError {
     let Series { exchange, symbol, .. } = series;
     let markets = source.market.markets();
-    let remembered = retry_until_cancelled(source.give_up, || markets.remember_verdict(*exchange, symbol, None)).await;
+    let remembered = retry_until_cancelled(source.give_up, || markets.remember_unknown(*exchange, symbol)).await;
     remembered.map_or_else(MarketError::from, |()| error.into())
 }
 
