@@ -43,3 +43,28 @@ impl ExchangesConfig {
         self.fixed_weight_limit(exchange).unwrap_or(usual)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operators_weight_limit_stands_above_the_exchanges_own() {
+        let read = |limit| ExchangesConfig::from_env(&Env::of([("BINANCE_WEIGHT_LIMIT", limit)])).unwrap();
+        for (limit, fixed, first) in [("0", None, USUAL_WEIGHT_LIMIT), ("10", Some(10), 10)] {
+            let config = read(limit);
+            let limits = (config.fixed_weight_limit(Exchange::Binance), config.first_weight_limit(Exchange::Binance));
+            assert_eq!(limits, (fixed, first), "{limit}");
+        }
+    }
+
+    #[test]
+    fn connections_are_kept_for_all_calls_at_once() {
+        let mut config = ExchangesConfig::from_env(&Env::default()).unwrap();
+        let kept = config.binance.idle_connections;
+        config.allow_calls(1);
+        assert_eq!(config.binance.idle_connections, kept);
+        config.allow_calls(kept + 1);
+        assert_eq!(config.binance.idle_connections, kept + 1);
+    }
+}
