@@ -71,7 +71,7 @@ impl Worker {
     /// before: then it takes no more tasks and waits for `shutdown`.
     ///
     /// # Errors
-    /// When the exchange client cannot be set up.
+    /// When the client of an exchange cannot be set up.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), reqwest::Error> {
         let Self { listener, config, tasks, market, exchanges: exchange_config } = self;
         let worker: Arc<str> = format!("w-{}", Ulid::generate()).into();
