@@ -27,4 +27,4 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use interval::{Interval, PAGE_BUCKETS};
 pub use range::TimeRange;
 pub use rust_decimal::Decimal;
-pub use symbol::{Exchange, Symbol};
+pub use symbol::{Assets, Exchange, Symbol};

@@ -43,6 +43,15 @@ impl FromStr for Exchange {
     }
 }
 
+/// The two assets of a market, as the exchange spells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assets {
+    /// What is bought and sold: `BTC` of `BTCUSDT`.
+    pub base: String,
+    /// What it is paid with: `USDT` of `BTCUSDT`.
+    pub quote: String,
+}
+
 /// Largest number of characters of a symbol (Binance's own bound).
 pub const MAX_SYMBOL_LENGTH: usize = 20;
 

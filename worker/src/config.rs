@@ -41,11 +41,6 @@ static WORKER_GRACE_SECONDS: Variable = Variable {
     default: "25",
     help: "seconds that running tasks get to end or be handed back after SIGTERM, 1 to 600",
 };
-static BINANCE_WEIGHT_LIMIT: Variable = Variable {
-    name: "BINANCE_WEIGHT_LIMIT",
-    default: "0",
-    help: "request weight per minute that all workers together may spend, 10 to 1000000; 0: what the exchange allows",
-};
 /// Every variable that is read here.
 pub static VARIABLES: &[&Variable] = &[
     &WORKER_ADDR,
@@ -56,7 +51,6 @@ pub static VARIABLES: &[&Variable] = &[
     &BACKFILL_PAGE_CONCURRENCY,
     &BACKFILL_SPLIT_PAGES,
     &WORKER_GRACE_SECONDS,
-    &BINANCE_WEIGHT_LIMIT,
 ];
 
 /// The worker's own settings.
@@ -78,8 +72,6 @@ pub struct WorkerConfig {
     pub split_pages: u64,
     /// Time to end after SIGTERM.
     pub grace: Duration,
-    /// Weight per minute for all workers; `None`: the exchange's own limit.
-    pub weight_limit: Option<u32>,
     /// What it pretends not to know; no variable sets it.
     pub known: KnownJobs,
     /// How owners are told of the end of tasks.
@@ -103,10 +95,6 @@ impl WorkerConfig {
     /// When a variable is wrong.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
         let addr = env.text_or_default(&WORKER_ADDR);
-        let limit: u32 = env.number(&BINANCE_WEIGHT_LIMIT, 0, 1_000_000)?;
-        if (1..10).contains(&limit) {
-            return Err(wrong(&BINANCE_WEIGHT_LIMIT, "is less than 10, which no minute's work fits in"));
-        }
         Ok(Self {
             addr: addr
                 .parse()
@@ -118,7 +106,6 @@ impl WorkerConfig {
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,
             split_pages: env.number(&BACKFILL_SPLIT_PAGES, 2, 1_000_000)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
-            weight_limit: (limit > 0).then_some(limit),
             known: KnownJobs::default(),
             webhooks: WebhookConfig::from_env(env)?,
         })

@@ -3,12 +3,10 @@
 
 mod recheck;
 
-use crate::budget::SharedBudget;
 use crate::context::WorkerContext;
 use crate::outcome::with_causes;
 use candlemill_db::StoreError;
 use recheck::Recheck;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -23,12 +21,12 @@ const BUCKETS: u64 = 64_000;
 const EARLIER: Duration = Duration::from_secs(3_600);
 
 /// Keeps house until `shutdown`.
-pub(crate) async fn run(context: WorkerContext, budget: Arc<SharedBudget>, shutdown: CancellationToken) {
+pub(crate) async fn run(context: WorkerContext, shutdown: CancellationToken) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A worker that has just started has more urgent work.
     looks.tick().await;
-    let mut keeper = Keeper { recheck: Recheck::new(context.clone(), budget), context, earlier: None };
+    let mut keeper = Keeper { recheck: Recheck::new(context.clone()), context, earlier: None };
     loop {
         tokio::select! {
             _ = looks.tick() => {}

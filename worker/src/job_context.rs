@@ -7,11 +7,11 @@ use crate::metrics::Metrics;
 use crate::outcome::Stop;
 use crate::parent_reconciler::ParentReconciler;
 use crate::store_retry::retry_until_cancelled;
-use candlemill_exchanges::{BinanceClient, CallCounters};
+use candlemill_exchanges::{CallCounters, ExchangeClient, ExchangeClients, HistoricalMarketData};
 use candlemill_market_store::MarketStore;
-use candlemill_shared::Clock;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::TaskRecord;
+use candlemill_shared::{Clock, Exchange};
 use candlemill_tasks::{Checkpoint, TaskEngine};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,10 +19,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Clients of the exchanges.
-#[derive(Clone)]
-pub(crate) struct Exchanges {
-    pub(crate) binance: BinanceClient<Arc<SharedBudget>>,
-}
+pub(crate) type Exchanges = ExchangeClients<Arc<SharedBudget>>;
 
 /// What jobs work with: the same for all of this process.
 pub(crate) struct Resources {
@@ -65,9 +62,9 @@ impl JobContext {
         self.tasks.clock()
     }
 
-    /// A client that counts on this attempt's counters.
-    pub(crate) fn binance(&self) -> BinanceClient<Arc<SharedBudget>> {
-        self.resources.exchanges.binance.for_job(Arc::clone(&self.counters))
+    /// A client of `exchange` that counts on this attempt's counters.
+    pub(crate) fn exchange(&self, exchange: Exchange) -> ExchangeClient<Arc<SharedBudget>> {
+        self.resources.exchanges.of(exchange).for_job(Arc::clone(&self.counters))
     }
 
     pub(crate) fn market(&self) -> &MarketStore {

@@ -1,7 +1,7 @@
 //! `candlemill-worker`: runs the jobs of the queue until SIGTERM.
 
 use candlemill_db::{Db, DbConfig};
-use candlemill_exchanges::BinanceConfig;
+use candlemill_exchanges::ExchangesConfig;
 use candlemill_market_store::MarketStore;
 use candlemill_shared::SystemClock;
 use candlemill_shared::env::Env;
@@ -34,11 +34,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let env = Env::from_process();
     let config = WorkerConfig::from_env(&env)?;
     let stores = DbConfig::from_env(&env)?;
-    let binance = BinanceConfig::from_env(&env)?;
+    let exchanges = ExchangesConfig::from_env(&env)?;
     telemetry::start(&env)?;
     let db = Db::connect(&stores, Arc::new(SystemClock)).await?;
     let (tasks, market) = (TaskEngine::new(&db, TasksConfig::from_env(&env)?)?, MarketStore::new(&db));
-    let worker = Worker::bind(config, tasks, market, binance).await?;
+    let worker = Worker::bind(config, tasks, market, exchanges).await?;
     println!("listening on http://{}", worker.addr()?);
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;

@@ -19,7 +19,7 @@ use crate::parent_reconciler::ParentReconciler;
 use crate::runner::Runner;
 use crate::sweeper;
 use crate::webhooks;
-use candlemill_exchanges::{BinanceClient, BinanceConfig};
+use candlemill_exchanges::ExchangesConfig;
 use candlemill_market_store::MarketStore;
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
@@ -32,8 +32,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use ulid::Ulid;
 
-/// Binance's weight per minute, until its own word is known.
-const USUAL_WEIGHT_LIMIT: u32 = 6_000;
 /// Wait between two tries to prepare the stores.
 const PREPARE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,7 +42,7 @@ pub struct Worker {
     config: WorkerConfig,
     tasks: TaskEngine,
     market: MarketStore,
-    binance: BinanceConfig,
+    exchanges: ExchangesConfig,
 }
 
 impl Worker {
@@ -56,11 +54,11 @@ impl Worker {
         config: WorkerConfig,
         tasks: TaskEngine,
         market: MarketStore,
-        mut binance: BinanceConfig,
+        mut exchanges: ExchangesConfig,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(config.addr).await?;
-        binance.idle_connections = binance.idle_connections.max(config.page_concurrency);
-        Ok(Self { listener, config, tasks, market, binance })
+        exchanges.allow_calls(config.page_concurrency);
+        Ok(Self { listener, config, tasks, market, exchanges })
     }
 
     /// Where the health page is.
@@ -75,16 +73,15 @@ impl Worker {
     /// before: then it takes no more tasks and waits for `shutdown`.
     ///
     /// # Errors
-    /// When the exchange client cannot be set up.
+    /// When the client of an exchange cannot be set up.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), reqwest::Error> {
-        let Self { listener, config, tasks, market, binance } = self;
+        let Self { listener, config, tasks, market, exchanges: exchange_config } = self;
         let worker: Arc<str> = format!("w-{}", Ulid::generate()).into();
         let metrics = Arc::new(Metrics::new());
-        let limit = config.weight_limit.unwrap_or(USUAL_WEIGHT_LIMIT);
-        let ledger = market.weights(Exchange::Binance);
-        let clock = Arc::clone(tasks.clock());
-        let budget = Arc::new(SharedBudget::new(ledger, Arc::clone(&clock), limit, Arc::clone(&metrics)));
-        let exchanges = Exchanges { binance: BinanceClient::new(&binance, Arc::clone(&budget), clock)? };
+        let exchanges = Exchanges::new(&exchange_config, tasks.clock(), |exchange| {
+            let (ledger, limit) = (market.weights(exchange), exchange_config.first_weight_limit(exchange));
+            Arc::new(SharedBudget::new(ledger, Arc::clone(tasks.clock()), limit, Arc::clone(&metrics)))
+        })?;
         let reconciler = ParentReconciler::default();
         let duty = Lifecycle::default();
         let draining = duty.draining.clone();
@@ -127,16 +124,18 @@ impl Worker {
         if prepare(&tasks, &market, &shutdown).await {
             house.spawn(sweeper::run(tasks.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
             house.spawn(deliverer.run(closed.clone()));
-            house.spawn(housekeeping::run(context.clone(), Arc::clone(&budget), draining.clone()));
-            let keeper = MarketKeeper {
-                db: tasks.db().clone(),
-                market: market.clone(),
-                exchanges,
-                budget,
-                worker: worker.to_string(),
-                fixed_limit: config.weight_limit,
-            };
-            house.spawn(keeper.run(draining.clone()));
+            house.spawn(housekeeping::run(context.clone(), draining.clone()));
+            for exchange in Exchange::ALL {
+                let keeper = MarketKeeper {
+                    exchange,
+                    db: tasks.db().clone(),
+                    market: market.clone(),
+                    client: exchanges.of(exchange).clone(),
+                    worker: worker.to_string(),
+                    fixed_limit: exchange_config.fixed_weight_limit(exchange),
+                };
+                house.spawn(keeper.run(draining.clone()));
+            }
             let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), LeaseSet::default()));
             let operators = Operators::new(tasks.clone(), &worker, duty.clone(), pools.to_vec());
             let runners = pools.clone().map(|(pool, concurrency, held)| Runner {

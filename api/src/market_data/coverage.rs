@@ -184,7 +184,7 @@ fn read(query: &CoverageQuery) -> Result<(Series, TimeRange, Option<i64>, u32), 
     }
     match (symbol, interval, limit) {
         (Ok(symbol), Ok(interval), Some(limit)) if !wrong.has_fields() => {
-            Ok((Series::new(Exchange::Binance, symbol, interval), within, after, limit))
+            Ok((Series::new(Exchange::default(), symbol, interval), within, after, limit))
         }
         _ => Err(wrong.detail("See errors for each parameter.")),
     }

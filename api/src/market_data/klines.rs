@@ -197,7 +197,7 @@ fn read(query: &KlinesQuery, accept: Option<&str>) -> Result<Asked, Problem> {
     }
     match (symbol, interval, format) {
         (Ok(symbol), Ok(interval), Some(format)) if !wrong.has_fields() => Ok(Asked {
-            series: Series::new(Exchange::Binance, symbol, interval),
+            series: Series::new(Exchange::default(), symbol, interval),
             start,
             end: end.unwrap_or(END_OF_TIME),
             limit: limit.flatten().or_else(|| format.is_paged().then_some(USUAL_LIMIT)),

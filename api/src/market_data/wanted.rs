@@ -73,30 +73,45 @@ pub(crate) async fn refuse_unknown(
     fetches: &[FetchHistory],
     idempotency_key: Option<&str>,
 ) -> Result<(), Problem> {
+    for exchange in Exchange::ALL {
+        let refused = refused_by(state, exchange, fetches).await?;
+        let Some((first, asked_at, until)) = refused.first() else { continue };
+        if let Some(key) = idempotency_key
+            && state.service.was_accepted(grant, key).await?
+        {
+            return Ok(());
+        }
+        let names: Vec<&str> = refused.iter().map(|one| one.0).collect();
+        let told = format!(
+            "{exchange} said at {} that it has no {first}{}. Check the spelling, as in BTCUSDT; after {} it is asked again.",
+            rfc3339(*asked_at),
+            if names.len() > 1 { format!(" (nor, about then, {})", names[1..].join(", ")) } else { String::new() },
+            rfc3339(*until),
+        );
+        let problem =
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_symbol", "The exchange has no such symbol");
+        let problem = problem.detail(told);
+        return Err(if names.len() > 1 { problem.member("symbols", names) } else { problem.member("symbol", *first) });
+    }
+    Ok(())
+}
+
+/// Symbols of `fetches` that `exchange` said it does not have: when it was asked, and when it may be asked again, UTC ms.
+async fn refused_by<'a>(
+    state: &AppState,
+    exchange: Exchange,
+    fetches: &'a [FetchHistory],
+) -> Result<Vec<(&'a str, i64, i64)>, Problem> {
     let mut met = HashSet::new();
-    let symbols: Vec<&Symbol> =
-        fetches.iter().map(|fetch| &fetch.symbol).filter(|symbol| met.insert(*symbol)).collect();
-    let known = state.market.markets().lookup_all(Exchange::default(), &symbols).await?;
+    let of_exchange = fetches.iter().filter(|fetch| fetch.exchange == exchange);
+    let symbols: Vec<&Symbol> = of_exchange.map(|fetch| &fetch.symbol).filter(|symbol| met.insert(*symbol)).collect();
+    if symbols.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = state.market.markets().lookup_all(exchange, &symbols).await?;
     let refused = symbols.into_iter().zip(known).filter_map(|(symbol, known)| match known {
         MarketLookup::Refused { asked_at, until } => Some((symbol.as_str(), asked_at, until)),
         MarketLookup::Listed(_) | MarketLookup::Unknown | MarketLookup::NoList => None,
     });
-    let refused: Vec<(&str, i64, i64)> = refused.take(MAX_NAMED).collect();
-    let Some((first, asked_at, until)) = refused.first() else { return Ok(()) };
-    if let Some(key) = idempotency_key
-        && state.service.was_accepted(grant, key).await?
-    {
-        return Ok(());
-    }
-    let names: Vec<&str> = refused.iter().map(|one| one.0).collect();
-    let told = format!(
-        "{} said at {} that it has no {first}{}. Check the spelling, as in BTCUSDT; after {} it is asked again.",
-        Exchange::default(),
-        rfc3339(*asked_at),
-        if names.len() > 1 { format!(" (nor, about then, {})", names[1..].join(", ")) } else { String::new() },
-        rfc3339(*until),
-    );
-    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_symbol", "The exchange has no such symbol");
-    let problem = problem.detail(told);
-    Err(if names.len() > 1 { problem.member("symbols", names) } else { problem.member("symbol", *first) })
+    Ok(refused.take(MAX_NAMED).collect())
 }

@@ -1,6 +1,6 @@
 //! What an exchange trades.
 
-use candlemill_shared::Symbol;
+use candlemill_shared::{Assets, Symbol};
 use std::fmt;
 
 /// Whether a market trades.
@@ -42,10 +42,8 @@ pub struct Market {
     pub symbol: Symbol,
     /// Whether it trades.
     pub status: MarketStatus,
-    /// Asset that is bought and sold.
-    pub base: String,
-    /// Asset that it is paid with.
-    pub quote: String,
+    /// What is traded for what.
+    pub assets: Assets,
 }
 
 /// What the exchange says of itself.

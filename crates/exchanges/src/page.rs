@@ -31,8 +31,8 @@ pub struct CheckedPage {
     pub rejected: Vec<RejectedRow>,
     /// Open times of rows whose bucket had not ended [`FINAL_AFTER_MS`] ago. They say nothing final and are dropped.
     pub forming: Vec<i64>,
-    /// Runs of closed buckets for which there was no row. From [`BinanceClient::page`](crate::BinanceClient::page): in
-    /// neither of two differently bounded answers.
+    /// Runs of closed buckets for which there was no row. From `HistoricalMarketData::page`: in neither of two differently
+    /// bounded answers.
     pub absent: Vec<TimeRange>,
     /// Runs of closed buckets whose every row was rejected.
     pub unusable: Vec<TimeRange>,

@@ -1,5 +1,5 @@
-//! Asks the exchange again for what it lacked: an hour, a day and a month after it was first seen, and for holes that the
-//! audit found. At most one part in [`SHARE`] of the weight limit goes into it.
+//! Asks the exchanges again for what they lacked: an hour, a day and a month after it was first seen, and for holes that the
+//! audit found. At most one part in [`SHARE`] of an exchange's weight limit goes into it.
 
 use crate::budget::SharedBudget;
 use crate::context::WorkerContext;
@@ -7,13 +7,13 @@ use crate::jobs::{PER_PAGE, PageLeases};
 use crate::outcome::with_causes;
 use crate::store_retry::retry_briefly;
 use candlemill_db::StoreError;
-use candlemill_exchanges::{BinanceClient, Disposition, ExchangeError, check_page};
+use candlemill_exchanges::{Disposition, ExchangeClient, ExchangeError, HistoricalMarketData, check_page};
 use candlemill_market_store::{Observation, Series};
-use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::{Gap, GapReason};
 use candlemill_shared::range::{normalise, subtract};
 use candlemill_shared::task::TaskId;
-use std::collections::VecDeque;
+use candlemill_shared::{Exchange, TimeRange};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +21,6 @@ use tokio_util::sync::CancellationToken;
 const SHARE: u32 = 50;
 /// Looks in a minute.
 const LOOKS: u32 = 12;
-/// Weight of a call for candles.
-const WEIGHT: u32 = 2;
 /// Chunks of the ledger whose gaps one look takes up.
 const CHUNKS: u32 = 50;
 /// Holes that wait to be fetched; further ones are left to the next fetch of their series.
@@ -30,8 +28,34 @@ const MAX_HOLES: usize = 1_000;
 
 pub(super) struct Recheck {
     context: WorkerContext,
-    budget: Arc<SharedBudget>,
     holes: VecDeque<(Series, TimeRange)>,
+}
+
+/// Calls that one look may still make to each exchange.
+struct Calls(HashMap<Exchange, u32>);
+
+impl Calls {
+    fn new(shop: &WorkerContext) -> Self {
+        let of = |exchange| {
+            let client = shop.resources.exchanges.of(exchange);
+            (client.budget().limit() / SHARE / LOOKS / client.candles_weight()).max(1)
+        };
+        Self(Exchange::ALL.map(|exchange| (exchange, of(exchange))).into())
+    }
+
+    /// Whether there is one more call to `exchange`, which is taken.
+    fn take(&mut self, exchange: Exchange) -> bool {
+        self.0.get_mut(&exchange).filter(|left| **left > 0).map(|left| *left -= 1).is_some()
+    }
+
+    /// No more calls to `exchange`.
+    fn end(&mut self, exchange: Exchange) {
+        self.0.remove(&exchange);
+    }
+
+    fn are_spent(&self) -> bool {
+        self.0.values().all(|left| *left == 0)
+    }
 }
 
 /// What ends a look early.
@@ -53,8 +77,8 @@ impl From<ExchangeError> for Stop {
 }
 
 impl Recheck {
-    pub(super) fn new(context: WorkerContext, budget: Arc<SharedBudget>) -> Self {
-        Self { context, budget, holes: VecDeque::new() }
+    pub(super) fn new(context: WorkerContext) -> Self {
+        Self { context, holes: VecDeque::new() }
     }
 
     /// Asks for `holes`, then for what is due, as far as the weight goes.
@@ -63,24 +87,27 @@ impl Recheck {
             series.interval.blocks(hole, PER_PAGE).map(move |page| (series.clone(), page)).collect::<Vec<_>>()
         });
         self.holes.extend(pages.take(MAX_HOLES.saturating_sub(self.holes.len())));
-        let mut calls = (self.budget.limit() / SHARE / LOOKS / WEIGHT).max(1);
-        while let Some((series, page)) = self.holes.front().cloned() {
-            if calls == 0 {
-                return Ok(());
+        let mut calls = Calls::new(&self.context);
+        let mut next = 0;
+        while let Some((series, page)) = self.holes.get(next).cloned() {
+            if !calls.take(series.exchange) {
+                next += 1;
+                continue;
             }
-            calls -= 1;
             match self.page(&series, page, &[]).await {
-                Ok(()) => drop(self.holes.pop_front()),
-                Err(stop) => return self.stopped(stop, &series),
+                Ok(()) => drop(self.holes.remove(next)),
+                Err(stop) => self.stopped(stop, &series, &mut calls)?,
             }
+        }
+        if calls.are_spent() {
+            return Ok(());
         }
         let now = self.context.tasks.clock().now_ms();
         for (series, gaps) in self.context.resources.market.coverage().due_gaps(now, CHUNKS).await? {
             for neighbours in together(&series, gaps) {
-                if calls == 0 {
-                    return Ok(());
+                if !calls.take(series.exchange) {
+                    break;
                 }
-                calls -= 1;
                 match self.ask(&series, &neighbours).await {
                     Ok(()) => drop(self.context.metrics.absences_rechecked.inc_by(neighbours.len() as u64)),
                     Err(Stop::Exchange(error)) if error.disposition() == Disposition::Permanent => {
@@ -88,17 +115,19 @@ impl Recheck {
                         tracing::info!(error = with_causes(&error), "absent candles of {series} cannot be asked for");
                         self.confirm(&series, &neighbours).await?;
                     }
-                    Err(stop) => return self.stopped(stop, &series),
+                    Err(stop) => self.stopped(stop, &series, &mut calls)?,
                 }
             }
         }
         Ok(())
     }
 
-    fn stopped(&mut self, stop: Stop, series: &Series) -> Result<(), StoreError> {
+    /// What its exchange could not answer now is left to the next look, and so is all else of that exchange.
+    fn stopped(&mut self, stop: Stop, series: &Series, calls: &mut Calls) -> Result<(), StoreError> {
         match stop {
             Stop::Store(error) => Err(error),
             Stop::Exchange(error) => {
+                calls.end(series.exchange);
                 tracing::warn!(error = with_causes(&error), "absent candles of {series} could not be asked for now");
                 if error.disposition() == Disposition::Permanent {
                     self.holes.retain(|(other, _)| other != series);
@@ -116,7 +145,7 @@ impl Recheck {
             return self.page(series, range, gaps).await;
         }
         // However long: the exchange need only name one candle of it.
-        let Some(open) = self.client().any_open_in(&series.symbol, series.interval, range).await? else {
+        let Some(open) = self.client(series).any_open_in(&series.symbol, series.interval, range).await? else {
             return Ok(self.confirm(series, gaps).await?);
         };
         let bucket = series.interval.bucket_start(open);
@@ -138,8 +167,8 @@ impl Recheck {
         Ok(())
     }
 
-    fn client(&self) -> BinanceClient<Arc<SharedBudget>> {
-        self.context.resources.exchanges.binance.clone()
+    fn client(&self, series: &Series) -> &ExchangeClient<Arc<SharedBudget>> {
+        self.context.resources.exchanges.of(series.exchange)
     }
 
     /// The exchange says the same as before.
@@ -156,7 +185,7 @@ impl Recheck {
         let never = CancellationToken::new();
         let leases = PageLeases::start(market.pages(), series, TaskId::new(self.context.tasks.clock().now_ms()), 1);
         let (held, _) = leases.take(interval.block_start(range.start, PER_PAGE), &never).await?;
-        let raw = self.client().klines(&series.symbol, interval, range).await?;
+        let raw = self.client(series).klines(&series.symbol, interval, range).await?;
         let limit = PER_PAGE as usize;
         let page = check_page(interval, range, raw.rows, raw.asked_at_ms, raw.uncertainty_ms, limit);
         let Ok(page) = page else {

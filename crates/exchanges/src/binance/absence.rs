@@ -1,8 +1,9 @@
 //! One answer is no proof of absence (rule 8): what has no row in one answer is asked for a second time with other
 //! bounds, and only what both lack is absent.
 
-use super::PAGE_CANDLES;
-use super::client::{BinanceClient, LONGEST_ANSWER, WEIGHT_KLINES, call, klines_call, klines_target, rows};
+use super::calls::{candles_call, read_candles, window_call};
+use super::limits::PAGE_CANDLES;
+use super::session::Session;
 use crate::backoff::Delays;
 use crate::budget::WeightBudget;
 use crate::error::{ExchangeError, Fault};
@@ -24,12 +25,12 @@ struct One<'a> {
     which: &'a str,
 }
 
-impl<B: WeightBudget> BinanceClient<B> {
+impl<B: WeightBudget> Session<B> {
     /// Open time of the first candle that the exchange has; `None` when it has none. Two answers must say so.
     ///
     /// # Errors
     /// When the symbol is unknown, the exchange does not tell, or its answers go on contradicting each other.
-    pub async fn first_open(&self, symbol: &Symbol, interval: Interval) -> Result<Option<i64>, ExchangeError> {
+    pub(super) async fn first_open(&self, symbol: &Symbol, interval: Interval) -> Result<Option<i64>, ExchangeError> {
         // Rule 2.
         let mut first = self.oldest(symbol, interval, i64::MAX).await?;
         if first.is_none() {
@@ -54,7 +55,7 @@ impl<B: WeightBudget> BinanceClient<B> {
     ///
     /// # Errors
     /// As [`Self::first_open`].
-    pub async fn last_open(&self, symbol: &Symbol, interval: Interval) -> Result<Option<i64>, ExchangeError> {
+    pub(super) async fn last_open(&self, symbol: &Symbol, interval: Interval) -> Result<Option<i64>, ExchangeError> {
         // Rule 2.
         let mut last = self.newest(symbol, interval).await?;
         if last.is_none() {
@@ -76,7 +77,7 @@ impl<B: WeightBudget> BinanceClient<B> {
     ///
     /// # Errors
     /// When the symbol is unknown or the exchange does not tell.
-    pub async fn any_open_in(
+    pub(super) async fn any_open_in(
         &self,
         symbol: &Symbol,
         interval: Interval,
@@ -106,11 +107,10 @@ impl<B: WeightBudget> BinanceClient<B> {
     }
 
     async fn one_open(&self, symbol: &Symbol, interval: Interval, one: One<'_>) -> Result<Option<i64>, ExchangeError> {
-        let target = format!("{}{}&limit=1", klines_target(symbol, interval), one.bounds);
-        let subject = format!(" of {symbol} {interval}, {}", one.which);
-        let call = call(&target, WEIGHT_KLINES, LONGEST_ANSWER, &subject);
+        let parameters = format!("{}&limit=1", one.bounds);
+        let call = candles_call(symbol, interval, &parameters, &format!(", {}", one.which));
         self.call(&call, |reply| {
-            let open = rows(&reply.body)?.first().map(|row| row.open_time);
+            let open = read_candles(&reply.body)?.first().map(|row| row.open_time);
             match open.filter(|open| !one.window.contains(*open)) {
                 Some(open_time) => Err(Fault::Page(PageFault::OutsideWindow { row: 0, open_time })),
                 None => Ok(open),
@@ -120,7 +120,7 @@ impl<B: WeightBudget> BinanceClient<B> {
     }
 
     fn unsettled(symbol: &Symbol, interval: Interval, which: &str, open_time: i64) -> ExchangeError {
-        let call = format!("GET /api/v3/klines of {symbol} {interval}, {which}");
+        let call = candles_call(symbol, interval, "", &format!(", {which}")).name;
         ExchangeError { call, fault: Fault::Page(PageFault::Unsettled { open_time }) }
     }
 
@@ -131,7 +131,7 @@ impl<B: WeightBudget> BinanceClient<B> {
         interval: Interval,
         window: TimeRange,
     ) -> Result<CheckedPage, ExchangeError> {
-        let call = klines_call(symbol, interval, window)?;
+        let call = window_call(symbol, interval, window)?;
         let time = self.server_time().await?;
         let (retry, limit) = (self.retry(), PAGE_CANDLES as usize);
         let mut delays = Delays::new(retry.first_delay, retry.longest_delay);
@@ -139,7 +139,8 @@ impl<B: WeightBudget> BinanceClient<B> {
         loop {
             let answered = self.call(&call, |reply| {
                 let final_until_ms = time.at(reply.sent) - time.uncertainty_ms() - FINAL_AFTER_MS;
-                AnsweredPage::new(interval, window, rows(&reply.body)?, final_until_ms, limit).map_err(Fault::Page)
+                AnsweredPage::new(interval, window, read_candles(&reply.body)?, final_until_ms, limit)
+                    .map_err(Fault::Page)
             });
             let answered = answered.await?;
             if !answered.lacks_rows() {
@@ -163,11 +164,10 @@ impl<B: WeightBudget> BinanceClient<B> {
     /// The latest rows that open before `end`, ascending.
     async fn latest(&self, symbol: &Symbol, interval: Interval, end: i64) -> Result<Vec<Candle>, ExchangeError> {
         // Rule 1.
-        let target = format!("{}&endTime={}&limit={PAGE_CANDLES}", klines_target(symbol, interval), end - 1);
-        let subject = format!(" of {symbol} {interval} before {}", rfc3339(end));
-        let call = call(&target, WEIGHT_KLINES, LONGEST_ANSWER, &subject);
+        let bounds = format!("&endTime={}&limit={PAGE_CANDLES}", end - 1);
+        let call = candles_call(symbol, interval, &bounds, &format!(" before {}", rfc3339(end)));
         self.call(&call, |reply| {
-            let rows = rows(&reply.body)?;
+            let rows = read_candles(&reply.body)?;
             check_order(TimeRange::new(i64::MIN, end), &rows).map_err(Fault::Page)?;
             Ok(rows)
         })

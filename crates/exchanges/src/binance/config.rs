@@ -1,5 +1,5 @@
 use crate::backoff::RetryPolicy;
-use candlemill_shared::env::{Env, EnvError, Variable};
+use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use std::time::Duration;
 
 /// Where the REST interface is.
@@ -38,6 +38,12 @@ pub static BINANCE_CALL_ATTEMPTS: Variable = Variable {
     default: "6",
     help: "most attempts of one call to Binance within one attempt of a task, 1 to 20",
 };
+/// Limit of the request weight.
+static BINANCE_WEIGHT_LIMIT: Variable = Variable {
+    name: "BINANCE_WEIGHT_LIMIT",
+    default: "0",
+    help: "request weight per minute that all workers together may spend, 10 to 1000000; 0: what the exchange allows",
+};
 /// Every variable that is read here.
 pub static VARIABLES: &[&Variable] = &[
     &BINANCE_REST_URL,
@@ -46,6 +52,7 @@ pub static VARIABLES: &[&Variable] = &[
     &BINANCE_CONNECT_TIMEOUT_SECONDS,
     &BINANCE_CALL_TIMEOUT_SECONDS,
     &BINANCE_CALL_ATTEMPTS,
+    &BINANCE_WEIGHT_LIMIT,
 ];
 
 /// How to reach Binance.
@@ -65,6 +72,8 @@ pub struct BinanceConfig {
     pub idle_connections: usize,
     /// How calls are repeated.
     pub retry: RetryPolicy,
+    /// Request weight per minute for all workers; `None`: the exchange's own limit.
+    pub weight_limit: Option<u32>,
 }
 
 impl BinanceConfig {
@@ -73,6 +82,10 @@ impl BinanceConfig {
     /// # Errors
     /// When a variable has no valid value.
     pub fn from_env(env: &Env) -> Result<Self, EnvError> {
+        let weight_limit: u32 = env.number(&BINANCE_WEIGHT_LIMIT, 0, 1_000_000)?;
+        if (1..10).contains(&weight_limit) {
+            return Err(wrong(&BINANCE_WEIGHT_LIMIT, "is less than 10, which no minute's work fits in"));
+        }
         let seconds = |variable, most| env.number(variable, 1, most).map(Duration::from_secs);
         Ok(Self {
             rest_url: env.url(&BINANCE_REST_URL, &["http", "https"])?,
@@ -82,6 +95,7 @@ impl BinanceConfig {
             call_timeout: seconds(&BINANCE_CALL_TIMEOUT_SECONDS, 120)?,
             idle_connections: 128,
             retry: RetryPolicy { attempts: env.number(&BINANCE_CALL_ATTEMPTS, 1, 20)?, ..RetryPolicy::default() },
+            weight_limit: (weight_limit > 0).then_some(weight_limit),
         })
     }
 }
@@ -97,7 +111,7 @@ mod tests {
         assert_eq!(config.ws_url, "wss://data-stream.binance.vision");
         assert_eq!(config.archive_url, "https://data.binance.vision");
         assert_eq!((config.connect_timeout.as_secs(), config.call_timeout.as_secs()), (5, 15));
-        assert_eq!(config.retry, RetryPolicy::default());
+        assert_eq!((config.retry, config.weight_limit), (RetryPolicy::default(), None));
     }
 
     #[test]
@@ -107,6 +121,7 @@ mod tests {
             ("BINANCE_WS_URL", "data-stream.binance.vision"),
             ("BINANCE_CALL_TIMEOUT_SECONDS", "0"),
             ("BINANCE_CALL_ATTEMPTS", "many"),
+            ("BINANCE_WEIGHT_LIMIT", "9"),
         ] {
             assert_eq!(BinanceConfig::from_env(&Env::of([(name, value)])).unwrap_err().variable, name);
         }

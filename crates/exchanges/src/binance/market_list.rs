@@ -1,6 +1,7 @@
 //! `exchangeInfo` and `time`.
 
 use crate::market::{Market, MarketStatus, Markets};
+use candlemill_shared::Assets;
 use serde::Deserialize;
 use serde::de::Error;
 use std::borrow::Cow;
@@ -52,8 +53,8 @@ pub(super) fn parse_markets(body: &[u8]) -> Result<Markets, serde_json::Error> {
         .symbols
         .into_iter()
         .filter_map(|info| {
-            let status = MarketStatus::of(&info.status);
-            Some(Market { symbol: info.symbol.parse().ok()?, status, base: info.base_asset, quote: info.quote_asset })
+            let assets = Assets { base: info.base_asset, quote: info.quote_asset };
+            Some(Market { symbol: info.symbol.parse().ok()?, status: MarketStatus::of(&info.status), assets })
         })
         .collect();
     Ok(Markets { weight_per_minute, skipped: listed - markets.len(), markets })
@@ -97,7 +98,8 @@ mod tests {
         assert_eq!(names, [("ETHBTC", true), ("BCCBTC", false), ("测试USDT", true)]);
         assert_eq!(markets.skipped, 1);
         let stopped = markets.get(&"BCCBTC".parse().unwrap()).unwrap();
-        assert_eq!((stopped.status.to_string().as_str(), stopped.base.as_str()), ("BREAK", "BCC"));
+        assert_eq!(stopped.status.to_string(), "BREAK");
+        assert_eq!((stopped.assets.base.as_str(), stopped.assets.quote.as_str()), ("BCC", "BTC"));
         assert!(parse_markets(b"{}").is_err() && parse_markets(b"[]").is_err());
     }
 

@@ -18,18 +18,20 @@
 
 mod absence;
 mod answer;
-mod client;
+mod calls;
 mod config;
 mod http;
+mod limits;
 mod market_list;
+mod rest;
 mod rows;
+mod session;
 
-pub use client::BinanceClient;
 pub use config::{
     BINANCE_ARCHIVE_URL, BINANCE_CALL_ATTEMPTS, BINANCE_CALL_TIMEOUT_SECONDS, BINANCE_CONNECT_TIMEOUT_SECONDS,
     BINANCE_REST_URL, BINANCE_WS_URL, BinanceConfig, VARIABLES,
 };
+pub use limits::PAGE_CANDLES;
+pub(crate) use limits::USUAL_WEIGHT_LIMIT;
+pub use rest::BinanceClient;
 pub use rows::parse_rows;
-
-/// Most candles that one call returns.
-pub const PAGE_CANDLES: u32 = 1_000;

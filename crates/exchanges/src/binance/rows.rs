@@ -1,5 +1,6 @@
 //! Kline rows: arrays of exactly twelve values, prices and amounts as strings.
 
+use super::limits::PAGE_CANDLES;
 use candlemill_shared::{Candle, Decimal};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use std::fmt;
@@ -33,7 +34,7 @@ impl<'de> Visitor<'de> for Rows {
         while let Some(candle) = rows.next_element_seed(Row(candles.len()))? {
             // Most answers are full pages.
             if candles.is_empty() {
-                candles.reserve(super::PAGE_CANDLES as usize);
+                candles.reserve(PAGE_CANDLES as usize);
             }
             candles.push(candle);
         }

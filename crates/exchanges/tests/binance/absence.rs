@@ -2,7 +2,7 @@
 
 use crate::exchange::Step;
 use crate::{Bench, INTERVAL, MINUTE, OPEN, btcusdt, row, rows, window};
-use candlemill_exchanges::{CallStats, CheckedPage, Disposition, ExchangeError};
+use candlemill_exchanges::{CallStats, CheckedPage, Disposition, ExchangeError, HistoricalMarketData};
 use candlemill_shared::TimeRange;
 
 /// Five minutes are asked for.

@@ -4,7 +4,7 @@ use crate::exchange::{Exchange, Step};
 use crate::ledger::Entry;
 use crate::{Bench, INTERVAL, MINUTE, NOW, OPEN, btcusdt, row, rows, window};
 use candlemill_exchanges::binance::PAGE_CANDLES;
-use candlemill_exchanges::{CallStats, Disposition, Fault};
+use candlemill_exchanges::{CallStats, Disposition, Fault, HistoricalMarketData};
 use candlemill_shared::{Interval, TimeRange};
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn every_other_call() {
     assert_eq!(any.unwrap(), Some(OPEN + 3 * MINUTE));
     assert_eq!(client.any_open_in(&btcusdt(), INTERVAL, window(0)).await.unwrap(), None, "without a call");
     assert_eq!(client.markets().await.unwrap().weight_per_minute, Some(6_000));
-    assert_eq!(client.market(&btcusdt()).await.unwrap().quote, "USDT");
+    assert_eq!(client.market(&btcusdt()).await.unwrap().assets.quote, "USDT");
     assert_eq!(
         bench.exchange.request_lines(),
         [

@@ -2,7 +2,7 @@
 
 use crate::exchange::Step;
 use crate::{Bench, INTERVAL, MINUTE, NOW, OPEN, btcusdt, rows, window};
-use candlemill_exchanges::{CheckedPage, Disposition, ExchangeError};
+use candlemill_exchanges::{CheckedPage, Disposition, ExchangeError, HistoricalMarketData};
 
 const HOUR: i64 = 60 * MINUTE;
 /// An instant years away from our clock: 2020-01-01 00:10:30.

@@ -4,7 +4,7 @@ use crate::exchange::Step;
 use crate::ledger::Entry;
 use crate::{Bench, INTERVAL, RETRY, btcusdt, row, rows, window};
 use candlemill_exchanges::backoff::RetryPolicy;
-use candlemill_exchanges::{BinanceClient, BinanceConfig, Disposition, ExchangeError, Unlimited};
+use candlemill_exchanges::{BinanceClient, BinanceConfig, Disposition, ExchangeError, HistoricalMarketData, Unlimited};
 use candlemill_shared::env::Env;
 use candlemill_shared::{Decimal, SystemClock};
 use std::error::Error;

@@ -11,7 +11,7 @@ mod names;
 mod pauses;
 
 use candlemill_exchanges::backoff::RetryPolicy;
-use candlemill_exchanges::{BinanceClient, BinanceConfig, CallCounters};
+use candlemill_exchanges::{BinanceClient, BinanceConfig, CallCounters, HistoricalMarketData};
 use candlemill_shared::env::Env;
 use candlemill_shared::{Interval, ManualClock, Symbol, TimeRange};
 use exchange::{Exchange, Step};

@@ -2,6 +2,7 @@
 
 use crate::exchange::Step;
 use crate::{Bench, INTERVAL, OPEN, rows, window};
+use candlemill_exchanges::HistoricalMarketData;
 use candlemill_shared::Symbol;
 
 const NAME: &str = "币安人生USDT";
@@ -18,7 +19,7 @@ async fn a_name_in_another_script_is_asked_for_in_every_call() {
     let client = &bench.client;
     assert_eq!(client.page(&symbol, INTERVAL, window(2)).await.unwrap().candles.len(), 1);
     assert_eq!(client.first_open(&symbol, INTERVAL).await.unwrap(), Some(OPEN));
-    assert_eq!(client.market(&symbol).await.unwrap().base, "币安人生");
+    assert_eq!(client.market(&symbol).await.unwrap().assets.base, "币安人生");
     let lines = bench.exchange.request_lines();
     assert!(lines.len() == 5 && lines.iter().all(|line| line.contains(ENCODED)), "{lines:?}");
 }

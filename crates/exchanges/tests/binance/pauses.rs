@@ -3,7 +3,7 @@
 use crate::exchange::Step;
 use crate::ledger::{Entry, Ledger};
 use crate::{Bench, INTERVAL, NOW, btcusdt, rows, window};
-use candlemill_exchanges::Disposition;
+use candlemill_exchanges::{Disposition, HistoricalMarketData};
 use std::time::Duration;
 
 const BANNED: &str = r#"{"code":-1003,"msg":"Way too much request weight used; IP banned until 1700000040000. Please use the websocket for live updates to avoid bans."}"#;

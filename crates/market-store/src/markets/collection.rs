@@ -1,9 +1,9 @@
 //! The collections of markets and verdicts.
 
 use super::first_opens::FirstOpens;
-use super::stored_list::{Belief, StoredList};
+use super::stored_list::{Belief, Market, StoredList};
 use candlemill_db::{StoreError, index};
-use candlemill_shared::{Clock, Exchange, Symbol};
+use candlemill_shared::{Assets, Clock, Exchange, Symbol};
 use futures::TryStreamExt;
 use moka::future::Cache;
 use mongodb::bson::{DateTime, Document, doc};
@@ -20,8 +20,8 @@ const VERDICTS: &str = "market_verdicts";
 /// What is known of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarketLookup {
-    /// It exists, with the exchange's status: on the list, or the exchange said so when it was asked for this symbol.
-    Listed(String),
+    /// It exists: on the list, or the exchange said so when it was asked for this symbol.
+    Listed(Market),
     /// The exchange itself said that there is no such symbol.
     Refused {
         /// When it was asked, UTC ms.
@@ -86,14 +86,14 @@ impl Markets {
         let list = self.list(exchange).await?;
         let ids: Vec<String> = symbols
             .iter()
-            .filter(|symbol| list.status(symbol.as_str()).is_none())
+            .filter(|symbol| list.market(symbol).is_none())
             .map(|symbol| market_id(exchange, symbol))
             .collect();
         let verdicts = self.verdicts(&ids).await?;
         let is_fresh = self.clock.now_ms() - list.updated_at() < FRESH_MS;
         let silence = if is_fresh { MarketLookup::Unknown } else { MarketLookup::NoList };
-        let known = |symbol: &&Symbol| match list.status(symbol.as_str()) {
-            Some(status) => MarketLookup::Listed(status.to_owned()),
+        let known = |symbol: &&Symbol| match list.market(symbol) {
+            Some(market) => MarketLookup::Listed(market.clone()),
             None => verdicts.get(&market_id(exchange, symbol)).unwrap_or(&silence).clone(),
         };
         Ok(symbols.iter().map(known).collect())
@@ -106,34 +106,45 @@ impl Markets {
             let found = self.verdicts.find(doc! { "_id": { "$in": some } }).await;
             let mut found = found.map_err(StoreError::mongo(reading))?;
             while let Some(verdict) = found.try_next().await.map_err(StoreError::mongo_in(reading))? {
-                // MongoDB removes what has expired once a minute.
-                let until = verdict.get_datetime("expires_at").map_or(0, |at| at.timestamp_millis());
-                if let (Ok(id), true) = (verdict.get_str("_id"), until > now) {
-                    let asked_at = verdict.get_i64("asked_at").unwrap_or(0);
-                    let refused = MarketLookup::Refused { asked_at, until };
-                    let told =
-                        verdict.get_str("status").map_or(refused, |status| MarketLookup::Listed(status.to_owned()));
-                    verdicts.insert(id.to_owned(), told);
+                if let Some((id, told)) = read_verdict(&verdict, now) {
+                    verdicts.insert(id, told);
                 }
             }
         }
         Ok(verdicts)
     }
 
-    /// Keeps what the exchange said of this one symbol: its status, or `None` when it has no such symbol.
+    /// Keeps what the exchange said of this one market.
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn remember_verdict(
+    pub async fn remember_market(&self, exchange: Exchange, market: &Market) -> Result<(), StoreError> {
+        let mut said = doc! { "status": &market.status };
+        if let Some(Assets { base, quote }) = &market.assets {
+            said.extend(doc! { "base": base, "quote": quote });
+        }
+        self.remember(exchange, &market.symbol, said, FOUND_FOR_MS).await
+    }
+
+    /// Keeps that the exchange said that it has no such symbol.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn remember_unknown(&self, exchange: Exchange, symbol: &Symbol) -> Result<(), StoreError> {
+        self.remember(exchange, symbol, doc! { "status": null }, UNKNOWN_FOR_MS).await
+    }
+
+    async fn remember(
         &self,
         exchange: Exchange,
         symbol: &Symbol,
-        status: Option<&str>,
+        said: Document,
+        lasts_ms: i64,
     ) -> Result<(), StoreError> {
         let (id, now) = (market_id(exchange, symbol), self.clock.now_ms());
-        let lasts = if status.is_some() { FOUND_FOR_MS } else { UNKNOWN_FOR_MS };
-        let expires_at = DateTime::from_millis(now.saturating_add(lasts));
-        let verdict = doc! { "_id": &id, "status": status, "asked_at": now, "expires_at": expires_at };
+        let expires_at = DateTime::from_millis(now.saturating_add(lasts_ms));
+        let mut verdict = doc! { "_id": &id, "asked_at": now, "expires_at": expires_at };
+        verdict.extend(said);
         self.verdicts
             .replace_one(doc! { "_id": id }, verdict)
             .upsert(true)
@@ -165,4 +176,48 @@ impl Markets {
 /// `binance:BTCUSDT`.
 fn market_id(exchange: Exchange, symbol: &Symbol) -> String {
     format!("{exchange}:{symbol}")
+}
+
+/// The id of a verdict and what it says; `None` when it has expired: MongoDB removes such ones once a minute.
+fn read_verdict(verdict: &Document, now: i64) -> Option<(String, MarketLookup)> {
+    let until = verdict.get_datetime("expires_at").ok()?.timestamp_millis();
+    if until <= now {
+        return None;
+    }
+    let id = verdict.get_str("_id").ok()?;
+    let text = |name| verdict.get_str(name).ok().map(str::to_owned);
+    let told = match text("status") {
+        Some(status) => MarketLookup::Listed(Market {
+            symbol: id.split_once(':')?.1.parse().ok()?,
+            status,
+            assets: text("base").zip(text("quote")).map(|(base, quote)| Assets { base, quote }),
+        }),
+        None => MarketLookup::Refused { asked_at: verdict.get_i64("asked_at").unwrap_or(0), until },
+    };
+    Some((id.to_owned(), told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_of_this_and_of_earlier_versions() {
+        let check = |said: Document, expected: Option<MarketLookup>| {
+            let mut verdict =
+                doc! { "_id": "binance:BTCUSDT", "asked_at": 5_i64, "expires_at": DateTime::from_millis(100) };
+            verdict.extend(said);
+            let read = |now| read_verdict(&verdict, now).map(|(_, told)| told);
+            assert_eq!(read(99), expected, "{verdict}");
+            assert_eq!(read(100), None, "{verdict} has expired");
+        };
+        let market = |assets| Market { symbol: "BTCUSDT".parse().unwrap(), status: "BREAK".to_owned(), assets };
+        let assets = Assets { base: "BTC".to_owned(), quote: "USDT".to_owned() };
+        check(
+            doc! { "status": "BREAK", "base": "BTC", "quote": "USDT" },
+            Some(MarketLookup::Listed(market(Some(assets)))),
+        );
+        check(doc! { "status": "BREAK" }, Some(MarketLookup::Listed(market(None))));
+        check(doc! { "status": null }, Some(MarketLookup::Refused { asked_at: 5, until: 100 }));
+    }
 }

@@ -75,7 +75,7 @@ impl Markets {
                     .await
                     .map_err(StoreError::mongo("storing a doubt about the list of markets"))?;
                 return Ok(ListRenewal::Doubted {
-                    known: known.statuses.len(),
+                    known: known.markets.len(),
                     missing: known.missing(&names),
                     found: names.len(),
                     seen_at,
@@ -94,8 +94,7 @@ impl Markets {
         markets: &[Market],
         weight_limit: Option<u32>,
     ) -> Result<(), StoreError> {
-        let list: Vec<Document> =
-            markets.iter().map(|m| doc! { "s": m.symbol.as_str(), "st": m.status.as_str() }).collect();
+        let list: Vec<Document> = markets.iter().map(Market::entry).collect();
         let document = doc! {
             "_id": exchange.as_str(),
             "updated_at": self.clock.now_ms(),

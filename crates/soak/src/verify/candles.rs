@@ -80,7 +80,7 @@ async fn nothing_beyond(
     asked: &[TimeRange],
     violations: &mut Vec<Violation>,
 ) -> Result<()> {
-    let series = Series::new(Exchange::Binance, symbol.parse()?, Interval::Minute1);
+    let series = Series::new(Exchange::default(), symbol.parse()?, Interval::Minute1);
     for beyond in subtract(plan.slot(), asked) {
         let found = yard.market.candles().count(&series, beyond).await?;
         if found > 0 {

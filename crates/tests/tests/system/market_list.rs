@@ -5,12 +5,12 @@ use crate::whole::{redis_of, wait_for_markets};
 use candlemill_cli::Api;
 use candlemill_db::StoreError;
 use candlemill_devkit::Stack;
-use candlemill_market_store::MarketStore;
-use candlemill_shared::Interval;
+use candlemill_market_store::{Market, MarketLookup, MarketStore};
 use candlemill_shared::task::TaskState;
+use candlemill_shared::{Exchange, Interval};
 use candlemill_simulator::{Fault, FaultRule};
 use futures::future::join_all;
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, doc};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -81,6 +81,8 @@ async fn a_made_up_list_of_markets_shuts_nobody_out_and_is_believed_only_after_a
     let markets = stored(&stack, "markets").await;
     let known = stored_list(&stack).await.get_array("markets").unwrap().clone();
     assert!(known.len() > 1, "{known:?}");
+    let has_assets = |market: &Bson| market.as_document().is_some_and(|m| m.contains_key("b") && m.contains_key("q"));
+    assert!(known.iter().all(has_assets), "{known:?}");
     let rule = FaultRule::on(INFO, answers(200, list_of(&["MADEUPCOIN"])));
     stack.simulator.post("/_simulator/faults", &json!(rule)).await.unwrap();
     markets.update_one(doc! {}, doc! { "$inc": { "updated_at": -HOUR } }).await.unwrap();
@@ -189,6 +191,9 @@ async fn what_the_list_lacks_is_fetched_whether_listed_today_or_delisted() {
     let ended = mill.end_of(listed).await;
     assert_eq!((ended.state, result_of(&ended).inserted), (TaskState::Succeeded, 60), "{:?}", ended.error);
     assert_eq!(status("BTCUSDT").await, "TRADING");
+    let known = mill.market.markets().lookup(Exchange::Binance, &"BTCUSDT".parse().unwrap()).await.unwrap();
+    let MarketLookup::Listed(Market { assets: Some(assets), .. }) = known else { panic!("{known:?}") };
+    assert_eq!((assets.base.as_str(), assets.quote.as_str()), ("BTC", "USDT"));
     // Ended long ago, and no longer on the list, but its candles can be had.
     let delisted = mill.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 48 * HOUR)).await.record.id;
     let ended = mill.end_of(delisted).await;

@@ -2,7 +2,7 @@
 
 use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::{FaultProxy, MongoServer, Redis, ledger, unique_name};
-use candlemill_exchanges::BinanceConfig;
+use candlemill_exchanges::ExchangesConfig;
 use candlemill_market_store::{MarketStore, Series};
 use candlemill_shared::env::Env;
 use candlemill_shared::job::{Envelope, FetchHistory, FetchMode, FetchResult, Job, Pool, Start};
@@ -128,8 +128,8 @@ impl Mill {
         let config = WorkerConfig { known, ..WorkerConfig::from_env(env).unwrap() };
         env.set("BINANCE_REST_URL", self.simulator.url());
         let market = MarketStore::new(tasks.db());
-        let binance = BinanceConfig::from_env(env).unwrap();
-        let worker = Worker::bind(config, tasks, market, binance).await.unwrap();
+        let exchanges = ExchangesConfig::from_env(env).unwrap();
+        let worker = Worker::bind(config, tasks, market, exchanges).await.unwrap();
         let (addr, stop) = (worker.addr().unwrap(), CancellationToken::new());
         let shutdown = stop.clone();
         let ended = tokio::spawn(async move { worker.run(shutdown).await.unwrap() });

@@ -1,8 +1,7 @@
 //! What is known of a market when its absent candles are explained.
 
-use crate::budget::SharedBudget;
 use candlemill_exchanges::market::MarketStatus;
-use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError, MarketFacts};
+use candlemill_exchanges::{CheckedPage, ExchangeError, HistoricalMarketData, MarketFacts};
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::{Interval, Symbol};
 use std::sync::Arc;
@@ -33,10 +32,7 @@ impl Facts {
     }
 
     /// Open time of the newest candle that the exchange has.
-    pub(super) async fn last_open(
-        &self,
-        client: &BinanceClient<Arc<SharedBudget>>,
-    ) -> Result<Option<i64>, ExchangeError> {
+    pub(super) async fn last_open(&self, client: &impl HistoricalMarketData) -> Result<Option<i64>, ExchangeError> {
         self.last_open.get_or_try_init(|| client.last_open(&self.symbol, self.interval)).await.copied()
     }
 
@@ -52,7 +48,7 @@ impl Facts {
     /// The absent buckets of a page, each with its reason.
     pub(super) async fn explain(
         &self,
-        client: &BinanceClient<Arc<SharedBudget>>,
+        client: &impl HistoricalMarketData,
         page: &CheckedPage,
     ) -> Result<Vec<Gap>, ExchangeError> {
         // Nothing after the last candle of a market is final as long as it trades: only a later candle proves an outage.

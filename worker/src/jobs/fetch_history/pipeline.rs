@@ -13,7 +13,7 @@ use crate::job_context::JobContext;
 use crate::outcome::Stop;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_db::StoreError;
-use candlemill_exchanges::{BinanceClient, CheckedPage, ExchangeError};
+use candlemill_exchanges::{CheckedPage, ExchangeClient, ExchangeError, HistoricalMarketData};
 use candlemill_market_store::{Known, MarketStore, Series};
 use candlemill_shared::job::FetchResult;
 use candlemill_shared::range::{intersection, normalise, subtract};
@@ -69,7 +69,7 @@ pub(super) async fn run(
 
 /// What the steps of one attempt's pages share.
 struct Work {
-    client: BinanceClient<Arc<SharedBudget>>,
+    client: ExchangeClient<Arc<SharedBudget>>,
     market: MarketStore,
     clock: Arc<dyn Clock>,
     series: Series,
@@ -95,7 +95,7 @@ fn stored_pages(
     let missing = plan.missing.clone();
     let work = plan.facts.clone().map(|facts| {
         Arc::new(Work {
-            client: context.binance(),
+            client: context.exchange(series.exchange),
             leases: PageLeases::start(market.pages(), series, record.id, record.attempt),
             market,
             clock: Arc::clone(context.clock()),

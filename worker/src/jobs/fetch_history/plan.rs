@@ -7,7 +7,7 @@ use crate::job_context::JobContext;
 use crate::markets::{self, MarketSource, status_of};
 use crate::store_retry::retry_until_cancelled;
 use candlemill_exchanges::market::MarketStatus;
-use candlemill_exchanges::{FINAL_AFTER_MS, explain};
+use candlemill_exchanges::{FINAL_AFTER_MS, HistoricalMarketData, explain};
 use candlemill_market_store::{Audited, Known, Observation, Series};
 use candlemill_shared::job::FetchResult;
 use candlemill_shared::job::{FetchHistory, Start};
@@ -54,7 +54,7 @@ pub(super) async fn plan(
     let exchange_now = if wanted.end <= local_now - SURELY_PAST_MS {
         local_now
     } else {
-        let time = context.binance().server_time().await?;
+        let time = context.exchange(job.exchange).server_time().await?;
         time.now_ms() - time.uncertainty_ms()
     };
     // The bucket that holds "now" is open, and one that has just closed may still change.
@@ -79,10 +79,10 @@ pub(super) async fn plan(
     if listed.is_none_or(|listed| plan.missing.iter().any(|range| range.start < listed)) {
         // A first candle that was learnt once may not have been the first: what lies before it is asked for again.
         first_open = if first_open.is_none() {
-            let source = MarketSource { market, binance: context.binance(), give_up };
+            let source = MarketSource { market, client: context.exchange(job.exchange), give_up };
             markets::first_open(&source, series).await?
         } else {
-            let found = context.binance().first_open(&job.symbol, interval).await?;
+            let found = context.exchange(job.exchange).first_open(&job.symbol, interval).await?;
             if let Some(first) = found {
                 retry_until_cancelled(give_up, || market.markets().remember_first_open(series, first)).await?;
             }
@@ -141,7 +141,8 @@ async fn without_known_absences(
     facts: &Facts,
 ) -> Result<Vec<TimeRange>, FetchStop> {
     let interval = series.interval;
-    let last_open = if facts.status.is_trading() { None } else { facts.last_open(&context.binance()).await? };
+    let last_open =
+        if facts.status.is_trading() { None } else { facts.last_open(&context.exchange(series.exchange)).await? };
     let traded = match facts.first_open {
         Some(first) => {
             TimeRange::new(interval.bucket_start(first), last_open.map_or(i64::MAX, |last| interval.next_bucket(last)))
@@ -167,7 +168,7 @@ async fn without_known_absences(
 /// Whether the market trades.
 async fn status(context: &JobContext, job: &FetchHistory) -> Result<MarketStatus, FetchStop> {
     let (market, give_up) = (context.market(), context.give_up());
-    let source = MarketSource { market, binance: context.binance(), give_up };
+    let source = MarketSource { market, client: context.exchange(job.exchange), give_up };
     Ok(status_of(&source, job.exchange, &job.symbol, job.interval).await?)
 }
 
