@@ -1,10 +1,12 @@
 //! The routes, and what stands before them.
 
+use crate::bounds::MAX_BODY;
 use crate::error::Problem;
 use crate::openapi::ApiDoc;
 use crate::state::AppState;
 use crate::{
-    admin, bounds, caller, dead_letters, health, market_data, metrics, problems, remainder, task, trace, webhooks,
+    admin, bounds, caller, dead_letters, health, market_data, metrics, metrics_page, problems, remainder, task, trace,
+    webhooks,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -18,9 +20,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
-
-/// Most bytes of a body. The largest real one has a few hundred.
-pub(crate) const LARGEST_BODY: usize = 16 * 1024;
 
 /// The whole API.
 pub fn app(state: AppState) -> Router {
@@ -55,7 +54,7 @@ pub fn app(state: AppState) -> Router {
     let open = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
+        .route("/metrics", get(metrics_page::metrics))
         .route("/problems", get(problems::problems))
         .merge(SwaggerUi::new("/docs").url("/api-docs/openapi.json", ApiDoc::openapi()));
     admitted
@@ -63,7 +62,7 @@ pub fn app(state: AppState) -> Router {
         .merge(open)
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(broke_off))
         // Within the bounds: what is read here counts among the requests under way.
         .layer(from_fn(remainder::read))

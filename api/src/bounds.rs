@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 const AT_ONCE: usize = 4_096;
 /// Longest time from a request to the head of its answer. A store that is away is told of much sooner.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Most bytes of a body. The largest real one has a few hundred.
+pub(crate) const MAX_BODY: usize = 16 * 1024;
 /// Longest time in which the body of a request arrives.
 pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
 

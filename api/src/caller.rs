@@ -2,10 +2,11 @@
 
 use crate::auth::Caller;
 use crate::error::Problem;
+use crate::rate_headers::tell;
 use crate::state::Shared;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use candlemill_tasks::RateDecision;
@@ -74,18 +75,4 @@ fn too_many(decision: RateDecision, caller: &Caller) -> Problem {
             caller.tier, decision.limit, decision.reset_seconds
         ))
         .retry_after(decision.reset_seconds)
-}
-
-pub(crate) fn tell(decision: RateDecision, response: &mut Response) {
-    const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-    const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-    const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-    const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
-    let headers = response.headers_mut();
-    headers.insert(LIMIT, decision.limit.into());
-    headers.insert(REMAINING, decision.remaining.into());
-    headers.insert(RESET, decision.reset_seconds.into());
-    if let Ok(policy) = HeaderValue::from_str(&format!("{};w=60", decision.limit)) {
-        headers.insert(POLICY, policy);
-    }
 }

@@ -1,6 +1,6 @@
 //! The API's own settings.
 
-use crate::admin::operator::{ADMIN_TOKEN, AdminToken};
+use crate::admin::token::{ADMIN_TOKEN, AdminToken};
 use crate::auth;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::tier::TierTable;

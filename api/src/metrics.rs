@@ -1,11 +1,10 @@
-//! Every metric of the API, declared once: the text of each is its help; and `GET /metrics`.
+//! Every metric of the API, declared once: the text of each is its help.
 
 use crate::auth::AuthMetrics;
-use crate::state::Shared;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::Method;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -53,6 +52,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// The Prometheus text form; `None` when it cannot be written.
+    pub(crate) fn render(&self) -> Option<String> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).ok().map(|()| text)
+    }
+
     /// Declares them all.
     #[must_use]
     pub fn new() -> Self {
@@ -112,17 +117,4 @@ pub async fn measure(State(metrics): State<Arc<Metrics>>, request: Request, next
     metrics.requests.get_or_create(&labels).inc();
     metrics.seconds.get_or_create(&Routed { route }).observe(took.as_secs_f64());
     response
-}
-
-/// Metrics in Prometheus's text form.
-#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "OpenMetrics text", body = String)))]
-pub async fn metrics(State(state): State<Shared>) -> Response {
-    let mut text = String::new();
-    match encode(&mut text, &state.metrics.registry) {
-        Ok(()) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }

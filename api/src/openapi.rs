@@ -1,6 +1,6 @@
 //! The OpenAPI document, generated from the handlers, and its browsable page.
 
-use crate::{admin, dead_letters, health, market_data, metrics, task, webhooks};
+use crate::{admin, dead_letters, health, market_data, metrics_page, task, webhooks};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -32,7 +32,7 @@ use utoipa::{Modify, OpenApi};
         webhooks::secret::secret,
         health::healthz,
         health::readyz,
-        metrics::metrics,
+        metrics_page::metrics,
     ),
     components(schemas(crate::error::ProblemDocument)),
     modifiers(&Bearer)

@@ -3,7 +3,7 @@
 //! A connection that is closed while unread bytes arrive is reset, and then the client may lose the answer that tells what was
 //! wrong (RFC 9112, section 9.6). So the rest of a body is read and dropped, within bounds, before the answer is given.
 
-use crate::app::LARGEST_BODY;
+use crate::bounds::MAX_BODY;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::Request;
 use axum::http::header;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Reads what the handlers behind it leave of a body.
 pub(crate) async fn read(request: Request, next: Next) -> Response {
     // An ordinary body has come with its head, or nearly so.
-    let ordinary = request.body().size_hint().upper().is_some_and(|most| most <= LARGEST_BODY as u64);
+    let ordinary = request.body().size_hint().upper().is_some_and(|most| most <= MAX_BODY as u64);
     if ordinary || request.body().is_end_stream() {
         return next.run(request).await;
     }

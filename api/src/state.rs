@@ -1,6 +1,6 @@
 //! What handlers share.
 
-use crate::admin::operator::AdminToken;
+use crate::admin::token::AdminToken;
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
 use candlemill_db::Db;

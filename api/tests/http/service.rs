@@ -1,6 +1,6 @@
 //! The API and its Supabase, in this process.
 
-use candlemill_api::admin::operator::AdminToken;
+use candlemill_api::admin::token::AdminToken;
 use candlemill_api::auth::{AuthConfig, Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
 use candlemill_api::{AppState, app};

@@ -4,7 +4,7 @@
 //! statement changes. So changes under the same condition go in one statement: as they are where they say the same, as a
 //! table by `_id` where they differ.
 
-use super::{Reply, in_time, refuse, without_conflicts};
+use super::workers::{Reply, in_time, refuse, without_conflicts};
 use crate::error::StoreError;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc, serialize_to_vec};
