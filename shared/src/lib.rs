@@ -12,6 +12,7 @@ pub mod interval;
 pub mod job;
 pub mod progress;
 pub mod range;
+pub mod request;
 pub mod retry;
 pub mod symbol;
 pub mod task;

@@ -21,6 +21,7 @@ mod records;
 mod request_rate;
 mod rescue;
 mod reserve;
+pub mod stand_in;
 mod tidy;
 mod unique_keys;
 mod webhooks;
