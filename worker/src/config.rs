@@ -1,5 +1,6 @@
 //! The worker's own settings.
 
+use crate::inbox::{APALIS_INBOX, APALIS_INBOX_OWNER, APALIS_INBOX_TIER, InboxConfig};
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::job::Pool;
 use candlemill_shared::webhook::WebhookConfig;
@@ -56,6 +57,9 @@ pub static VARIABLES: &[&Variable] = &[
     &BACKFILL_SPLIT_PAGES,
     &WORKER_GRACE_SECONDS,
     &BINANCE_WEIGHT_LIMIT,
+    &APALIS_INBOX,
+    &APALIS_INBOX_OWNER,
+    &APALIS_INBOX_TIER,
 ];
 
 /// The worker's own settings.
@@ -84,6 +88,8 @@ pub struct WorkerConfig {
     pub newest_payload: Option<u32>,
     /// How owners are told of the end of tasks.
     pub webhooks: WebhookConfig,
+    /// Where tasks come in by apalis; `None`: nowhere.
+    pub inbox: Option<InboxConfig>,
 }
 
 impl WorkerConfig {
@@ -121,6 +127,7 @@ impl WorkerConfig {
             weight_limit: (limit > 0).then_some(limit),
             newest_payload: None,
             webhooks: WebhookConfig::from_env(env)?,
+            inbox: InboxConfig::from_env(env)?,
         })
     }
 }

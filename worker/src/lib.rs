@@ -10,6 +10,7 @@ mod context;
 mod health;
 mod heartbeat;
 mod housekeeping;
+mod inbox;
 pub mod jobs;
 mod leases;
 mod lifecycle;
@@ -25,4 +26,5 @@ mod webhooks;
 mod worker;
 
 pub use config::{VARIABLES, WorkerConfig};
+pub use inbox::InboxConfig;
 pub use worker::Worker;

@@ -8,6 +8,7 @@ use crate::context::{Exchanges, WorkerContext};
 use crate::health::{self, Page};
 use crate::heartbeat::Operators;
 use crate::housekeeping;
+use crate::inbox;
 use crate::jobs;
 use crate::leases::LeaseSet;
 use crate::lifecycle::Lifecycle;
@@ -21,7 +22,9 @@ use candlemill_exchanges::{BinanceClient, BinanceConfig};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
+use candlemill_shared::tier::TierTable;
 use candlemill_tasks::TaskEngine;
+use candlemill_tasks::stand_in::TaskService;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +131,11 @@ impl Worker {
                 fixed_limit: config.weight_limit,
             };
             house.spawn(keeper.run(draining.clone()));
+            if let Some(settings) = config.inbox.clone() {
+                let service = TaskService::start(&tasks, Arc::new(TierTable::default()), config.webhooks.clone());
+                let (db, counters) = (tasks.db().clone(), metrics.inbox.clone());
+                house.spawn(inbox::run(settings, db, service, counters, draining.clone()));
+            }
             let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), LeaseSet::default()));
             let operators = Operators::new(tasks.clone(), &worker, duty.clone(), pools.to_vec());
             let runners = pools.clone().map(|(pool, concurrency, held)| Runner {
