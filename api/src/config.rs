@@ -3,7 +3,7 @@
 use crate::admin::token::{ADMIN_TOKEN, AdminToken};
 use crate::auth;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
-use candlemill_shared::tier::TierTable;
+use candlemill_shared::tier::{TIERS_FILE, TierTable};
 use candlemill_shared::webhook::WebhookConfig;
 use std::net::SocketAddr;
 
@@ -11,11 +11,6 @@ static API_ADDR: Variable = Variable {
     name: "API_ADDR",
     default: "127.0.0.1:8080",
     help: "address and port that the API listens on; port 0 takes a free one",
-};
-static TIERS_FILE: Variable = Variable {
-    name: "TIERS_FILE",
-    default: "",
-    help: "JSON file with the limits of all tiers, in place of the built-in table of docs/API.md",
 };
 static API_EVENT_STREAMS: Variable =
     Variable { name: "API_EVENT_STREAMS", default: "2000", help: "most event streams open at once, 1 to 100000" };
@@ -49,19 +44,10 @@ impl ApiConfig {
         let addr = addr
             .parse()
             .map_err(|_| wrong(&API_ADDR, format!("{addr:?} is no address and port, as in 127.0.0.1:8080")))?;
-        let tiers = match env.text(&TIERS_FILE) {
-            None => TierTable::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| wrong(&TIERS_FILE, format!("{path} cannot be read: {error}")))?;
-                serde_json::from_str(&text)
-                    .map_err(|error| wrong(&TIERS_FILE, format!("{path} is no table of tiers: {error}")))?
-            }
-        };
         let event_streams = env.number(&API_EVENT_STREAMS, 1, 100_000)?;
         Ok(Self {
             addr,
-            tiers,
+            tiers: TierTable::from_env(env)?,
             event_streams,
             admin: AdminToken::from_env(env)?,
             auth: auth::AuthConfig::from_env(env)?,

@@ -1,9 +1,17 @@
 //! Subscription tiers and what each of them allows.
 
+use crate::env::{Env, EnvError, Variable, wrong};
 use crate::interval::Interval;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+/// Where the limits stand, if not in the program.
+pub static TIERS_FILE: Variable = Variable {
+    name: "TIERS_FILE",
+    default: "",
+    help: "JSON file with the limits of all tiers, in place of the built-in table of docs/API.md",
+};
 
 /// A subscription tier, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -145,6 +153,17 @@ pub struct TierRefusal {
 }
 
 impl TierTable {
+    /// Reads the table.
+    ///
+    /// # Errors
+    /// When the file of `TIERS_FILE` cannot be read.
+    pub fn from_env(env: &Env) -> Result<Self, EnvError> {
+        let Some(path) = env.text(&TIERS_FILE) else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| wrong(&TIERS_FILE, format!("{path} cannot be read: {error}")))?;
+        serde_json::from_str(&text).map_err(|error| wrong(&TIERS_FILE, format!("{path} is no table of tiers: {error}")))
+    }
+
     /// The limits of `tier`.
     #[must_use]
     pub const fn of(&self, tier: Tier) -> &TierLimits {

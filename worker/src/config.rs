@@ -1,8 +1,10 @@
 //! The worker's own settings.
 
 use crate::context::KnownJobs;
+use crate::inbox::{APALIS_INBOX, APALIS_INBOX_OWNER, APALIS_INBOX_TIER, InboxConfig};
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::job::Pool;
+use candlemill_shared::tier::{TIERS_FILE, TierTable};
 use candlemill_shared::webhook::WebhookConfig;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -51,6 +53,10 @@ pub static VARIABLES: &[&Variable] = &[
     &BACKFILL_PAGE_CONCURRENCY,
     &BACKFILL_SPLIT_PAGES,
     &WORKER_GRACE_SECONDS,
+    &TIERS_FILE,
+    &APALIS_INBOX,
+    &APALIS_INBOX_OWNER,
+    &APALIS_INBOX_TIER,
 ];
 
 /// The worker's own settings.
@@ -76,6 +82,10 @@ pub struct WorkerConfig {
     pub known: KnownJobs,
     /// How owners are told of the end of tasks.
     pub webhooks: WebhookConfig,
+    /// Where tasks come in by apalis; `None`: nowhere.
+    pub inbox: Option<InboxConfig>,
+    /// What tiers allow: for what the inbox takes.
+    pub tiers: TierTable,
 }
 
 impl WorkerConfig {
@@ -108,6 +118,8 @@ impl WorkerConfig {
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
             known: KnownJobs::default(),
             webhooks: WebhookConfig::from_env(env)?,
+            inbox: InboxConfig::from_env(env)?,
+            tiers: TierTable::from_env(env)?,
         })
     }
 }

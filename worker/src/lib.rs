@@ -18,6 +18,7 @@ mod ending;
 mod health;
 mod heartbeat;
 mod housekeeping;
+mod inbox;
 mod job_context;
 mod jobs;
 mod leases;
@@ -37,4 +38,5 @@ mod worker;
 
 pub use config::{VARIABLES, WorkerConfig};
 pub use context::KnownJobs;
+pub use inbox::InboxConfig;
 pub use worker::Worker;

@@ -1,5 +1,6 @@
 //! Every metric of the worker, declared once: the text of each is its help.
 
+use crate::inbox::InboxCounters;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -39,6 +40,7 @@ pub(crate) struct Metrics {
     pub(crate) webhook_attempts: Counter,
     pub(crate) webhooks_delivered: Counter,
     pub(crate) webhooks_failed: Counter,
+    pub(crate) inbox: InboxCounters,
 }
 
 impl Metrics {
@@ -77,6 +79,15 @@ impl Metrics {
             webhook_attempts: counter("webhook_attempts", "Tries to deliver a webhook"),
             webhooks_delivered: counter("webhooks_delivered", "Webhooks that their receivers accepted"),
             webhooks_failed: counter("webhooks_failed", "Webhooks that were given up"),
+            inbox: InboxCounters {
+                restarts: counter("inbox_restarts", "Times that a worker of the apalis inbox ended and was replaced"),
+                promoted: counter("inbox_promoted", "Messages of the inbox whose time had come"),
+                returned: counter("inbox_returned", "Messages of the inbox that workers held when they ended"),
+                mended: counter("inbox_mended", "Messages of the inbox that apalis could not read, set right"),
+                ghosts: counter("inbox_ghosts", "Ids in the inbox without a message, removed"),
+                purged: counter("inbox_purged", "Finished messages removed from the inbox"),
+                ..InboxCounters::default()
+            },
             attempts_ended: Family::default(),
             attempt_seconds: Histogram::new(exponential_buckets(0.005, 3.0, 14)),
             running: Gauge::default(),
@@ -89,6 +100,10 @@ impl Metrics {
         );
         registry.register("attempt_seconds", "Time of an attempt in seconds", metrics.attempt_seconds.clone());
         registry.register("running", "Tasks that run now", metrics.running.clone());
+        let inbox = &metrics.inbox;
+        registry.register("inbox_tries", "Tries of messages of the apalis inbox, by outcome", inbox.tries.clone());
+        registry.register("inbox_waiting", "Messages of the inbox that wait for a worker", inbox.waiting.clone());
+        registry.register("inbox_postponed", "Messages of the inbox that are tried again", inbox.postponed.clone());
         Self { registry, ..metrics }
     }
 

@@ -9,6 +9,7 @@ use crate::cpu::CpuPool;
 use crate::health::{self, Page};
 use crate::heartbeat::Operators;
 use crate::housekeeping;
+use crate::inbox;
 use crate::job_context::{Exchanges, Fetching, Resources};
 use crate::jobs::PageSlots;
 use crate::leases::LeaseSet;
@@ -23,7 +24,7 @@ use candlemill_exchanges::ExchangesConfig;
 use candlemill_market_store::MarketStore;
 use candlemill_shared::Exchange;
 use candlemill_shared::job::Pool;
-use candlemill_tasks::TaskEngine;
+use candlemill_tasks::{TaskEngine, TaskService};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,6 +136,11 @@ impl Worker {
                     fixed_limit: exchange_config.fixed_weight_limit(exchange),
                 };
                 house.spawn(keeper.run(draining.clone()));
+            }
+            if let Some(settings) = config.inbox.clone() {
+                let service = TaskService::start(&tasks, Arc::new(config.tiers.clone()), config.webhooks.clone());
+                let (db, counters) = (tasks.db().clone(), metrics.inbox.clone());
+                house.spawn(inbox::run(settings, db, service, counters, draining.clone()));
             }
             let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), LeaseSet::default()));
             let operators = Operators::new(tasks.clone(), &worker, duty.clone(), pools.to_vec());

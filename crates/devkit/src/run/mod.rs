@@ -26,6 +26,12 @@ static BINANCE_REST_URL: Variable = Variable {
 };
 /// Of webhooks of a run on this machine, whose API listens to this machine alone.
 const WEBHOOK_SECRET: &str = "whsec_Y2FuZGxlbWlsbCBkZW1vLCBubyByZWFsIHNlY3JldCE=";
+/// The apalis inbox of a run: its queue, and the demo user, whom the simulator gives the same id each time.
+const INBOX: [(&str, &str); 3] = [
+    ("APALIS_INBOX", "candles"),
+    ("APALIS_INBOX_OWNER", "c55fe69d-9a14-89bd-b60c-c15aa96ba543"),
+    ("APALIS_INBOX_TIER", "pro"),
+];
 /// Longest wait for the exchange's first answer.
 const REACH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -87,6 +93,9 @@ impl Run {
             [("WEBHOOK_SECRET", WEBHOOK_SECRET), ("WEBHOOK_ALLOW_HTTP", "true"), ("WEBHOOK_ALLOW_PRIVATE", "true")];
         for (name, value) in webhooks {
             builder = builder.api_env(name, value).worker_env(name, value);
+        }
+        for (name, value) in INBOX {
+            builder = builder.worker_env(name, value);
         }
         if self.live {
             reach_exchange(&env).await?;
