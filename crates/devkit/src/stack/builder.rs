@@ -162,8 +162,6 @@ impl StackBuilder {
         let mut worker_environment = BTreeMap::from(shared.clone());
         if !self.real_exchange {
             let exchange = via(simulator.url(), links.as_ref().map(|links| &links.exchange));
-            worker_environment.insert("BINANCE_WS_URL".to_owned(), exchange.replacen("http://", "ws://", 1));
-            worker_environment.insert("BINANCE_ARCHIVE_URL".to_owned(), exchange.clone());
             worker_environment.insert("BINANCE_REST_URL".to_owned(), exchange);
         }
         worker_environment.extend(self.worker_environment.clone());
