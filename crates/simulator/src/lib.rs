@@ -27,15 +27,15 @@ mod faults;
 mod market;
 mod server;
 mod simulator;
+mod state;
 mod supabase;
-mod world;
 
 pub use binance::weights::{Ban, MinuteWeight, WeightRules};
 pub use calls::{Call, Counters, PathCount};
 pub use clock::{ClockSetting, SimulatorClock};
 pub use config::{GeneratedMarket, SimulatorConfig, VARIABLES};
 pub use content::WrongContent;
-pub use control::{Control, ControlError, State};
+pub use control::{Control, ControlError, StateView};
 pub use faults::{Fault, FaultReport, FaultRule};
 pub use market::{MarketError, Outage, Restatement, Visibility};
 pub use simulator::{Simulator, SimulatorError};

@@ -4,7 +4,7 @@ use super::error::Refusal;
 use super::query::{Query, symbol};
 use crate::market::Visibility;
 use crate::server::answer::Answer;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::{Clock, Symbol};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
@@ -32,15 +32,15 @@ pub(crate) fn recorded(data_dir: &Path, wanted: &[(Symbol, String)]) -> Recorded
 }
 
 /// Answers one call.
-pub(super) fn answer(world: &World, query: &str) -> Answer {
-    match symbols(world, query) {
+pub(super) fn answer(state: &SimulatorState, query: &str) -> Answer {
+    match symbols(state, query) {
         Ok(symbols) => Answer::json(
             200,
             &json!({
                 "timezone": "UTC",
-                "serverTime": world.exchange_clock.now_ms(),
+                "serverTime": state.exchange_clock.now_ms(),
                 "rateLimits": [
-                    limit("REQUEST_WEIGHT", "MINUTE", 1, world.weights.rules().limit),
+                    limit("REQUEST_WEIGHT", "MINUTE", 1, state.weights.rules().limit),
                     limit("ORDERS", "SECOND", 10, 100),
                     limit("ORDERS", "DAY", 1, 200_000),
                     limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
@@ -57,7 +57,7 @@ fn limit(kind: &str, interval: &str, interval_num: u32, limit: u32) -> Value {
     json!({ "rateLimitType": kind, "interval": interval, "intervalNum": interval_num, "limit": limit })
 }
 
-fn symbols(world: &World, query: &str) -> Result<Vec<Value>, Refusal> {
+fn symbols(state: &SimulatorState, query: &str) -> Result<Vec<Value>, Refusal> {
     let query = Query::parse(query)?;
     let one = query.optional("symbol")?.map(symbol).transpose()?;
     let many = query.optional("symbols")?.map(several).transpose()?;
@@ -68,12 +68,12 @@ fn symbols(world: &World, query: &str) -> Result<Vec<Value>, Refusal> {
         return Err(Refusal::combination());
     }
     let asked: Option<Vec<Symbol>> = one.map(|symbol| vec![symbol]).or(many);
-    let is_listed = |symbol: &Symbol| world.market.visibility(symbol) == Visibility::Listed;
+    let is_listed = |symbol: &Symbol| state.market.visibility(symbol) == Visibility::Listed;
     if asked.iter().flatten().any(|symbol| !is_listed(symbol)) {
         return Err(Refusal::invalid_symbol());
     }
-    let held = world.market.symbols().into_iter();
-    let recorded = world.recorded_symbols();
+    let held = state.market.symbols().into_iter();
+    let recorded = state.recorded_symbols();
     Ok(held
         .filter(|(symbol, _)| is_listed(symbol))
         .filter(|(symbol, _)| asked.as_ref().is_none_or(|asked| asked.contains(symbol)))

@@ -8,7 +8,7 @@ pub(crate) mod weights;
 
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use error::Refusal;
 use serde_json::json;
@@ -59,7 +59,7 @@ pub(crate) fn weight_of(path: &str) -> u32 {
 }
 
 /// The answer to a call that was charged and let through.
-pub(crate) async fn answer(world: &World, request: &Request) -> Answer {
+pub(crate) async fn answer(state: &SimulatorState, request: &Request) -> Answer {
     let Some(endpoint) = Endpoint::of(&request.path) else {
         return Answer::text(404, "text/html", "<html><body><h1>404 Not Found</h1></body></html>");
     };
@@ -73,12 +73,12 @@ pub(crate) async fn answer(world: &World, request: &Request) -> Answer {
     match endpoint {
         Endpoint::Ping => Answer::json(200, &json!({})),
         Endpoint::Time => {
-            let now = world.exchange_clock.now_ms();
+            let now = state.exchange_clock.now_ms();
             let now = if unit == TimeUnit::Microseconds { now * 1_000 } else { now };
             Answer::json(200, &json!({ "serverTime": now }))
         }
-        Endpoint::ExchangeInfo => exchange_info::answer(world, &request.query),
-        Endpoint::Klines => klines::answer(world, &request.query, unit).await,
+        Endpoint::ExchangeInfo => exchange_info::answer(state, &request.query),
+        Endpoint::Klines => klines::answer(state, &request.query, unit).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::accounts::SignIn;
 use super::error::AuthError;
 use super::keys::{KeyAlgorithm, KeyError, SigningKey};
-use crate::world::World;
+use crate::state::SimulatorState;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use candlemill_shared::Clock;
@@ -105,24 +105,24 @@ pub enum MintError {
 }
 
 /// Mints what `spec` says, in a session of its own.
-pub(crate) fn mint(world: &World, spec: &TokenSpec) -> Result<String, MintError> {
+pub(crate) fn mint(state: &SimulatorState, spec: &TokenSpec) -> Result<String, MintError> {
     let email = spec.email.as_deref().unwrap_or("pro@candlemill.test");
-    let sign_in = world.accounts.open_session(email).ok_or_else(|| MintError::UnknownUser(email.to_owned()))?;
-    let mut claims = claims(world, &sign_in, spec.expires_in.unwrap_or(LIFETIME));
+    let sign_in = state.accounts.open_session(email).ok_or_else(|| MintError::UnknownUser(email.to_owned()))?;
+    let mut claims = claims(state, &sign_in, spec.expires_in.unwrap_or(LIFETIME));
     replace(&mut claims, &spec.claims);
-    sign(world, &spec.sign_with, &claims, &spec.header)
+    sign(state, &spec.sign_with, &claims, &spec.header)
 }
 
 /// The ordinary token of a session.
-pub(super) fn issue(world: &World, sign_in: &SignIn) -> Result<String, MintError> {
-    sign(world, &SignWith::Current, &claims(world, sign_in, LIFETIME), &Map::new())
+pub(super) fn issue(state: &SimulatorState, sign_in: &SignIn) -> Result<String, MintError> {
+    sign(state, &SignWith::Current, &claims(state, sign_in, LIFETIME), &Map::new())
 }
 
-fn claims(world: &World, sign_in: &SignIn, expires_in: i64) -> Map<String, Value> {
-    let now = world.auth_clock.now_ms() / 1_000;
+fn claims(state: &SimulatorState, sign_in: &SignIn, expires_in: i64) -> Map<String, Value> {
+    let now = state.auth_clock.now_ms() / 1_000;
     let user = &sign_in.user;
     let claims = json!({
-        "iss": world.issuer(),
+        "iss": state.issuer(),
         "sub": user.id,
         "aud": AUDIENCE,
         "exp": now + expires_in,
@@ -151,15 +151,15 @@ fn replace(fields: &mut Map<String, Value>, changes: &Map<String, Value>) {
 }
 
 fn sign(
-    world: &World,
+    state: &SimulatorState,
     with: &SignWith,
     claims: &Map<String, Value>,
     header_changes: &Map<String, Value>,
 ) -> Result<String, MintError> {
     let pair = match with {
-        SignWith::Current => world.keys.current(),
-        SignWith::Algorithm(algorithm) => Some(world.keys.newest(*algorithm).ok_or(MintError::UnknownKey)?),
-        SignWith::Kid(kid) => Some(world.keys.any(kid).ok_or(MintError::UnknownKey)?.0),
+        SignWith::Current => state.keys.current(),
+        SignWith::Algorithm(algorithm) => Some(state.keys.newest(*algorithm).ok_or(MintError::UnknownKey)?),
+        SignWith::Kid(kid) => Some(state.keys.any(kid).ok_or(MintError::UnknownKey)?.0),
         SignWith::Foreign(algorithm) => Some(SigningKey::generate(*algorithm)?.into()),
         SignWith::LegacySecret | SignWith::Secret(_) | SignWith::Unsigned => None,
     };
@@ -183,7 +183,7 @@ fn sign(
         (None, SignWith::Secret(secret)) => {
             sign_text(&message, &EncodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)?
         }
-        (None, _) => legacy_signature(&world.project.jwt_secret, &message)?,
+        (None, _) => legacy_signature(&state.project.jwt_secret, &message)?,
     };
     Ok(format!("{message}.{signature}"))
 }
@@ -206,7 +206,7 @@ pub(crate) fn legacy_api_key(secret: &str, role: &str) -> Result<String, MintErr
 }
 
 /// Rule 1, first part, and rule 2: the claims of a token whose signature and expiry hold.
-pub(super) fn verify(world: &World, token: &str) -> Result<Map<String, Value>, AuthError> {
+pub(super) fn verify(state: &SimulatorState, token: &str) -> Result<Map<String, Value>, AuthError> {
     let refuse = |why: &str| AuthError::bad_jwt(format!("invalid JWT: unable to parse or verify signature, {why}"));
     let malformed = || refuse("token is malformed");
     let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
@@ -214,11 +214,11 @@ pub(super) fn verify(world: &World, token: &str) -> Result<Map<String, Value>, A
     let header = jsonwebtoken::decode_header(token).map_err(|_| refuse("token is unverifiable: unknown algorithm"))?;
     let signed = match (header.alg, &header.kid) {
         (Algorithm::HS256, _) => {
-            let secret = DecodingKey::from_secret(world.project.jwt_secret.as_bytes());
+            let secret = DecodingKey::from_secret(state.project.jwt_secret.as_bytes());
             jsonwebtoken::crypto::verify(signature, message.as_bytes(), &secret, Algorithm::HS256)
         }
         (algorithm, Some(kid)) => {
-            let key = world.keys.trusted(kid, algorithm).ok_or_else(|| {
+            let key = state.keys.trusted(kid, algorithm).ok_or_else(|| {
                 refuse(&format!("token is unverifiable: unrecognized JWT kid {kid} for algorithm {algorithm:?}"))
             })?;
             jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.public, algorithm)
@@ -232,7 +232,7 @@ pub(super) fn verify(world: &World, token: &str) -> Result<Map<String, Value>, A
     let claims: Map<String, Value> = claims.ok_or_else(malformed)?;
     // Auth allows no skew.
     let expires = claims.get("exp").and_then(Value::as_f64);
-    if expires.is_some_and(|expires| expires * 1_000.0 <= world.auth_clock.now_ms() as f64) {
+    if expires.is_some_and(|expires| expires * 1_000.0 <= state.auth_clock.now_ms() as f64) {
         return Err(refuse("token has invalid claims: token is expired"));
     }
     Ok(claims)

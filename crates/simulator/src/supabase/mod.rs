@@ -22,19 +22,19 @@ mod user;
 
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use error::AuthError;
 
 /// Answers one call that is not the exchange's.
-pub(crate) fn answer(world: &World, request: &Request) -> Answer {
+pub(crate) fn answer(state: &SimulatorState, request: &Request) -> Answer {
     let result = match (request.method.as_str(), request.path.as_str()) {
         // The only call that needs no key.
-        ("GET", "/auth/v1/.well-known/jwks.json") => Ok(jwks::answer(world)),
-        ("POST", "/auth/v1/token") => token::answer(world, request),
-        ("GET", "/auth/v1/user") => user::answer(world, request),
-        ("POST", "/auth/v1/logout") => logout::answer(world, request),
-        (_, path) if path.starts_with("/auth/v1/admin/users/") => admin::answer(world, request),
-        ("GET", path) if path.starts_with("/rest/v1/") => Ok(subscriptions::answer(world, request)),
+        ("GET", "/auth/v1/.well-known/jwks.json") => Ok(jwks::answer(state)),
+        ("POST", "/auth/v1/token") => token::answer(state, request),
+        ("GET", "/auth/v1/user") => user::answer(state, request),
+        ("POST", "/auth/v1/logout") => logout::answer(state, request),
+        (_, path) if path.starts_with("/auth/v1/admin/users/") => admin::answer(state, request),
+        ("GET", path) if path.starts_with("/rest/v1/") => Ok(subscriptions::answer(state, request)),
         _ => Ok(Answer::text(404, "text/plain; charset=utf-8", "404 page not found")),
     };
     result.unwrap_or_else(|error| error.answer(request))

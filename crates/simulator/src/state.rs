@@ -1,4 +1,4 @@
-//! Everything that one simulator knows; the rooms take it by reference.
+//! The simulator state: everything that one simulator knows. Handlers take it by reference.
 
 use crate::binance::exchange_info::{RecordedSymbols, recorded};
 use crate::binance::weights::Weights;
@@ -26,9 +26,9 @@ pub(crate) struct Project {
     pub(crate) service_role_key: String,
 }
 
-/// One simulator's state.
+/// State of one simulator.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct SimulatorState {
     pub(crate) config: SimulatorConfig,
     pub(crate) url: String,
     pub(crate) market: Market,
@@ -44,7 +44,7 @@ pub(crate) struct World {
     recorded_symbols: OnceLock<RecordedSymbols>,
 }
 
-impl World {
+impl SimulatorState {
     /// Opens the market and makes the keys of a simulator that clients reach under `url`.
     pub(crate) fn new(config: SimulatorConfig, url: String) -> Result<Self, SimulatorError> {
         let project = Project {
