@@ -35,7 +35,7 @@ use crate::server::request::Request;
 use crate::state::SimulatorState;
 use crate::supabase::accounts::UserChange;
 use crate::supabase::keys::KeyAlgorithm;
-use crate::supabase::mint::TokenSpec;
+use crate::supabase::token_spec::TokenSpec;
 use candlemill_shared::{Interval, Symbol, TimeRange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

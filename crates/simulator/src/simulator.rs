@@ -2,39 +2,14 @@
 
 use crate::config::SimulatorConfig;
 use crate::control::Control;
-use crate::market::MarketError;
+use crate::error::SimulatorError;
 use crate::server;
 use crate::state::SimulatorState;
-use crate::supabase::keys::KeyError;
-use crate::supabase::mint::MintError;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// Why a simulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// The address is taken or not this machine's.
-    #[error("cannot listen on {addr}")]
-    Bind {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The candles cannot be opened.
-    #[error("the market cannot be opened")]
-    Market(#[from] MarketError),
-    /// The signing keys cannot be made.
-    #[error("the signing keys cannot be made")]
-    Keys(#[from] KeyError),
-    /// The project's legacy keys cannot be made.
-    #[error("the project's keys cannot be made")]
-    Project(#[from] MintError),
-}
 
 /// A server on its own port. Dropping it ends it and cuts its connections.
 #[derive(Debug)]

@@ -1,16 +1,16 @@
 //! The simulator state: everything that one simulator knows. Handlers take it by reference.
 
-use crate::binance::exchange_info::{RecordedSymbols, recorded};
+use crate::binance::recorded_symbols::{RecordedSymbols, recorded};
 use crate::binance::weights::Weights;
 use crate::calls::Calls;
 use crate::clock::SimulatorClock;
 use crate::config::SimulatorConfig;
+use crate::error::SimulatorError;
 use crate::faults::Faults;
 use crate::market::Market;
-use crate::simulator::SimulatorError;
 use crate::supabase::accounts::Accounts;
 use crate::supabase::keys::KeyRing;
-use crate::supabase::mint::legacy_api_key;
+use crate::supabase::signature::legacy_api_key;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,8 @@
 //! `GET /api/v3/klines`.
 
-use super::TimeUnit;
 use super::error::Refusal;
 use super::query::{Query, symbol};
+use super::time_unit::TimeUnit;
 use crate::market::Visibility;
 use crate::market::page::Window;
 use crate::server::answer::Answer;

@@ -1,9 +1,11 @@
 //! The exchange: `GET /api/v3/…`.
 
 mod error;
-pub(crate) mod exchange_info;
+mod exchange_info;
 mod klines;
 mod query;
+pub(crate) mod recorded_symbols;
+mod time_unit;
 pub(crate) mod weights;
 
 use crate::server::answer::Answer;
@@ -12,17 +14,11 @@ use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use error::Refusal;
 use serde_json::json;
+use time_unit::TimeUnit;
 use weights::Charge;
 
 /// Name of the header that tells the weight used in the running minute.
 pub(crate) const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
-
-/// The unit of the times in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TimeUnit {
-    Milliseconds,
-    Microseconds,
-}
 
 /// The calls that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +62,7 @@ pub(crate) async fn answer(state: &SimulatorState, request: &Request) -> Answer 
     if request.method != http::Method::GET {
         return Answer::text(405, "text/html", "<html><body><h1>405 Method Not Allowed</h1></body></html>");
     }
-    let unit = match time_unit(request) {
+    let unit = match TimeUnit::of(request) {
         Ok(unit) => unit,
         Err(refusal) => return refusal.answer(),
     };
@@ -79,15 +75,6 @@ pub(crate) async fn answer(state: &SimulatorState, request: &Request) -> Answer 
         }
         Endpoint::ExchangeInfo => exchange_info::answer(state, &request.query),
         Endpoint::Klines => klines::answer(state, &request.query, unit).await,
-    }
-}
-
-/// Reads the header `X-MBX-TIME-UNIT`.
-fn time_unit(request: &Request) -> Result<TimeUnit, Refusal> {
-    match request.header("x-mbx-time-unit").map(str::to_ascii_uppercase).as_deref() {
-        None | Some("MILLISECOND") => Ok(TimeUnit::Milliseconds),
-        Some("MICROSECOND") => Ok(TimeUnit::Microseconds),
-        Some(_) => Err(Refusal::invalid_time_unit()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! `/auth/v1/admin/users/{id}`: what only the secret key may do.
 
+use super::accounts::User;
 use super::error::AuthError;
 use super::gateway::{self, KeyRole};
 use super::identity::is_uuid;
-use super::{Refused, accounts::User};
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::state::SimulatorState;

@@ -1,6 +1,6 @@
 //! The gateway: every call but JWKS needs one of the project's keys.
 
-use super::Refused;
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::state::SimulatorState;

@@ -1,8 +1,9 @@
 //! `POST /auth/v1/logout`: ends sessions. Tokens stay cryptographically valid until they expire.
 
 use super::error::AuthError;
+use super::gateway;
+use super::refused::Refused;
 use super::user::authenticate;
-use super::{Refused, gateway};
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::state::SimulatorState;

@@ -2,107 +2,20 @@
 
 use super::accounts::SignIn;
 use super::error::AuthError;
-use super::keys::{KeyAlgorithm, KeyError, SigningKey};
+use super::keys::SigningKey;
+use super::signature::{legacy_signature, sign_text};
+use super::token_spec::{MintError, SignWith, TokenSpec};
 use crate::state::SimulatorState;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use candlemill_shared::Clock;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Lifetime of a token, seconds.
 pub(super) const LIFETIME: i64 = 3_600;
 /// Audience of a user's token.
 pub(super) const AUDIENCE: &str = "authenticated";
-
-/// With what a minted token is signed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SignWith {
-    /// As a sign-in does.
-    #[default]
-    Current,
-    /// The newest published key of an algorithm.
-    Algorithm(KeyAlgorithm),
-    /// This key, whatever its state.
-    Kid(String),
-    /// A key that the project never had, under a `kid` of its own.
-    Foreign(KeyAlgorithm),
-    /// The legacy secret (HS256).
-    LegacySecret,
-    /// Another shared secret (HS256).
-    Secret(String),
-    /// `alg: none` and an empty signature.
-    Unsigned,
-}
-
-/// A token to mint. The default is what a sign-in of `pro@candlemill.test` gives.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TokenSpec {
-    /// Whose; the pro demo user when absent.
-    pub email: Option<String>,
-    /// Seconds until it expires, negative for an expired one; 3,600 when absent.
-    pub expires_in: Option<i64>,
-    /// Claims that replace the ordinary ones; `null` removes one.
-    pub claims: Map<String, Value>,
-    /// Header fields that replace the ordinary ones; `null` removes one. The signature stays that of `sign_with`.
-    pub header: Map<String, Value>,
-    /// With what it is signed.
-    pub sign_with: SignWith,
-}
-
-impl TokenSpec {
-    /// An ordinary token of this user.
-    #[must_use]
-    pub fn of(email: &str) -> Self {
-        Self { email: Some(email.to_owned()), ..Self::default() }
-    }
-
-    /// Expires in so many seconds from now.
-    #[must_use]
-    pub fn expires_in(self, seconds: i64) -> Self {
-        Self { expires_in: Some(seconds), ..self }
-    }
-
-    /// Sets a claim; `null` removes it.
-    #[must_use]
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Sets a header field; `null` removes it.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Signs with something else.
-    #[must_use]
-    pub fn sign_with(self, sign_with: SignWith) -> Self {
-        Self { sign_with, ..self }
-    }
-}
-
-/// Why a token cannot be minted.
-#[derive(Debug, thiserror::Error)]
-pub enum MintError {
-    /// The user does not exist.
-    #[error("there is no user {0}")]
-    UnknownUser(String),
-    /// The key does not exist.
-    #[error("there is no such signing key")]
-    UnknownKey,
-    /// A key cannot be made.
-    #[error("no key to sign with")]
-    Key(#[from] KeyError),
-    /// The library refused to sign.
-    #[error("the token cannot be signed")]
-    Signature(#[source] jsonwebtoken::errors::Error),
-}
 
 /// Mints what `spec` says, in a session of its own.
 pub(crate) fn mint(state: &SimulatorState, spec: &TokenSpec) -> Result<String, MintError> {
@@ -186,23 +99,6 @@ fn sign(
         (None, _) => legacy_signature(&state.project.jwt_secret, &message)?,
     };
     Ok(format!("{message}.{signature}"))
-}
-
-fn legacy_signature(secret: &str, message: &str) -> Result<String, MintError> {
-    sign_text(message, &EncodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
-}
-
-fn sign_text(message: &str, key: &EncodingKey, algorithm: Algorithm) -> Result<String, MintError> {
-    jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm).map_err(MintError::Signature)
-}
-
-/// A legacy API key: a token with a role, without a subject and an audience.
-pub(crate) fn legacy_api_key(secret: &str, role: &str) -> Result<String, MintError> {
-    let claims =
-        json!({ "iss": "supabase", "ref": "simulator", "role": role, "iat": 1_767_225_600, "exp": 2_082_758_400 });
-    let header = json!({ "alg": "HS256", "typ": "JWT" });
-    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-    Ok(format!("{message}.{}", legacy_signature(secret, &message)?))
 }
 
 /// Rule 1, first part, and rule 2: the claims of a token whose signature and expiry hold.

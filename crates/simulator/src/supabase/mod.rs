@@ -16,14 +16,16 @@ mod jwks;
 pub(crate) mod keys;
 mod logout;
 pub(crate) mod mint;
+mod refused;
+pub(crate) mod signature;
 mod subscriptions;
 mod token;
+pub(crate) mod token_spec;
 mod user;
 
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::state::SimulatorState;
-use error::AuthError;
 
 /// Answers one call that is not the exchange's.
 pub(crate) fn answer(state: &SimulatorState, request: &Request) -> Answer {
@@ -38,25 +40,4 @@ pub(crate) fn answer(state: &SimulatorState, request: &Request) -> Answer {
         _ => Ok(Answer::text(404, "text/plain; charset=utf-8", "404 page not found")),
     };
     result.unwrap_or_else(|error| error.answer(request))
-}
-
-/// Why a call gets no ordinary answer: the gateway or Auth refused it.
-enum Refused {
-    Gateway(Box<Answer>),
-    Auth(AuthError),
-}
-
-impl Refused {
-    fn answer(self, request: &Request) -> Answer {
-        match self {
-            Self::Gateway(answer) => *answer,
-            Self::Auth(error) => error.answer(request),
-        }
-    }
-}
-
-impl From<AuthError> for Refused {
-    fn from(error: AuthError) -> Self {
-        Self::Auth(error)
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::accounts::SignIn;
 use super::error::AuthError;
+use super::gateway;
 use super::mint::{LIFETIME, issue};
-use super::{Refused, gateway};
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::state::SimulatorState;

@@ -2,9 +2,10 @@
 
 use super::accounts::User;
 use super::error::AuthError;
+use super::gateway;
 use super::identity::is_uuid;
 use super::mint::{AUDIENCE, verify};
-use super::{Refused, gateway};
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
 use crate::state::SimulatorState;
