@@ -6,8 +6,8 @@ mod queue;
 
 use crate::fault::Fault;
 use crate::plan::Plan;
+use crate::test_stack::TestStack;
 use crate::watch::Watcher;
-use crate::yard::Yard;
 use anyhow::{Context as _, Result};
 use candlemill_devkit::FaultProxy;
 use std::time::Duration;
@@ -26,7 +26,12 @@ pub(crate) enum Pause {
 }
 
 /// Does what `plan` says to the stack; returns when the fault is over and every process runs again.
-pub(crate) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String], lease: Duration) -> Result<Pause> {
+pub(crate) async fn inject(
+    test_stack: &mut TestStack,
+    plan: &Plan,
+    tasks: &[String],
+    lease: Duration,
+) -> Result<Pause> {
     match plan.fault {
         Fault::WorkerKilled
         | Fault::WorkersKilled
@@ -37,26 +42,26 @@ pub(crate) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String], lease
         | Fault::RedisKilled
         | Fault::RedisFrozen
         | Fault::MongoKilled
-        | Fault::MongoFrozen => processes::inject(yard, plan, lease).await?,
+        | Fault::MongoFrozen => processes::inject(test_stack, plan, lease).await?,
         Fault::RedisCut | Fault::RedisDelayed | Fault::RedisHalfOpen => {
-            disturb(&yard.stack.links().redis, plan).await;
+            disturb(&test_stack.stack.links().redis, plan).await;
         }
         Fault::MongoCut | Fault::MongoDelayed | Fault::MongoHalfOpen => {
-            disturb(&yard.stack.links().mongo, plan).await;
+            disturb(&test_stack.stack.links().mongo, plan).await;
         }
-        Fault::SlowInserts => processes::killed_amid_slow_writes(yard, plan).await?,
+        Fault::SlowInserts => processes::killed_amid_slow_writes(test_stack, plan).await?,
         Fault::ExchangeCut | Fault::ExchangeDelayed | Fault::ExchangeHalfOpen => {
-            disturb(&yard.stack.links().exchange, plan).await;
+            disturb(&test_stack.stack.links().exchange, plan).await;
         }
         Fault::ScriptsFlushed | Fault::RedisFlushed | Fault::RedisFull | Fault::TwoLeaders | Fault::DoubleDelivery => {
-            queue::inject(yard, plan, tasks).await?;
+            queue::inject(test_stack, plan, tasks).await?;
         }
         Fault::ExchangeThrottles
         | Fault::ExchangeBans
         | Fault::ExchangeWrong
         | Fault::ExchangeAbsent
         | Fault::ClockJumps => {
-            return exchange::inject(yard, plan).await;
+            return exchange::inject(test_stack, plan).await;
         }
     }
     Ok(Pause::default())
@@ -80,8 +85,8 @@ pub(crate) fn meets_running(watchers: &[Watcher]) -> bool {
 }
 
 /// Sends one command to Redis, past the proxy.
-async fn redis(yard: &Yard, command: &[&str]) -> Result<()> {
-    let mut connection = yard.redis.clone();
+async fn redis(test_stack: &TestStack, command: &[&str]) -> Result<()> {
+    let mut connection = test_stack.redis.clone();
     let (name, arguments) = command.split_first().context("a command has a name")?;
     let mut call = redis::cmd(name);
     for argument in arguments {

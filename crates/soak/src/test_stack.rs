@@ -1,4 +1,4 @@
-//! One stack with all that is needed to disturb it and to look into it past the proxies.
+//! A test stack: one stack with all that is needed to disturb it and to look into it past the proxies.
 
 use crate::clients::Clients;
 use crate::plan::{SYMBOLS, outages};
@@ -29,7 +29,7 @@ const RECONNECT: Duration = Duration::from_millis(50);
 
 /// A stack under test.
 #[derive(Debug)]
-pub(crate) struct Yard {
+pub(crate) struct TestStack {
     pub(crate) stack: Stack,
     /// Data and logs.
     pub(crate) folder: PathBuf,
@@ -49,7 +49,7 @@ pub(crate) struct Yard {
     pub(crate) runs: u64,
 }
 
-impl Yard {
+impl TestStack {
     pub(crate) async fn start(settings: &Settings, folder: PathBuf, first_run: u64) -> Result<Self> {
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut builder = Stack::builder()
@@ -68,7 +68,7 @@ impl Yard {
         for (name, value) in &settings.worker_env {
             builder = builder.worker_env(name, value);
         }
-        // Every run checks its own part of the ledger, and the lane all of it: both report instead of panicking.
+        // Every run checks its own part of the ledger, and the runner all of it: both report instead of panicking.
         let mut stack = builder.without_ledger_check().start().await?;
         stack.add_api().await?;
         for (symbol, TimeRange { start, end }) in outages(settings.seed) {
@@ -109,7 +109,7 @@ impl Yard {
 
     /// The clients of one of the two users.
     pub(crate) const fn clients(&self, user: &str) -> &Clients {
-        // Every order is of one of the two.
+        // Every submission is of one of the two.
         if matches!(user.as_bytes(), b"pro") { &self.pro } else { &self.enterprise }
     }
 
