@@ -5,25 +5,14 @@ mod processes;
 mod queue;
 
 use crate::fault::Fault;
+use crate::pause::Pause;
 use crate::plan::Plan;
 use crate::test_stack::TestStack;
 use crate::watch::Watcher;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use candlemill_devkit::FaultProxy;
 use std::time::Duration;
 use tokio::time::sleep;
-
-/// A pause that the exchange demands, in ms on the machine's clock. It begins with the first refused call.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Pause {
-    /// None was demanded.
-    #[default]
-    None,
-    /// Until this time.
-    Until(i64),
-    /// So long from its beginning.
-    Lasts(i64),
-}
 
 /// Does what `plan` says to the stack; returns when the fault is over and every process runs again.
 pub(crate) async fn inject(
@@ -82,15 +71,4 @@ async fn disturb(link: &FaultProxy, plan: &Plan) {
 /// Whether any of the tasks ran when the fault came.
 pub(crate) fn meets_running(watchers: &[Watcher]) -> bool {
     watchers.iter().any(Watcher::runs)
-}
-
-/// Sends one command to Redis, past the proxy.
-async fn redis(test_stack: &TestStack, command: &[&str]) -> Result<()> {
-    let mut connection = test_stack.redis.clone();
-    let (name, arguments) = command.split_first().context("a command has a name")?;
-    let mut call = redis::cmd(name);
-    for argument in arguments {
-        call.arg(*argument);
-    }
-    call.query_async(&mut connection).await.with_context(|| format!("Redis: {}", command.join(" ")))
 }

@@ -21,6 +21,7 @@
 mod clients;
 pub mod fault;
 mod inject;
+mod pause;
 pub mod plan;
 mod reference;
 pub mod report;

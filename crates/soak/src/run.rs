@@ -1,7 +1,8 @@
 //! One run: submit, disturb, let converge, compare.
 
 use crate::fault::Fault;
-use crate::inject::{self, Pause};
+use crate::inject;
+use crate::pause::Pause;
 use crate::plan::Plan;
 use crate::reference::Reference;
 use crate::report::RunReport;

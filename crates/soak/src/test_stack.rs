@@ -22,6 +22,8 @@ use tokio::time::{sleep, timeout};
 
 /// Delay of every answer of the exchange, ms: the tasks of a run last long enough to meet its fault.
 pub(crate) const LATENCY_MS: u64 = 40;
+/// Key of the lease that the leading sweeper holds.
+pub(crate) const SWEEPER_LEASE: &str = "cm:lease:sweeper";
 
 /// Longest wait for the servers after a fault, and the time between two looks.
 const RECONNECTED: Duration = Duration::from_secs(20);
@@ -111,6 +113,17 @@ impl TestStack {
     pub(crate) const fn clients(&self, user: &str) -> &Clients {
         // Every submission is of one of the two.
         if matches!(user.as_bytes(), b"pro") { &self.pro } else { &self.enterprise }
+    }
+
+    /// Sends one command to Redis, past the proxy.
+    pub(crate) async fn redis_command(&self, command: &[&str]) -> Result<()> {
+        let mut connection = self.redis.clone();
+        let (name, arguments) = command.split_first().context("a command has a name")?;
+        let mut call = redis::cmd(name);
+        for argument in arguments {
+            call.arg(*argument);
+        }
+        call.query_async(&mut connection).await.with_context(|| format!("Redis: {}", command.join(" ")))
     }
 
     /// Ids under which the workers that run now know themselves.

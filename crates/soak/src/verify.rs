@@ -1,11 +1,12 @@
 //! Compares, from outside, what is there after a run with what was promised.
 
 mod candles;
+mod followed;
 mod ledger;
 mod servers;
 
 use crate::fault::Fault;
-use crate::inject::Pause;
+use crate::pause::Pause;
 use crate::plan::{MINUTE, Plan};
 use crate::reference::Reference;
 use crate::submissions::{self, Time};
@@ -14,21 +15,8 @@ use crate::violation::{Promise, Violation};
 use anyhow::Result;
 use candlemill_shared::task::{TaskRecord, TaskState};
 
+pub(crate) use followed::Followed;
 pub(crate) use ledger::whole_ledger;
-pub(crate) use servers::SWEEPER_LEASE;
-
-/// A task as it was followed.
-#[derive(Debug)]
-pub(crate) struct Followed {
-    /// Which submission of the plan.
-    pub(crate) index: usize,
-    pub(crate) time: Time,
-    pub(crate) task: String,
-    /// The end that watchers saw.
-    pub(crate) end: Option<TaskState>,
-    /// Whether its owner's wish to cancel it was accepted.
-    pub(crate) cancelled: bool,
-}
 
 /// Ended tasks of earlier runs that are looked at again.
 const LOOKED_AT_AGAIN: usize = 3;

@@ -1,7 +1,7 @@
 //! Faults of the exchange itself.
 
-use super::Pause;
 use crate::fault::Fault;
+use crate::pause::Pause;
 use crate::plan::Plan;
 use crate::test_stack::TestStack;
 use anyhow::Result;

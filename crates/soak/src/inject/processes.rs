@@ -1,9 +1,8 @@
 //! Faults of processes: killed, stopped, frozen.
 
-use super::redis;
 use crate::fault::Fault;
 use crate::plan::Plan;
-use crate::test_stack::TestStack;
+use crate::test_stack::{SWEEPER_LEASE, TestStack};
 use anyhow::{Context as _, Result};
 use candlemill_devkit::Service;
 use std::time::Duration;
@@ -43,8 +42,7 @@ pub(super) async fn inject(test_stack: &mut TestStack, plan: &Plan, lease: Durat
         }
         Fault::LeaderKilled => {
             let mut connection = test_stack.redis.clone();
-            let leader: Option<String> =
-                ::redis::cmd("GET").arg(crate::verify::SWEEPER_LEASE).query_async(&mut connection).await?;
+            let leader: Option<String> = redis::cmd("GET").arg(SWEEPER_LEASE).query_async(&mut connection).await?;
             let ids = test_stack.worker_ids()?;
             let leading = ids.iter().position(|id| id.is_some() && *id == leader).unwrap_or(target);
             killed(worker(test_stack, leading)?, wait).await
@@ -65,7 +63,7 @@ pub(super) async fn inject(test_stack: &mut TestStack, plan: &Plan, lease: Durat
         Fault::RedisKilled => {
             if plan.twist {
                 // The file is as small as after hours, not as after seconds: its rewrite is cut off by the kill.
-                redis(test_stack, &["BGREWRITEAOF"]).await?;
+                test_stack.redis_command(&["BGREWRITEAOF"]).await?;
             }
             test_stack.stack.redis().kill9().await?;
             sleep(wait).await;

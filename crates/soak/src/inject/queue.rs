@@ -1,10 +1,8 @@
 //! Faults of what Redis holds: gone, full, or there twice.
 
-use super::redis;
 use crate::fault::Fault;
 use crate::plan::Plan;
-use crate::test_stack::TestStack;
-use crate::verify::SWEEPER_LEASE;
+use crate::test_stack::{SWEEPER_LEASE, TestStack};
 use anyhow::Result;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -16,10 +14,10 @@ const LOOKS: Duration = Duration::from_millis(2_200);
 
 pub(super) async fn inject(test_stack: &mut TestStack, plan: &Plan, tasks: &[String]) -> Result<()> {
     match plan.fault {
-        Fault::ScriptsFlushed => redis(test_stack, &["SCRIPT", "FLUSH", "SYNC"]).await,
+        Fault::ScriptsFlushed => test_stack.redis_command(&["SCRIPT", "FLUSH", "SYNC"]).await,
         Fault::RedisFlushed => {
-            redis(test_stack, &["FLUSHALL", "SYNC"]).await?;
-            redis(test_stack, &["SCRIPT", "FLUSH", "SYNC"]).await?;
+            test_stack.redis_command(&["FLUSHALL", "SYNC"]).await?;
+            test_stack.redis_command(&["SCRIPT", "FLUSH", "SYNC"]).await?;
             if plan.twist {
                 test_stack.stack.redis().kill9().await?;
                 sleep(plan.restart_after).await;
@@ -28,14 +26,14 @@ pub(super) async fn inject(test_stack: &mut TestStack, plan: &Plan, tasks: &[Str
             Ok(())
         }
         Fault::RedisFull => {
-            redis(test_stack, &["CONFIG", "SET", "maxmemory", "1"]).await?;
+            test_stack.redis_command(&["CONFIG", "SET", "maxmemory", "1"]).await?;
             sleep(plan.lasts).await;
-            redis(test_stack, &["CONFIG", "SET", "maxmemory", "0"]).await
+            test_stack.redis_command(&["CONFIG", "SET", "maxmemory", "0"]).await
         }
         Fault::TwoLeaders => {
             let until = Instant::now() + LOOKS;
             while Instant::now() < until {
-                redis(test_stack, &["DEL", SWEEPER_LEASE]).await?;
+                test_stack.redis_command(&["DEL", SWEEPER_LEASE]).await?;
                 sleep(AGAIN).await;
             }
             Ok(())

@@ -1,6 +1,6 @@
 //! Every candle once, with the figures of the source, and none beyond those asked for.
 
-use super::Followed;
+use super::followed::Followed;
 use crate::plan::{MINUTE, Plan, SYMBOLS};
 use crate::reference::{Reference, Rows, add};
 use crate::test_stack::TestStack;

@@ -1,6 +1,6 @@
 //! The coverage ledger is the candles and the gaps, and what succeeded is verified.
 
-use super::Followed;
+use super::followed::Followed;
 use crate::plan::Plan;
 use crate::test_stack::TestStack;
 use crate::violation::{Promise, Violation};

@@ -1,9 +1,9 @@
 //! What is left in the servers, and whether the programs live.
 
 use crate::fault::Fault;
-use crate::inject::Pause;
+use crate::pause::Pause;
 use crate::plan::Plan;
-use crate::test_stack::TestStack;
+use crate::test_stack::{SWEEPER_LEASE, TestStack};
 use crate::violation::{Promise, Violation};
 use anyhow::Result;
 use candlemill_shared::job::Pool;
@@ -13,8 +13,6 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Key of the lease that the leading sweeper holds.
-pub(crate) const SWEEPER_LEASE: &str = "cm:lease:sweeper";
 /// The queue is empty within this after the last task's end: the process that ended it settles it next. What a dead API
 /// process had reserved comes back 10 s later, at the sweeper's next look.
 const SETTLES: Duration = Duration::from_secs(14);
