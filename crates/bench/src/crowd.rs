@@ -1,8 +1,8 @@
 //! A queue with very many tasks of one user: its memory, what lists and operators' looks cost, and how soon another
 //! user's task starts.
 
-use crate::figures::{Latencies, figure};
-use crate::queue::{AT_ONCE, connect, per_second, probe, used_memory};
+use crate::figures::{Latencies, figure, per_second};
+use crate::queue::{AT_ONCE, connect, probe, used_memory};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;

@@ -2,7 +2,7 @@
 
 mod bare;
 
-use crate::figures::{Latencies, figure, mebibytes};
+use crate::figures::{Latencies, figure, mebibytes, per_second};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
@@ -87,11 +87,6 @@ pub(crate) async fn connect(stack: &Stack) -> Result<TaskEngine> {
     Ok(tasks)
 }
 
-pub(crate) fn per_second(name: &str, count: u32, took: Duration) {
-    let seconds = took.as_secs_f64();
-    figure(name, format!("{:.0}/s ({count} in {seconds:.2} s)", f64::from(count) / seconds));
-}
-
 pub(crate) fn probe(number: u64) -> Result<TaskRecord> {
     let now = SystemClock.now_ms();
     Ok(TaskRecord {
@@ -146,7 +141,7 @@ async fn single(engine: &TaskEngine, submissions: &Submissions, number: u64) -> 
 
 pub(crate) async fn used_memory(url: &str) -> Result<u64> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-    let told: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await?;
-    let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    let info: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await?;
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
     Ok(used.context("used_memory")?.trim().parse()?)
 }

@@ -1,6 +1,6 @@
 //! The same with apalis-redis alone, for comparison: no record, no lease to lose, no turns.
 
-use super::per_second;
+use crate::figures::per_second;
 use anyhow::{Result, ensure};
 use apalis_core::backend::TaskSink;
 use apalis_core::backend::ext::BackendExt;
