@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
@@ -80,12 +80,6 @@ impl Child {
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.pid
-    }
-
-    /// The log file. Restarts append to it.
-    #[must_use]
-    pub fn log_path(&self) -> &Path {
-        &self.recipe.log
     }
 
     /// How it ended; `None` while it runs.

@@ -133,15 +133,6 @@ impl Service {
         self.wait_until_ready().await
     }
 
-    /// Starts it again without waiting for more than the bound port.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub async fn restart_unready(&mut self) -> Result<()> {
-        self.child.respawn().await?;
-        self.wait_until_bound().await
-    }
-
     /// Waits until `/readyz` answers `status`: 200 once everything that it needs is there, 503 while something is gone.
     ///
     /// # Errors
