@@ -21,7 +21,7 @@ const OWNERS: u64 = 100;
 /// Submissions that wait at once.
 pub(crate) const AT_ONCE: usize = 2_048;
 /// Longest wait for the last task.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(600);
 /// Tasks that are enqueued one by one into an idle queue.
 const SINGLES: u64 = 500;
 
@@ -58,7 +58,7 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
         if depth.waiting + depth.held == 0 {
             break;
         }
-        ensure!(started.elapsed() < PATIENCE, "{} tasks still wait after {PATIENCE:?}", depth.waiting);
+        ensure!(started.elapsed() < MAX_WAIT, "{} tasks still wait after {MAX_WAIT:?}", depth.waiting);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     per_second("empty tasks, claimed to settled, one worker", count, started.elapsed().saturating_sub(begun));

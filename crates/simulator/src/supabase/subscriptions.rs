@@ -55,7 +55,7 @@ fn rows(state: &SimulatorState, request: &Request, role: KeyRole) -> Result<Vec<
     }
     let columns = columns(request)?;
     let Some(user_id) = filter(request)? else { return Ok(Vec::new()) };
-    // Row-level security hides rows silently: a user sees its own, nobody else sees any.
+    // Row-level security hides rows silently: a user sees its own, other callers see none.
     let visible = role == KeyRole::Service || subject.as_deref() == Some(&user_id);
     let row =
         state.accounts.subscription(&user_id).filter(|_| visible && request.parameter("limit").as_deref() != Some("0"));
