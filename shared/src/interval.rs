@@ -116,15 +116,6 @@ impl Interval {
         })
     }
 
-    /// Usual length in milliseconds; for the month its shortest, 28 days.
-    #[must_use]
-    pub const fn shortest_ms(self) -> i64 {
-        match self.grid() {
-            Some((length, _)) => length,
-            None => 28 * DAY,
-        }
-    }
-
     /// Open time of the bucket that holds the instant `at`.
     #[must_use]
     pub fn bucket_start(self, at: i64) -> i64 {

@@ -1,7 +1,6 @@
 //! Batches through the API: fetches that are durable when their batch is accepted.
 
-use crate::figures::figure;
-use crate::queue::per_second;
+use crate::figures::{figure, per_second};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_cli::Api;
 use candlemill_devkit::Stack;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const START: i64 = 1_577_836_800_000;
 /// Candles of one backfill: far more than are fetched before it is cancelled.
 const CANDLES: i64 = 400_000;
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(tasks: u32) -> Result<()> {
     let mut stack = Stack::builder()
@@ -53,5 +53,5 @@ async fn until(api: &Api, task: &str, fits: impl Fn(TaskState, u64) -> bool) -> 
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.context("in vain")?
+    tokio::time::timeout(MAX_WAIT, waiting).await.context("in vain")?
 }

@@ -1,8 +1,8 @@
 //! A queue with very many tasks of one user: its memory, what lists and operators' looks cost, and how soon another
 //! user's task starts.
 
-use crate::figures::{Latencies, figure};
-use crate::queue::{AT_ONCE, connect, per_second, probe, used_memory};
+use crate::figures::{Latencies, figure, per_second};
+use crate::queue::{AT_ONCE, connect, probe, used_memory};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_cli::{Api, FetchRequest};
 use candlemill_devkit::Stack;
@@ -19,7 +19,7 @@ const LOOKS: u32 = 200;
 const OTHERS: u32 = 30;
 const ADMIN_TOKEN: &str = "a-token-of-operators-for-measurements";
 /// Longest wait for a start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(tasks: u64) -> Result<()> {
     let mut stack = Stack::builder()
@@ -104,7 +104,7 @@ async fn start_of_another(engine: &TaskEngine, api: &Api, number: u32) -> Result
         if record.started_at.is_some() {
             return Ok(began.elapsed());
         }
-        ensure!(began.elapsed() < PATIENCE, "task {id} has not started within {PATIENCE:?}");
+        ensure!(began.elapsed() < MAX_WAIT, "task {id} has not started within {MAX_WAIT:?}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -19,7 +19,13 @@ pub(crate) fn figure(name: &str, value: impl std::fmt::Display) {
     println!("{name:<52} {value}");
 }
 
-/// Most bytes in MiB.
+/// Prints how many came through a second.
+pub(crate) fn per_second(name: &str, count: u32, took: Duration) {
+    let seconds = took.as_secs_f64();
+    figure(name, format!("{:.0}/s ({count} in {seconds:.2} s)", f64::from(count) / seconds));
+}
+
+/// Bytes in MiB.
 #[expect(clippy::cast_precision_loss, reason = "bytes of memory lie far below 2^52")]
 pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 const MINUTE: i64 = 60_000;
 /// Longest wait for the last task.
-const PATIENCE: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 const CONNECTIONS: i64 = 64;
 
 pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
@@ -26,11 +26,11 @@ pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
     let token = stack.token("enterprise").await?;
     let started = Instant::now();
     let mut posting = Vec::new();
-    for lane in 0..CONNECTIONS {
+    for first in 0..CONNECTIONS {
         let (url, token) = (stack.api_url().to_owned(), token.clone());
         posting.push(tokio::spawn(async move {
             let mut connection = Connection::open(&url).await?;
-            for task in (lane..tasks).step_by(usize::try_from(CONNECTIONS)?) {
+            for task in (first..tasks).step_by(usize::try_from(CONNECTIONS)?) {
                 // Every other page, so that no task's range touches another's.
                 let start = START + task * candles * MINUTE;
                 let end = start + candles * MINUTE;
@@ -41,14 +41,14 @@ pub(crate) async fn measure(tasks: u64, candles: u64) -> Result<()> {
             Ok::<_, anyhow::Error>(())
         }));
     }
-    for lane in posting {
-        lane.await??;
+    for connection in posting {
+        connection.await??;
     }
     figure("all posted after", format!("{:.2} s", started.elapsed().as_secs_f64()));
     let records = collection(stack.mongo_uri(), stack.database()).await?;
     let records = records.client().database(stack.database()).collection::<Document>("tasks");
     while under_way(&records).await? > 0 {
-        ensure!(started.elapsed() < PATIENCE, "tasks are still under way after {PATIENCE:?}");
+        ensure!(started.elapsed() < MAX_WAIT, "tasks are still under way after {MAX_WAIT:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = started.elapsed();

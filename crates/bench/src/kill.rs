@@ -21,7 +21,7 @@ const WITHIN_MS: u64 = 350;
 /// Length of a page that is compared, ms.
 const PAGE: i64 = 1_000 * MINUTE;
 /// The killed worker's successor must end the task within this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(kills: u32, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
@@ -45,7 +45,7 @@ pub(crate) async fn measure(kills: u32, seed: u64) -> Result<()> {
         let before = client.task(&accepted.task_id).await?;
         met_running += u32::from(before.state == TaskState::Running);
         stack.workers[0].restart().await?;
-        let end = tokio::time::timeout(PATIENCE, client.follow(&accepted.task_id, |_| {})).await??;
+        let end = tokio::time::timeout(MAX_WAIT, client.follow(&accepted.task_id, |_| {})).await??;
         ensure!(end.state == TaskState::Succeeded, "kill {kill}: ended as {}", end.state);
         if before.state == TaskState::Running {
             recoveries.0.push(killed.elapsed());
@@ -83,5 +83,5 @@ async fn started(client: &Api, task: &str) -> Result<()> {
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(PATIENCE, waiting).await?
+    tokio::time::timeout(MAX_WAIT, waiting).await?
 }

@@ -2,7 +2,7 @@
 
 mod bare;
 
-use crate::figures::{Latencies, figure, mebibytes};
+use crate::figures::{Latencies, figure, mebibytes, per_second};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
@@ -21,7 +21,7 @@ const OWNERS: u64 = 100;
 /// Submissions that wait at once.
 pub(crate) const AT_ONCE: usize = 2_048;
 /// Longest wait for the last task.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(600);
 /// Tasks that are enqueued one by one into an idle queue.
 const SINGLES: u64 = 500;
 
@@ -58,7 +58,7 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
         if depth.waiting + depth.held == 0 {
             break;
         }
-        ensure!(started.elapsed() < PATIENCE, "{} tasks still wait after {PATIENCE:?}", depth.waiting);
+        ensure!(started.elapsed() < MAX_WAIT, "{} tasks still wait after {MAX_WAIT:?}", depth.waiting);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     per_second("empty tasks, claimed to settled, one worker", count, started.elapsed().saturating_sub(begun));
@@ -85,11 +85,6 @@ pub(crate) async fn connect(stack: &Stack) -> Result<TaskEngine> {
     let tasks = TaskEngine::new(&db, TasksConfig::from_env(&env)?)?;
     tasks.prepare().await?;
     Ok(tasks)
-}
-
-pub(crate) fn per_second(name: &str, count: u32, took: Duration) {
-    let seconds = took.as_secs_f64();
-    figure(name, format!("{:.0}/s ({count} in {seconds:.2} s)", f64::from(count) / seconds));
 }
 
 pub(crate) fn probe(number: u64) -> Result<TaskRecord> {
@@ -148,7 +143,7 @@ async fn single(engine: &TaskEngine, submissions: &Submissions, number: u64) -> 
 
 pub(crate) async fn used_memory(url: &str) -> Result<u64> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-    let told: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await?;
-    let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    let info: String = redis::cmd("INFO").arg("memory").query_async(&mut connection).await?;
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
     Ok(used.context("used_memory")?.trim().parse()?)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const CANDLES: i64 = 10;
 /// Redis is away for up to this long.
 const AWAY_MS: u64 = 3_000;
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(restarts: u32, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
@@ -30,7 +30,7 @@ pub(crate) async fn measure(restarts: u32, seed: u64) -> Result<()> {
         let task = loop {
             match client.fetch(&wanted, None).await {
                 Ok(task) => break task.task_id,
-                Err(error) => ensure!(back.elapsed() < PATIENCE, "restart {restart}: {error}"),
+                Err(error) => ensure!(back.elapsed() < MAX_WAIT, "restart {restart}: {error}"),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
@@ -41,7 +41,7 @@ pub(crate) async fn measure(restarts: u32, seed: u64) -> Result<()> {
                     ensure!(now.state == TaskState::Succeeded, "restart {restart}: ended as {}", now.state);
                     break;
                 }
-                _ => ensure!(back.elapsed() < PATIENCE, "restart {restart}: the task does not end"),
+                _ => ensure!(back.elapsed() < MAX_WAIT, "restart {restart}: the task does not end"),
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

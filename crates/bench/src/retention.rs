@@ -1,9 +1,9 @@
 //! Whether Redis is back at its plateau after very many finished tasks.
 //!
-//! Nobody asks for these tasks, so nothing of them may stay.
+//! No request asks for these tasks, so nothing of them may stay.
 
-use crate::figures::figure;
-use crate::queue::{AT_ONCE, PATIENCE, connect, per_second, probe};
+use crate::figures::{figure, per_second};
+use crate::queue::{AT_ONCE, MAX_WAIT, connect, probe};
 use anyhow::{Context as _, Result, ensure};
 use candlemill_devkit::Stack;
 use candlemill_shared::job::{Job, Probe};
@@ -59,7 +59,7 @@ async fn wave(engine: &TaskEngine, submissions: &Submissions, numbers: std::ops:
         if depth.waiting + depth.delayed + depth.held == 0 {
             return Ok(());
         }
-        ensure!(started.elapsed() < PATIENCE, "{depth:?} after {PATIENCE:?}");
+        ensure!(started.elapsed() < MAX_WAIT, "{depth:?} after {MAX_WAIT:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

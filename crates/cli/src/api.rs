@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Longest time to connect and, on calls that are no stream, from the call to the whole answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Wait before an event stream that broke is opened again.
 const RECONNECT: Duration = Duration::from_millis(300);
 /// Breaks of the event stream in a row, without an event between them, after which following gives up.
@@ -89,7 +89,7 @@ impl Api {
     /// A client of the API at `base` (`http://host:port`) that sends `token`.
     #[must_use]
     pub fn new(base: &str, token: &str) -> Self {
-        let http = Client::builder().connect_timeout(PATIENCE).build().unwrap_or_default();
+        let http = Client::builder().connect_timeout(MAX_WAIT).build().unwrap_or_default();
         Self { base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), http }
     }
 
@@ -253,7 +253,7 @@ impl Api {
     }
 
     async fn read<T: DeserializeOwned>(&self, call: RequestBuilder) -> Result<T, ApiError> {
-        let answer = self.answer(call.timeout(PATIENCE)).await?;
+        let answer = self.answer(call.timeout(MAX_WAIT)).await?;
         let text = answer.text().await.map_err(|source| self.unreachable(source))?;
         parse(if text.is_empty() { "null" } else { &text })
     }

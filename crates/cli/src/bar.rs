@@ -40,7 +40,7 @@ impl Bar {
             }
         } else if progress.percent >= self.next_line_at || progress.state.is_end() {
             self.next_line_at = (progress.percent / PLAIN_STEP).floor() * PLAIN_STEP + PLAIN_STEP;
-            // Nobody reads standard error where this fails.
+            // Where this fails, standard error is closed.
             drop(writeln!(std::io::stderr(), "{} {text}", self.label));
         }
     }

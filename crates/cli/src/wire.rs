@@ -47,7 +47,7 @@ pub struct FetchRequest {
     /// First open time that is no longer wanted; absent: now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Moment>,
-    /// Who is told of the end; absent: nobody.
+    /// Where the end is reported; absent: nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
@@ -80,12 +80,6 @@ impl Child {
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.pid
-    }
-
-    /// The log file. Restarts append to it.
-    #[must_use]
-    pub fn log_path(&self) -> &Path {
-        &self.recipe.log
     }
 
     /// How it ended; `None` while it runs.
@@ -191,9 +185,9 @@ impl Child {
     /// Waits until its log holds a line for which `find` returns something.
     ///
     /// # Errors
-    /// When it ends first, or `patience` is over; both with the end of its log.
-    pub async fn wait_for_line<T>(&mut self, patience: Duration, find: impl Fn(&str) -> Option<T>) -> Result<T> {
-        let deadline = Instant::now() + patience;
+    /// When it ends first, or `max_wait` is over; both with the end of its log.
+    pub async fn wait_for_line<T>(&mut self, max_wait: Duration, find: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + max_wait;
         loop {
             // The end is looked at before the log: what a process writes last still counts.
             let ended = self.exited()?;
@@ -206,7 +200,7 @@ impl Child {
                 bail!("{} ended at its start ({status}). Its log:\n{}", self.name(), self.log_tail(15));
             }
             if Instant::now() > deadline {
-                bail!("{} was not ready within {patience:?}. Its log:\n{}", self.name(), self.log_tail(15));
+                bail!("{} was not ready within {max_wait:?}. Its log:\n{}", self.name(), self.log_tail(15));
             }
             sleep(LOOK).await;
         }

@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
     match Box::pin(run.execute()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody reads standard error where this fails.
+            // Where this fails, standard error is closed.
             drop(writeln!(std::io::stderr(), "\ncandlemill: {error:#}"));
             ExitCode::FAILURE
         }

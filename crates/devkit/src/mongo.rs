@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 /// Longest time from the start to the first connection; recovery after a kill takes up to 5 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Time to end after SIGTERM; the storage engine writes a checkpoint.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -146,12 +146,12 @@ impl MongoServer {
             // It says so itself, and only after recovery.
             MongoKind::Secantus => {
                 self.child
-                    .wait_for_line(PATIENCE, |line| Some(line.split_once("listening on ")?.1.trim().to_owned()))
+                    .wait_for_line(MAX_WAIT, |line| Some(line.split_once("listening on ")?.1.trim().to_owned()))
                     .await?
             }
             MongoKind::Mongod => format!("127.0.0.1:{}", self.port),
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
             if let Some(status) = self.child.exited()? {
                 bail!("mongo ended at its start ({status}). Its log:\n{}", self.child.log_tail(15));
@@ -160,7 +160,7 @@ impl MongoServer {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("mongo was not ready within {PATIENCE:?}. Its log:\n{}", self.child.log_tail(15));
+                bail!("mongo was not ready within {MAX_WAIT:?}. Its log:\n{}", self.child.log_tail(15));
             }
             sleep(Duration::from_millis(10)).await;
         }

@@ -28,7 +28,7 @@ struct Line {
     delay: Duration,
 }
 
-enum Order {
+enum Command {
     Cut,
     Restore,
 }
@@ -39,7 +39,7 @@ pub struct FaultProxy {
     address: SocketAddr,
     accepted: Arc<AtomicU64>,
     line: watch::Sender<Line>,
-    orders: mpsc::Sender<(Order, oneshot::Sender<()>)>,
+    commands: mpsc::Sender<(Command, oneshot::Sender<()>)>,
     task: JoinHandle<()>,
 }
 
@@ -52,10 +52,10 @@ impl FaultProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("binding the proxy")?;
         let address = listener.local_addr().context("reading the proxy's port")?;
         let (line, seen) = watch::channel(Line { silent: false, delay: Duration::ZERO });
-        let (orders, inbox) = mpsc::channel(1);
+        let (commands, inbox) = mpsc::channel(1);
         let accepted = Arc::new(AtomicU64::new(0));
         let gate = Gate { address, target: target.to_owned(), seen, accepted: Arc::clone(&accepted) };
-        Ok(Self { address, accepted, line, orders, task: tokio::spawn(gate.keep(listener, inbox)) })
+        Ok(Self { address, accepted, line, commands, task: tokio::spawn(gate.keep(listener, inbox)) })
     }
 
     /// Where it listens, `127.0.0.1:<port>`.
@@ -72,7 +72,7 @@ impl FaultProxy {
 
     /// Closes every connection and refuses new ones, as a dead server does. Done when it returns.
     pub async fn cut(&self) {
-        self.order(Order::Cut).await;
+        self.send(Command::Cut).await;
     }
 
     /// Keeps and accepts connections but forwards nothing, as a lost route does.
@@ -88,13 +88,13 @@ impl FaultProxy {
     /// Ends every fault. Connections that a half-open line kept go on where they were.
     pub async fn restore(&self) {
         self.line.send_replace(Line { silent: false, delay: Duration::ZERO });
-        self.order(Order::Restore).await;
+        self.send(Command::Restore).await;
     }
 
-    async fn order(&self, order: Order) {
+    async fn send(&self, command: Command) {
         let (done, waiting) = oneshot::channel();
         // Both fail only when the task is gone, and with it the proxy's port.
-        if self.orders.send((order, done)).await.is_ok() {
+        if self.commands.send((command, done)).await.is_ok() {
             drop(waiting.await);
         }
     }
@@ -114,28 +114,28 @@ struct Gate {
     accepted: Arc<AtomicU64>,
 }
 
-/// A port that is listened on, or held so that nobody else gets it while connections are refused.
+/// A port that is listened on, or only bound, so that no other process gets it while connections are refused.
 enum Port {
     Open(TcpListener),
     Held(TcpSocket),
 }
 
 impl Gate {
-    async fn keep(self, listener: TcpListener, mut inbox: mpsc::Receiver<(Order, oneshot::Sender<()>)>) {
+    async fn keep(self, listener: TcpListener, mut inbox: mpsc::Receiver<(Command, oneshot::Sender<()>)>) {
         let mut port = Some(Port::Open(listener));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                order = inbox.recv() => {
-                    let Some((order, done)) = order else { return };
-                    port = match (order, port.take()) {
-                        (Order::Cut, Some(Port::Open(listener))) => {
+                command = inbox.recv() => {
+                    let Some((command, done)) = command else { return };
+                    port = match (command, port.take()) {
+                        (Command::Cut, Some(Port::Open(listener))) => {
                             drop(listener);
                             connections.shutdown().await;
                             held(self.address).map(Port::Held).ok()
                         }
-                        (Order::Restore, Some(Port::Held(socket))) => socket.listen(BACKLOG).map(Port::Open).ok(),
-                        (Order::Restore, None) => TcpListener::bind(self.address).await.map(Port::Open).ok(),
+                        (Command::Restore, Some(Port::Held(socket))) => socket.listen(BACKLOG).map(Port::Open).ok(),
+                        (Command::Restore, None) => TcpListener::bind(self.address).await.map(Port::Open).ok(),
                         (_, unchanged) => unchanged,
                     };
                     // A caller that no longer waits does not mind.
@@ -169,7 +169,7 @@ async fn accept(port: Option<&Port>) -> Option<TcpStream> {
 
 /// Connects to the target and forwards both ways until one side ends. Without a target the client is hung up on.
 async fn carry(client: TcpStream, target: String, mut line: watch::Receiver<Line>) {
-    // A silent line lets the client's connection stand although nobody is behind it.
+    // A silent line lets the client's connection stand although no server is behind it.
     if line.wait_for(|line| !line.silent).await.is_err() {
         return;
     }

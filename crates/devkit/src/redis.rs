@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest time from the start to the first answer; a large append-only file is read first.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Time to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -127,7 +127,7 @@ impl Redis {
 
     /// Waits until the server that answers on the port is this process and has read its data.
     async fn wait_until_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
             if let Some(status) = self.child.exited()? {
                 bail!("redis ended at its start ({status}). Its log:\n{}", self.child.log_tail(15));
@@ -139,7 +139,7 @@ impl Redis {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("redis was not ready within {PATIENCE:?}. Its log:\n{}", self.child.log_tail(15));
+                bail!("redis was not ready within {MAX_WAIT:?}. Its log:\n{}", self.child.log_tail(15));
             }
             sleep(Duration::from_millis(10)).await;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest time from the start to readiness.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Time to end after SIGTERM: more than the worker's own grace time.
 const GRACE: Duration = Duration::from_secs(40);
 
@@ -133,21 +133,12 @@ impl Service {
         self.wait_until_ready().await
     }
 
-    /// Starts it again without waiting for more than the bound port.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub async fn restart_unready(&mut self) -> Result<()> {
-        self.child.respawn().await?;
-        self.wait_until_bound().await
-    }
-
     /// Waits until `/readyz` answers `status`: 200 once everything that it needs is there, 503 while something is gone.
     ///
     /// # Errors
     /// When it ends or the answer does not come within a minute.
     pub async fn wait_for_readyz(&mut self, status: u16) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         let address = format!("{}/readyz", self.url);
         let http = reqwest::Client::new();
         let mut last;
@@ -163,7 +154,7 @@ impl Service {
             }
             if Instant::now() > deadline {
                 let log = self.child.log_tail(15);
-                bail!("{address} did not answer {status} within {PATIENCE:?}, last: {last}. The log:\n{log}");
+                bail!("{address} did not answer {status} within {MAX_WAIT:?}, last: {last}. The log:\n{log}");
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -171,7 +162,7 @@ impl Service {
 
     async fn wait_until_bound(&mut self) -> Result<()> {
         let url =
-            self.child.wait_for_line(PATIENCE, |line| Some(line.strip_prefix("listening on ")?.trim().to_owned()));
+            self.child.wait_for_line(MAX_WAIT, |line| Some(line.strip_prefix("listening on ")?.trim().to_owned()));
         let url = url.await?;
         if !url.starts_with("http://") {
             return Err(anyhow!("{} says that it listens on {url:?}, which is no http:// address", self.child.name()));

@@ -46,8 +46,8 @@ async fn redis_keeps_port_and_data_over_a_stop_and_ends_with_its_handle() {
 async fn a_frozen_redis_answers_when_it_is_thawed() {
     let mut redis = Redis::throwaway().await.unwrap();
     redis.child().freeze().unwrap();
-    let patience = std::time::Duration::from_millis(200);
-    assert!(tokio::time::timeout(patience, ask(&redis, "PING")).await.is_err());
+    let max_wait = std::time::Duration::from_millis(200);
+    assert!(tokio::time::timeout(max_wait, ask(&redis, "PING")).await.is_err());
     redis.child().thaw().unwrap();
     assert!(ask(&redis, "PING").await.starts_with("+PONG"));
 }

@@ -32,10 +32,10 @@ use crate::faults::FaultRule;
 use crate::market::{Outage, Restatement, Visibility};
 use crate::server::answer::Answer;
 use crate::server::request::Request;
+use crate::state::SimulatorState;
 use crate::supabase::accounts::UserChange;
 use crate::supabase::keys::KeyAlgorithm;
-use crate::supabase::mint::TokenSpec;
-use crate::world::World;
+use crate::supabase::token_spec::TokenSpec;
 use candlemill_shared::{Interval, Symbol, TimeRange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -142,8 +142,8 @@ struct Legacy {
 }
 
 /// Answers one command; `command` is the path behind the prefix.
-pub(crate) async fn answer(world: &Arc<World>, request: &Request, command: &str) -> Answer {
-    let control = Control::new(Arc::clone(world));
+pub(crate) async fn answer(state: &Arc<SimulatorState>, request: &Request, command: &str) -> Answer {
+    let control = Control::new(Arc::clone(state));
     let command = command.trim_matches('/');
     let done = match request.method.as_str() {
         "GET" => read(&control, request, command),

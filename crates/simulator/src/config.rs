@@ -1,4 +1,4 @@
-//! What a simulator is told at its start.
+//! Settings of a simulator at its start.
 
 use crate::binance::weights::WeightRules;
 use crate::clock::ClockSetting;

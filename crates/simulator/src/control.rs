@@ -7,10 +7,11 @@ use crate::calls::{Call, Counters};
 use crate::clock::ClockSetting;
 use crate::faults::{FaultReport, FaultRule};
 use crate::market::MarketError;
+use crate::state::SimulatorState;
 use crate::supabase::accounts::{UserChange, UserView};
 use crate::supabase::keys::{KeyAlgorithm, KeyError, KeyView};
-use crate::supabase::mint::{self, MintError, TokenSpec};
-use crate::world::World;
+use crate::supabase::mint;
+use crate::supabase::token_spec::{MintError, TokenSpec};
 use candlemill_shared::{Clock, Symbol};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub enum ControlError {
 
 /// Everything at a glance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct State {
+pub struct StateView {
     /// Base URL.
     pub url: String,
     /// The exchange's now, UTC ms.
@@ -73,12 +74,12 @@ pub struct State {
 
 /// Scripts and watches a simulator.
 #[derive(Debug, Clone)]
-pub struct Control(Arc<World>);
+pub struct Control(Arc<SimulatorState>);
 
 /// Faults and waiting.
 impl Control {
-    pub(crate) const fn new(world: Arc<World>) -> Self {
-        Self(world)
+    pub(crate) const fn new(state: Arc<SimulatorState>) -> Self {
+        Self(state)
     }
 
     /// Adds a fault after all others; its number.
@@ -138,7 +139,7 @@ impl Control {
     ) -> Result<(), ControlError> {
         let mut changes = self.0.calls.watch();
         let fulfilled = async {
-            // The world is alive, so the watch ends only by the condition.
+            // The simulator state is alive, so the watch ends only by the condition.
             while !condition(&self.counters()) && changes.changed().await.is_ok() {}
         };
         let waited = tokio::time::timeout(timeout, fulfilled).await;
@@ -232,8 +233,8 @@ impl Control {
 
     /// Everything at a glance.
     #[must_use]
-    pub fn state(&self) -> State {
-        State {
+    pub fn state(&self) -> StateView {
+        StateView {
             url: self.0.url.clone(),
             exchange_now_ms: self.now_ms(),
             auth_now_ms: self.0.auth_clock.now_ms(),

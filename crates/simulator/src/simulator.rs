@@ -2,44 +2,19 @@
 
 use crate::config::SimulatorConfig;
 use crate::control::Control;
-use crate::market::MarketError;
+use crate::error::SimulatorError;
 use crate::server;
-use crate::supabase::keys::KeyError;
-use crate::supabase::mint::MintError;
-use crate::world::World;
+use crate::state::SimulatorState;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Why a simulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// The address is taken or not this machine's.
-    #[error("cannot listen on {addr}")]
-    Bind {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The candles cannot be opened.
-    #[error("the market cannot be opened")]
-    Market(#[from] MarketError),
-    /// The signing keys cannot be made.
-    #[error("the signing keys cannot be made")]
-    Keys(#[from] KeyError),
-    /// The project's legacy keys cannot be made.
-    #[error("the project's keys cannot be made")]
-    Project(#[from] MintError),
-}
-
 /// A server on its own port. Dropping it ends it and cuts its connections.
 #[derive(Debug)]
 pub struct Simulator {
-    world: Arc<World>,
+    state: Arc<SimulatorState>,
     addr: SocketAddr,
     serving: JoinHandle<()>,
     stop: DropGuard,
@@ -56,16 +31,16 @@ impl Simulator {
         let listener = TcpListener::bind(wanted).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
         let url = config.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
-        let world = Arc::new(World::new(config, url)?);
+        let state = Arc::new(SimulatorState::new(config, url)?);
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(server::serve(listener, Arc::clone(&world), stop.clone()));
-        Ok(Self { world, addr, serving, stop: stop.drop_guard() })
+        let serving = tokio::spawn(server::serve(listener, Arc::clone(&state), stop.clone()));
+        Ok(Self { state, addr, serving, stop: stop.drop_guard() })
     }
 
     /// Base URL for clients, without a slash at the end: `BINANCE_REST_URL` and `SUPABASE_URL` in one.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.world.url
+        &self.state.url
     }
 
     /// The bound address.
@@ -77,43 +52,43 @@ impl Simulator {
     /// Issuer of the tokens.
     #[must_use]
     pub fn issuer(&self) -> String {
-        self.world.issuer()
+        self.state.issuer()
     }
 
     /// The publishable key.
     #[must_use]
     pub fn publishable_key(&self) -> &str {
-        &self.world.project.publishable_key
+        &self.state.project.publishable_key
     }
 
     /// The secret key.
     #[must_use]
     pub fn secret_key(&self) -> &str {
-        &self.world.project.secret_key
+        &self.state.project.secret_key
     }
 
     /// The legacy JWT secret.
     #[must_use]
     pub fn jwt_secret(&self) -> &str {
-        &self.world.project.jwt_secret
+        &self.state.project.jwt_secret
     }
 
     /// The legacy key of the role `anon`, a JWT.
     #[must_use]
     pub fn anon_key(&self) -> &str {
-        &self.world.project.anon_key
+        &self.state.project.anon_key
     }
 
     /// The legacy key of the role `service_role`, a JWT.
     #[must_use]
     pub fn service_role_key(&self) -> &str {
-        &self.world.project.service_role_key
+        &self.state.project.service_role_key
     }
 
     /// Scripts faults, reads counters, mints tokens. Works as long as any clone lives.
     #[must_use]
     pub fn control(&self) -> Control {
-        Control::new(Arc::clone(&self.world))
+        Control::new(Arc::clone(&self.state))
     }
 
     /// Ends it and waits until the port is free again.

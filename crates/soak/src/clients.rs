@@ -34,13 +34,13 @@ impl Clients {
     pub(crate) async fn persistently<T, F>(
         &self,
         first: usize,
-        patience: Duration,
+        max_wait: Duration,
         mut call: impl FnMut(Api) -> F,
     ) -> Result<Result<T, ApiError>>
     where
         F: Future<Output = Result<T, ApiError>>,
     {
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + max_wait;
         let mut last = String::new();
         for turn in first.. {
             match timeout(ANSWER, call(self.turn(turn).clone())).await {
@@ -53,7 +53,7 @@ impl Clients {
             }
             sleep(AGAIN).await;
         }
-        bail!("refused for {patience:?}, last: {last}")
+        bail!("refused for {max_wait:?}, last: {last}")
     }
 }
 
@@ -68,5 +68,5 @@ fn passes(error: &ApiError) -> bool {
 /// An error and its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+    causes.fold(error.to_string(), |message, cause| format!("{message}: {cause}"))
 }

@@ -5,28 +5,22 @@ mod processes;
 mod queue;
 
 use crate::fault::Fault;
+use crate::pause::Pause;
 use crate::plan::Plan;
+use crate::test_stack::TestStack;
 use crate::watch::Watcher;
-use crate::yard::Yard;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use candlemill_devkit::FaultProxy;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// A pause that the exchange demands, in ms on the machine's clock. It begins with the first refused call.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Pause {
-    /// None was demanded.
-    #[default]
-    None,
-    /// Until this time.
-    Until(i64),
-    /// So long from its beginning.
-    Lasts(i64),
-}
-
 /// Does what `plan` says to the stack; returns when the fault is over and every process runs again.
-pub(crate) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String], lease: Duration) -> Result<Pause> {
+pub(crate) async fn inject(
+    test_stack: &mut TestStack,
+    plan: &Plan,
+    tasks: &[String],
+    lease: Duration,
+) -> Result<Pause> {
     match plan.fault {
         Fault::WorkerKilled
         | Fault::WorkersKilled
@@ -37,26 +31,26 @@ pub(crate) async fn inject(yard: &mut Yard, plan: &Plan, tasks: &[String], lease
         | Fault::RedisKilled
         | Fault::RedisFrozen
         | Fault::MongoKilled
-        | Fault::MongoFrozen => processes::inject(yard, plan, lease).await?,
+        | Fault::MongoFrozen => processes::inject(test_stack, plan, lease).await?,
         Fault::RedisCut | Fault::RedisDelayed | Fault::RedisHalfOpen => {
-            disturb(&yard.stack.links().redis, plan).await;
+            disturb(&test_stack.stack.links().redis, plan).await;
         }
         Fault::MongoCut | Fault::MongoDelayed | Fault::MongoHalfOpen => {
-            disturb(&yard.stack.links().mongo, plan).await;
+            disturb(&test_stack.stack.links().mongo, plan).await;
         }
-        Fault::SlowInserts => processes::killed_amid_slow_writes(yard, plan).await?,
+        Fault::SlowInserts => processes::killed_amid_slow_writes(test_stack, plan).await?,
         Fault::ExchangeCut | Fault::ExchangeDelayed | Fault::ExchangeHalfOpen => {
-            disturb(&yard.stack.links().exchange, plan).await;
+            disturb(&test_stack.stack.links().exchange, plan).await;
         }
         Fault::ScriptsFlushed | Fault::RedisFlushed | Fault::RedisFull | Fault::TwoLeaders | Fault::DoubleDelivery => {
-            queue::inject(yard, plan, tasks).await?;
+            queue::inject(test_stack, plan, tasks).await?;
         }
         Fault::ExchangeThrottles
         | Fault::ExchangeBans
         | Fault::ExchangeWrong
         | Fault::ExchangeAbsent
         | Fault::ClockJumps => {
-            return exchange::inject(yard, plan).await;
+            return exchange::inject(test_stack, plan).await;
         }
     }
     Ok(Pause::default())
@@ -77,15 +71,4 @@ async fn disturb(link: &FaultProxy, plan: &Plan) {
 /// Whether any of the tasks ran when the fault came.
 pub(crate) fn meets_running(watchers: &[Watcher]) -> bool {
     watchers.iter().any(Watcher::runs)
-}
-
-/// Sends one command to Redis, past the proxy.
-async fn redis(yard: &Yard, command: &[&str]) -> Result<()> {
-    let mut connection = yard.redis.clone();
-    let (name, arguments) = command.split_first().context("a command has a name")?;
-    let mut call = redis::cmd(name);
-    for argument in arguments {
-        call.arg(*argument);
-    }
-    call.query_async(&mut connection).await.with_context(|| format!("Redis: {}", command.join(" ")))
 }

@@ -9,8 +9,9 @@
 //!
 //! 1. Every accepted task ends in exactly one end state within a bound, and stays there. A repeated request with the same
 //!    `Idempotency-Key` is the same task, whatever broke off in between.
-//! 2. Every candle of the asked ranges is stored once, with the figures of the source; none lies beyond them. What succeeded is
-//!    verified; the ledger's verified ranges are the stored candles and the gaps, and a gap is told of where the source lacks some.
+//! 2. Every candle of the asked ranges is stored once, with the figures of the source; none lies beyond them. What succeeded
+//!    is verified; the ledger's verified ranges are the stored candles and the gaps, and a gap is reported where the source
+//!    lacks some.
 //! 3. Progress and its sequence never run backwards, for those who poll and those who follow.
 //! 4. Nothing is left in any key of the queue; every other key of Redis ends by itself.
 //! 5. No call reaches the exchange during a pause that it demanded.
@@ -20,17 +21,18 @@
 mod clients;
 pub mod fault;
 mod inject;
-mod lane;
-mod orders;
+mod pause;
 pub mod plan;
 mod reference;
 pub mod report;
 mod run;
+mod runner;
 pub mod series;
+mod submissions;
+mod test_stack;
 mod verify;
 pub mod violation;
 mod watch;
-mod yard;
 
 pub use fault::Fault;
 pub use report::{RunReport, Summary};

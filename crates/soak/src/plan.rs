@@ -15,7 +15,7 @@ pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const PAGE: i64 = 1_000;
 /// 2020-01-03, UTC ms: two days after the markets' listing.
 const START: i64 = 1_578_009_600_000;
-/// Candles between the starts of two runs' ranges: more than a run asks for, so that a candle beyond its range is nobody's.
+/// Candles between the starts of two runs' ranges: more than a run asks for, so that a candle beyond its range is of no run.
 const STRIDE: i64 = 12_000;
 /// Where a run's slot ends, counted from the start of its ranges, ms.
 const SLOT_END: i64 = STRIDE * 3 / 4 * MINUTE;
@@ -29,7 +29,7 @@ const OUTAGES: u64 = 1 << 40;
 
 /// One backfill to submit, or a batch of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub struct Submission {
     /// What.
     pub symbol: &'static str,
     /// Open times, UTC ms. Several are one batch; each overlaps the one before.
@@ -66,7 +66,7 @@ pub struct Plan {
     /// A number for what else is to be drawn.
     pub dice: u64,
     /// The backfills.
-    pub orders: Vec<Order>,
+    pub submissions: Vec<Submission>,
 }
 
 impl Plan {
@@ -88,11 +88,11 @@ impl Plan {
             target: random.random_range(0..2),
             twist: random.random_bool(0.4),
             dice: random.random(),
-            orders: orders(random, slot(run)),
+            submissions: submissions(random, slot(run)),
         }
     }
 
-    /// Every candle of the run lies in here, and nobody else's does.
+    /// Every candle of the run lies in here, and no other run's does.
     #[must_use]
     pub fn slot(&self) -> TimeRange {
         let start = slot(self.run);
@@ -135,20 +135,26 @@ pub(crate) fn outages(seed: u64) -> Vec<(&'static str, TimeRange)> {
     all
 }
 
-fn orders(random: &mut StdRng, start: i64) -> Vec<Order> {
-    let order =
-        |symbol, ranges, user, during| Order { symbol, ranges, user, during, cancelled_after: None, followed: false };
+fn submissions(random: &mut StdRng, start: i64) -> Vec<Submission> {
+    let submission = |symbol, ranges, user, during| Submission {
+        symbol,
+        ranges,
+        user,
+        during,
+        cancelled_after: None,
+        followed: false,
+    };
     let first = stretch(random, start, 4..=8);
-    let mut second = order(SYMBOLS[1], vec![stretch(random, start, 3..=6)], "pro", false);
+    let mut second = submission(SYMBOLS[1], vec![stretch(random, start, 3..=6)], "pro", false);
     if random.random_bool(0.25) {
         second.cancelled_after = Some(Duration::from_millis(random.random_range(0..700)));
     }
     // Another user wants a part of the same candles at the same time.
     let shift = random.random_range(-1_500..3_000) * MINUTE;
     let shared = some(random, start + shift, 0.5, 2..=4);
-    let shared = order(SYMBOLS[0], shared, "pro", random.random_bool(0.5));
-    let late = order(SYMBOLS[2], some(random, start, 0.3, 1..=4), "enterprise", true);
-    let first = Order { followed: true, ..order(SYMBOLS[0], vec![first], "enterprise", false) };
+    let shared = submission(SYMBOLS[0], shared, "pro", random.random_bool(0.5));
+    let late = submission(SYMBOLS[2], some(random, start, 0.3, 1..=4), "enterprise", true);
+    let first = Submission { followed: true, ..submission(SYMBOLS[0], vec![first], "enterprise", false) };
     vec![first, second, shared, late]
 }
 
@@ -181,7 +187,7 @@ mod tests {
     fn a_plan_follows_from_seed_and_number_alone() {
         assert_eq!(Plan::draw(7, 41), Plan::draw(7, 41));
         assert_ne!(Plan::draw(7, 41), Plan::draw(8, 41));
-        assert_ne!(Plan::draw(7, 41).orders, Plan::draw(7, 42).orders);
+        assert_ne!(Plan::draw(7, 41).submissions, Plan::draw(7, 42).submissions);
     }
 
     #[test]
@@ -200,12 +206,12 @@ mod tests {
         for run in 0..200 {
             let (plan, next) = (Plan::draw(1, run), Plan::draw(1, run + 1));
             assert!(plan.slot().end <= next.slot().start || (run + 1) % SLOTS == 0);
-            for order in &plan.orders {
-                for range in &order.ranges {
+            for submission in &plan.submissions {
+                for range in &submission.ranges {
                     assert_eq!(plan.slot().intersect(*range), *range, "run {run}");
                     assert!(!range.is_empty());
                 }
-                for pair in order.ranges.windows(2) {
+                for pair in submission.ranges.windows(2) {
                     assert!(!pair[0].intersect(pair[1]).is_empty(), "run {run}: a batch overlaps");
                 }
             }
@@ -225,14 +231,15 @@ mod tests {
             let inside = |range: &TimeRange| plan.slot().intersect(*range) == *range;
             assert!(outages.iter().all(|(_, range)| inside(range) || plan.slot().intersect(*range).is_empty()));
         }
-        let meets = |order: &Order| {
+        let meets = |submission: &Submission| {
             let lacks = |range: &TimeRange| {
-                outages.iter().any(|(symbol, lost)| *symbol == order.symbol && !lost.intersect(*range).is_empty())
+                outages.iter().any(|(symbol, lost)| *symbol == submission.symbol && !lost.intersect(*range).is_empty())
             };
-            order.ranges.iter().any(lacks)
+            submission.ranges.iter().any(lacks)
         };
-        let met = plans.iter().filter(|plan| plan.orders.iter().any(meets)).count();
-        let batches = plans.iter().filter(|plan| plan.orders.iter().any(|order| order.ranges.len() > 1)).count();
+        let met = plans.iter().filter(|plan| plan.submissions.iter().any(meets)).count();
+        let batches =
+            plans.iter().filter(|plan| plan.submissions.iter().any(|submission| submission.ranges.len() > 1)).count();
         assert!(met > 100 && batches > 50, "{met} runs meet an outage, {batches} have a batch");
     }
 }

@@ -28,7 +28,7 @@ impl Reference {
             generated.push(GeneratedMarket::new(symbol.parse().context("a generated symbol")?));
         }
         let weight_rules = WeightRules { limit: u32::MAX, ..WeightRules::default() };
-        // Ahead of every clock that a fault sets: all that anybody asked for is closed here.
+        // Ahead of every clock that a fault sets: all that was asked for is closed here.
         let clock = ClockSetting::Offset { ms: 86_400_000 };
         let config = SimulatorConfig { generated, weight_rules, clock, ..SimulatorConfig::default() };
         let (simulator, outages) = (Simulator::start(config).await?, outages(seed));

@@ -103,8 +103,8 @@ mod tests {
                 violations: Vec::new(),
             });
         }
-        let told = summary.to_string();
-        let line = told.lines().find(|line| line.starts_with("worker: kill -9")).unwrap();
+        let table = summary.to_string();
+        let line = table.lines().find(|line| line.starts_with("worker: kill -9")).unwrap();
         let columns: Vec<&str> = line["worker: kill -9".len()..].split_whitespace().collect();
         assert_eq!(columns, ["3", "2", "12", "10", "30", "30", "0"]);
     }

@@ -1,10 +1,10 @@
 //! A series of runs, on several stacks at once.
 
 use crate::fault::Fault;
-use crate::lane;
 use crate::plan::Plan;
 use crate::reference::Reference;
 use crate::report::{RunReport, Summary};
+use crate::runner;
 use anyhow::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,9 +75,9 @@ pub async fn run_series(settings: Settings, mut seen: impl FnMut(&RunReport)) ->
     let stacks = settings.stacks.max(1);
     let plans = Arc::new(Plans { settings, next: AtomicU64::new(0) });
     let (reports, mut ended) = mpsc::channel(16);
-    let mut lanes = JoinSet::new();
+    let mut runners = JoinSet::new();
     for number in 0..stacks {
-        lanes.spawn(lane::run(number, Arc::clone(&plans), Arc::clone(&reference), reports.clone()));
+        runners.spawn(runner::run(number, Arc::clone(&plans), Arc::clone(&reference), reports.clone()));
     }
     drop(reports);
     let mut summary = Summary::default();
@@ -85,8 +85,8 @@ pub async fn run_series(settings: Settings, mut seen: impl FnMut(&RunReport)) ->
         seen(&report);
         summary.add(report);
     }
-    while let Some(lane) = lanes.join_next().await {
-        lane??;
+    while let Some(runner) = runners.join_next().await {
+        runner??;
     }
     Ok(summary)
 }

@@ -1,43 +1,31 @@
 //! Compares, from outside, what is there after a run with what was promised.
 
 mod candles;
+mod followed;
 mod ledger;
 mod servers;
 
 use crate::fault::Fault;
-use crate::inject::Pause;
-use crate::orders::{self, Time};
+use crate::pause::Pause;
 use crate::plan::{MINUTE, Plan};
 use crate::reference::Reference;
+use crate::submissions::{self, Time};
+use crate::test_stack::TestStack;
 use crate::violation::{Promise, Violation};
-use crate::yard::Yard;
 use anyhow::Result;
 use candlemill_shared::job::FetchResult;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use serde::Deserialize;
 
+pub(crate) use followed::Followed;
 pub(crate) use ledger::whole_ledger;
-pub(crate) use servers::SWEEPER_LEASE;
-
-/// A task as it was followed.
-#[derive(Debug)]
-pub(crate) struct Followed {
-    /// Which order of the plan.
-    pub(crate) index: usize,
-    pub(crate) time: Time,
-    pub(crate) task: String,
-    /// The end that watchers saw.
-    pub(crate) end: Option<TaskState>,
-    /// Whether its owner's wish to cancel it was accepted.
-    pub(crate) cancelled: bool,
-}
 
 /// Ended tasks of earlier runs that are looked at again.
 const LOOKED_AT_AGAIN: usize = 3;
 
 /// Looks at everything; what does not hold goes to `violations`.
 pub(crate) async fn verify(
-    yard: &mut Yard,
+    test_stack: &mut TestStack,
     plan: &Plan,
     reference: &Reference,
     ended: &[Followed],
@@ -45,15 +33,15 @@ pub(crate) async fn verify(
     since_ms: i64,
     violations: &mut Vec<Violation>,
 ) -> Result<()> {
-    servers::processes_live(yard, violations)?;
-    yard.reconnect().await?;
+    servers::processes_live(test_stack, violations)?;
+    test_stack.reconnect().await?;
     if ended.iter().any(|one| one.end.is_none()) {
         // Everything else follows from that.
         return Ok(());
     }
     let mut records = Vec::new();
     for one in ended {
-        match end_stays(yard, plan, one, violations).await? {
+        match end_stays(test_stack, plan, one, violations).await? {
             Some(record) => records.push((one, record)),
             None => violations.push(Violation::new(Promise::EndStays, format!("task {} is gone", one.task))),
         }
@@ -62,17 +50,17 @@ pub(crate) async fn verify(
         attempts(record, violations);
         counts(plan, reference, one, record, violations);
     }
-    one_task(yard, plan, ended, violations).await;
-    candles::compare(yard, plan, reference, ended, violations).await?;
-    ledger::compare(yard, plan, ended, violations).await?;
-    servers::nothing_is_left(yard, violations).await?;
-    servers::keys_end(yard, violations).await?;
-    servers::pause_was_kept(yard, pause, since_ms, violations).await?;
-    servers::one_leader(yard, plan, violations).await?;
-    earlier_ends(yard, violations).await?;
+    one_task(test_stack, plan, ended, violations).await;
+    candles::compare(test_stack, plan, reference, ended, violations).await?;
+    ledger::compare(test_stack, plan, ended, violations).await?;
+    servers::nothing_is_left(test_stack, violations).await?;
+    servers::keys_end(test_stack, violations).await?;
+    servers::pause_was_kept(test_stack, pause, since_ms, violations).await?;
+    servers::one_leader(test_stack, plan, violations).await?;
+    earlier_ends(test_stack, violations).await?;
     for one in ended {
         if let Some(end) = one.end {
-            yard.ended.insert(one.task.clone(), end);
+            test_stack.ended.insert(one.task.clone(), end);
         }
     }
     Ok(())
@@ -80,7 +68,7 @@ pub(crate) async fn verify(
 
 /// Every process and the record tell the end that was seen, and it is one that the task may have.
 async fn end_stays(
-    yard: &Yard,
+    test_stack: &TestStack,
     plan: &Plan,
     one: &Followed,
     violations: &mut Vec<Violation>,
@@ -88,20 +76,20 @@ async fn end_stays(
     let Some(end) = one.end else { return Ok(None) };
     let task = &one.task;
     let allowed = end == TaskState::Succeeded || (end == TaskState::Cancelled && one.cancelled);
-    let record = yard.tasks.records().get(task.parse()?).await?;
+    let record = test_stack.tasks.records().get(task.parse()?).await?;
     if !allowed {
         let error = record.as_ref().and_then(|record| record.error.clone());
         violations.push(Violation::new(Promise::EndsRight, format!("task {task} ended as {end}: {error:?}")));
     }
-    let clients = yard.clients(plan.orders[one.index].user);
+    let clients = test_stack.clients(plan.submissions[one.index].user);
     for turn in 0..2 {
         let (progress, view) = (clients.turn(turn).progress(task).await?, clients.turn(turn).task(task).await?);
         if (progress.state, view.state) != (end, end) {
-            let told = format!(
+            let message = format!(
                 "task {task} ended as {end}; API {turn} shows {} as progress, {} as task",
                 progress.state, view.state
             );
-            violations.push(Violation::new(Promise::EndStays, told));
+            violations.push(Violation::new(Promise::EndStays, message));
         }
     }
     Ok(record)
@@ -122,8 +110,8 @@ fn attempts(record: &TaskRecord, violations: &mut Vec<Violation>) {
     };
     let ended = record.state != TaskState::Succeeded || last;
     if numbers != expected || !failed || !ended {
-        let told = format!("task {}: {} with attempts {:?}", record.id, record.state, record.attempts);
-        violations.push(Violation::new(Promise::Attempts, told));
+        let message = format!("task {}: {} with attempts {:?}", record.id, record.state, record.attempts);
+        violations.push(Violation::new(Promise::Attempts, message));
     }
 }
 
@@ -132,19 +120,19 @@ fn counts(plan: &Plan, reference: &Reference, one: &Followed, record: &TaskRecor
     if record.state != TaskState::Succeeded {
         return;
     }
-    let order = &plan.orders[one.index];
-    let asked: i64 = order.ranges.iter().map(|range| range.length() / MINUTE).sum();
-    let there: i64 = order.ranges.iter().map(|range| reference.has(order.symbol, *range)).sum();
+    let submission = &plan.submissions[one.index];
+    let asked: i64 = submission.ranges.iter().map(|range| range.length() / MINUTE).sum();
+    let there: i64 = submission.ranges.iter().map(|range| reference.has(submission.symbol, *range)).sum();
     let (asked, there) = (u64::try_from(asked).unwrap_or(0), u64::try_from(there).unwrap_or(0));
     let result = record.result.as_ref().and_then(|result| FetchResult::deserialize(result).ok()).unwrap_or_default();
     // What an earlier task of the same owner, or the other user's, had verified before is not fetched.
     let mut holds = result.inserted + result.duplicate <= there;
-    // What the exchange lacked for a while only was absent as far as anybody could know.
+    // What the exchange lacked for a while only was absent as far as the task could know.
     if plan.fault != Fault::ExchangeAbsent || one.time == Time::Second {
         holds &= (result.gaps_total > 0) == (asked > there) && result.gaps_total <= asked - there;
     }
     if !holds {
-        let told = format!(
+        let message = format!(
             "task {}: {} inserted and {} duplicate of {there} candles, {} gaps of {} absent ones",
             record.id,
             result.inserted,
@@ -152,19 +140,19 @@ fn counts(plan: &Plan, reference: &Reference, one: &Followed, record: &TaskRecor
             result.gaps_total,
             asked - there
         );
-        violations.push(Violation::new(Promise::Counts, told));
+        violations.push(Violation::new(Promise::Counts, message));
     }
 }
 
 /// The same request with the same key is the same task, also after everything.
-async fn one_task(yard: &Yard, plan: &Plan, ended: &[Followed], violations: &mut Vec<Violation>) {
+async fn one_task(test_stack: &TestStack, plan: &Plan, ended: &[Followed], violations: &mut Vec<Violation>) {
     for one in ended {
-        let clients = yard.clients(plan.orders[one.index].user);
-        match orders::place(clients, plan, one.index, one.time).await {
+        let clients = test_stack.clients(plan.submissions[one.index].user);
+        match submissions::submit(clients, plan, one.index, one.time).await {
             Ok(again) if again.task == one.task => {}
             Ok(again) => {
-                let told = format!("the key of task {} brought a second task, {}", one.task, again.task);
-                violations.push(Violation::new(Promise::OneTask, told));
+                let message = format!("the key of task {} brought a second task, {}", one.task, again.task);
+                violations.push(Violation::new(Promise::OneTask, message));
             }
             Err(violation) => violations.push(violation),
         }
@@ -172,12 +160,12 @@ async fn one_task(yard: &Yard, plan: &Plan, ended: &[Followed], violations: &mut
 }
 
 /// Some of the tasks of earlier runs are still as they ended.
-async fn earlier_ends(yard: &Yard, violations: &mut Vec<Violation>) -> Result<()> {
-    for (task, end) in yard.ended.iter().rev().take(LOOKED_AT_AGAIN) {
-        let now = yard.tasks.records().get(task.parse()?).await?.map(|record| record.state);
+async fn earlier_ends(test_stack: &TestStack, violations: &mut Vec<Violation>) -> Result<()> {
+    for (task, end) in test_stack.ended.iter().rev().take(LOOKED_AT_AGAIN) {
+        let now = test_stack.tasks.records().get(task.parse()?).await?.map(|record| record.state);
         if now != Some(*end) {
-            let told = format!("task {task} had ended as {end} and is {now:?} now");
-            violations.push(Violation::new(Promise::EndStays, told));
+            let message = format!("task {task} had ended as {end} and is {now:?} now");
+            violations.push(Violation::new(Promise::EndStays, message));
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const ANSWER: Duration = Duration::from_secs(5);
 const EVENT: Duration = Duration::from_secs(6);
 /// Violations that one watcher reports; more of them say the same.
-const MOST: usize = 3;
+const MAX_VIOLATIONS: usize = 3;
 
 /// What a watcher saw.
 #[derive(Debug, Default)]
@@ -138,7 +138,7 @@ async fn follow(
 
 impl Watched {
     /// What was seen last, in words.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn described(&self) -> String {
         self.last.map_or_else(
             || "never".to_owned(),
             |(state, percent, attempt)| format!("{state}, {percent} %, attempt {attempt}"),
@@ -146,7 +146,7 @@ impl Watched {
     }
 
     fn report(&mut self, promise: Promise, detail: String) {
-        if self.violations.len() < MOST {
+        if self.violations.len() < MAX_VIOLATIONS {
             self.violations.push(Violation::new(promise, detail));
         }
     }
@@ -155,13 +155,13 @@ impl Watched {
     fn note(&mut self, task: &str, view: &ProgressView) -> bool {
         let now = (view.state, view.percent, view.attempt);
         if let Some(before) = self.last {
-            let told =
+            let shown =
                 |(state, percent, attempt): (TaskState, f64, u32)| format!("{state}, {percent} %, attempt {attempt}");
             let back_to_queue = view.state == TaskState::Queued && before.0 != TaskState::Queued;
             if view.percent < before.1 || view.attempt < before.2 || back_to_queue {
                 self.report(
                     Promise::ProgressRises,
-                    format!("task {task}: from {} back to {}", told(before), told(now)),
+                    format!("task {task}: from {} back to {}", shown(before), shown(now)),
                 );
             }
         }

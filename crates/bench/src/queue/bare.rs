@@ -1,6 +1,6 @@
 //! The same with apalis-redis alone, for comparison: no record, no lease to lose, no turns.
 
-use super::per_second;
+use crate::figures::per_second;
 use anyhow::{Result, ensure};
 use apalis_core::backend::TaskSink;
 use apalis_core::backend::ext::BackendExt;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Tasks that may be due at once: above some 8,000 its promotion fails for good.
 const AHEAD: u64 = 4_000;
 const CHUNK: u64 = 500;
-const PATIENCE: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 pub(super) async fn measure(tasks: u64) -> Result<()> {
     let redis = Redis::throwaway().await?;
@@ -45,10 +45,10 @@ pub(super) async fn measure(tasks: u64) -> Result<()> {
         } else {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        ensure!(started.elapsed() < PATIENCE, "apalis-redis alone stands still");
+        ensure!(started.elapsed() < MAX_WAIT, "apalis-redis alone stands still");
     }
     while done.load(Ordering::Relaxed) < tasks {
-        ensure!(started.elapsed() < PATIENCE, "apalis-redis alone stands still");
+        ensure!(started.elapsed() < MAX_WAIT, "apalis-redis alone stands still");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     per_second("apalis-redis alone, batch 1, one worker", u32::try_from(tasks)?, started.elapsed());

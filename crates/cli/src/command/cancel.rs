@@ -1,6 +1,6 @@
 //! `candlemill cancel ID`
 
-use super::say;
+use super::output::say;
 use anyhow::Result;
 use candlemill_cli::Api;
 use clap::Args;

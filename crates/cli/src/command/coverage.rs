@@ -1,6 +1,6 @@
 //! `candlemill coverage BTCUSDT 1m`
 
-use super::say_json;
+use super::output::say_json;
 use anyhow::Result;
 use candlemill_cli::Api;
 use candlemill_shared::{Interval, Symbol};

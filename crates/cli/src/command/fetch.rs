@@ -1,6 +1,6 @@
 //! `candlemill fetch BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --follow`, and `verify` with the same arguments.
 
-use super::say;
+use super::output::say;
 use anyhow::Result;
 use candlemill_cli::wire::{FetchRequest, Moment, Webhook};
 use candlemill_cli::{Accepted, Api, Bar, report};

@@ -60,7 +60,7 @@ impl Klines {
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         let Some(output) = self.output else {
             let written = write(api, query, self.format, self.limit, &mut std::io::stdout().lock()).await;
-            // Whoever reads the output has read enough.
+            // The reader of the output has read enough.
             let enough = written.as_ref().is_err_and(|error| {
                 error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
             });

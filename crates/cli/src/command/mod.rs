@@ -5,15 +5,17 @@ mod coverage;
 mod fetch;
 mod klines;
 mod operators;
+mod output;
 mod progress;
 mod task;
 mod tasks;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use candlemill_cli::Api;
 use clap::Subcommand;
-use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+
+pub(crate) use output::complain;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -62,25 +64,4 @@ impl Command {
             Self::Drain(command) => command.run(api).await,
         }
     }
-}
-
-/// Writes `text` and a line feed to standard output.
-fn say(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("writing to standard output")
-}
-
-/// Writes JSON to standard output, indented for eyes and in one line for programs.
-fn say_json(value: &serde_json::Value) -> Result<()> {
-    let text = if std::io::stdout().is_terminal() {
-        serde_json::to_string_pretty(value)
-    } else {
-        serde_json::to_string(value)
-    };
-    say(&text.context("writing JSON")?)
-}
-
-/// Writes an error and its causes to standard error.
-pub(crate) fn complain(error: &anyhow::Error) {
-    // Nobody reads standard error where this fails.
-    drop(writeln!(std::io::stderr(), "candlemill: {error:#}"));
 }

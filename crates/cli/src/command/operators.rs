@@ -1,6 +1,6 @@
 //! `candlemill queues`, `pause`, `resume`, `drain`: operators' calls, with the operators' token.
 
-use super::{say, say_json};
+use super::output::{say, say_json};
 use anyhow::{Context as _, Result};
 use candlemill_cli::Api;
 use clap::Args;

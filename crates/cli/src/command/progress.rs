@@ -1,6 +1,7 @@
 //! `candlemill progress ID`
 
-use super::{fetch, say};
+use super::fetch;
+use super::output::say;
 use anyhow::Result;
 use candlemill_cli::{Api, bar};
 use clap::Args;

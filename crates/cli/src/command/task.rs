@@ -1,6 +1,6 @@
 //! `candlemill task ID`
 
-use super::say_json;
+use super::output::say_json;
 use anyhow::Result;
 use candlemill_cli::Api;
 use clap::Args;

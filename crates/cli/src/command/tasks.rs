@@ -1,6 +1,6 @@
 //! `candlemill tasks`
 
-use super::say_json;
+use super::output::say_json;
 use anyhow::Result;
 use candlemill_cli::Api;
 use candlemill_shared::task::TaskState;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// Checks the ledger of `database`; to be called from `Drop`, before the servers are stopped. `mongo` is the test's own server
-/// behind `mongo_uri`, `None` where somebody else's is used.
+/// behind `mongo_uri`, `None` where an outside one is used.
 ///
 /// Does nothing while the thread panics: then the test has failed already. A server that the test has killed, stopped or
 /// frozen and left so cannot be asked: that alone skips the check, with a line on standard error. Runs on a thread and a
@@ -24,7 +24,7 @@ pub fn check_at_end(mongo: Option<&mut MongoServer>, mongo_uri: &str, database: 
         return;
     }
     if let Some(state) = mongo.and_then(MongoServer::down) {
-        // Nobody reads standard error where this fails.
+        // Where this fails, standard error is closed.
         drop(writeln!(std::io::stderr(), "the ledger of {database} is not checked: its MongoDB is {state}"));
         return;
     }

@@ -1,8 +1,8 @@
 //! Says what a stack is made of, then starts it.
 
-use super::{Links, Stack};
+use super::links::{Links, via};
+use super::running::Stack;
 use crate::ports::{RememberedPorts, free_port};
-use crate::proxy::FaultProxy;
 use crate::service::{API, Service, WORKER};
 use crate::simulator::{JWT_SECRET, PUBLISHABLE_KEY, SECRET_KEY, Simulator};
 use crate::{MongoServer, Redis, unique_name};
@@ -27,6 +27,14 @@ pub struct StackBuilder {
     redis_url: Option<String>,
     mongo_uri: Option<String>,
     ledger_unchecked: bool,
+}
+
+impl Stack {
+    /// Describes a stack; `start` starts it.
+    #[must_use]
+    pub fn builder() -> StackBuilder {
+        StackBuilder::default()
+    }
 }
 
 impl StackBuilder {
@@ -65,7 +73,7 @@ impl StackBuilder {
         self
     }
 
-    /// Puts a [`FaultProxy`] in front of Redis, MongoDB, the exchange and Supabase: [`Stack::links`].
+    /// Puts a [`FaultProxy`](crate::FaultProxy) in front of Redis, MongoDB, the exchange and Supabase: [`Stack::links`].
     #[must_use]
     pub const fn through_proxies(mut self) -> Self {
         self.proxies = true;
@@ -86,7 +94,7 @@ impl StackBuilder {
         self
     }
 
-    /// Names the database; otherwise it is one that nobody else uses.
+    /// Names the database; otherwise it is a new one.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
         self.database = Some(name.to_owned());
@@ -162,8 +170,6 @@ impl StackBuilder {
         let mut worker_environment = BTreeMap::from(shared.clone());
         if !self.real_exchange {
             let exchange = via(simulator.url(), links.as_ref().map(|links| &links.exchange));
-            worker_environment.insert("BINANCE_WS_URL".to_owned(), exchange.replacen("http://", "ws://", 1));
-            worker_environment.insert("BINANCE_ARCHIVE_URL".to_owned(), exchange.clone());
             worker_environment.insert("BINANCE_REST_URL".to_owned(), exchange);
         }
         worker_environment.extend(self.worker_environment.clone());
@@ -246,52 +252,5 @@ fn port_of(ports: &mut Option<RememberedPorts>, name: &str) -> Result<Option<u16
 fn keep_port(environment: &mut BTreeMap<String, String>, variable: &str, port: Option<u16>) {
     if let Some(port) = port {
         environment.insert(variable.to_owned(), format!("127.0.0.1:{port}"));
-    }
-}
-
-impl Links {
-    async fn start(redis_url: &str, mongo_uri: &str, simulator_port: u16) -> Result<Self> {
-        let simulator = format!("127.0.0.1:{simulator_port}");
-        Ok(Self {
-            redis: FaultProxy::start(authority(redis_url)).await?,
-            mongo: FaultProxy::start(authority(mongo_uri)).await?,
-            exchange: FaultProxy::start(&simulator).await?,
-            supabase: FaultProxy::start(&simulator).await?,
-        })
-    }
-}
-
-/// `url` with its host and port replaced by the proxy's.
-fn via(url: &str, link: Option<&FaultProxy>) -> String {
-    link.map_or_else(|| url.to_owned(), |link| url.replacen(authority(url), &link.addr(), 1))
-}
-
-/// Host and port of a URL without a user part.
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?']).next().unwrap_or(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(url: &str, expected: &str) {
-        assert_eq!(authority(url), expected, "{url}");
-    }
-
-    #[test]
-    fn authorities() {
-        check("redis://127.0.0.1:6379", "127.0.0.1:6379");
-        check("redis://127.0.0.1:6379/1", "127.0.0.1:6379");
-        check("mongodb://127.0.0.1:27017/?directConnection=true", "127.0.0.1:27017");
-        check("http://127.0.0.1:80", "127.0.0.1:80");
-    }
-
-    #[tokio::test]
-    async fn a_proxy_replaces_host_and_port_only() {
-        let link = FaultProxy::start("127.0.0.1:9").await.unwrap();
-        let expected = format!("mongodb://{}/?directConnection=true", link.addr());
-        assert_eq!(via("mongodb://127.0.0.1:9/?directConnection=true", Some(&link)), expected);
     }
 }

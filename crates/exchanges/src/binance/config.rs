@@ -8,18 +8,6 @@ pub static BINANCE_REST_URL: Variable = Variable {
     default: "https://data-api.binance.vision",
     help: "base URL of Binance's REST interface; the default serves market data only and needs no key",
 };
-/// Where the WebSocket streams are.
-pub static BINANCE_WS_URL: Variable = Variable {
-    name: "BINANCE_WS_URL",
-    default: "wss://data-stream.binance.vision",
-    help: "base URL of Binance's WebSocket streams; the default serves market data only",
-};
-/// Where the archive files are.
-pub static BINANCE_ARCHIVE_URL: Variable = Variable {
-    name: "BINANCE_ARCHIVE_URL",
-    default: "https://data.binance.vision",
-    help: "base URL of Binance's public archive files",
-};
 /// Longest time to connect.
 pub static BINANCE_CONNECT_TIMEOUT_SECONDS: Variable = Variable {
     name: "BINANCE_CONNECT_TIMEOUT_SECONDS",
@@ -47,8 +35,6 @@ static BINANCE_WEIGHT_LIMIT: Variable = Variable {
 /// Every variable that is read here.
 pub static VARIABLES: &[&Variable] = &[
     &BINANCE_REST_URL,
-    &BINANCE_WS_URL,
-    &BINANCE_ARCHIVE_URL,
     &BINANCE_CONNECT_TIMEOUT_SECONDS,
     &BINANCE_CALL_TIMEOUT_SECONDS,
     &BINANCE_CALL_ATTEMPTS,
@@ -60,10 +46,6 @@ pub static VARIABLES: &[&Variable] = &[
 pub struct BinanceConfig {
     /// Base URL of the REST interface, without a trailing slash.
     pub rest_url: String,
-    /// Base URL of the WebSocket streams, without a trailing slash.
-    pub ws_url: String,
-    /// Base URL of the archive files, without a trailing slash.
-    pub archive_url: String,
     /// Longest time to connect.
     pub connect_timeout: Duration,
     /// Longest time of one attempt, from connecting to the body's end.
@@ -89,8 +71,6 @@ impl BinanceConfig {
         let seconds = |variable, most| env.number(variable, 1, most).map(Duration::from_secs);
         Ok(Self {
             rest_url: env.url(&BINANCE_REST_URL, &["http", "https"])?,
-            ws_url: env.url(&BINANCE_WS_URL, &["ws", "wss"])?,
-            archive_url: env.url(&BINANCE_ARCHIVE_URL, &["http", "https"])?,
             connect_timeout: seconds(&BINANCE_CONNECT_TIMEOUT_SECONDS, 60)?,
             call_timeout: seconds(&BINANCE_CALL_TIMEOUT_SECONDS, 120)?,
             idle_connections: 128,
@@ -105,11 +85,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_the_market_data_hosts() {
+    fn the_default_is_the_market_data_host() {
         let config = BinanceConfig::from_env(&Env::default()).unwrap();
         assert_eq!(config.rest_url, "https://data-api.binance.vision");
-        assert_eq!(config.ws_url, "wss://data-stream.binance.vision");
-        assert_eq!(config.archive_url, "https://data.binance.vision");
         assert_eq!((config.connect_timeout.as_secs(), config.call_timeout.as_secs()), (5, 15));
         assert_eq!((config.retry, config.weight_limit), (RetryPolicy::default(), None));
     }
@@ -118,7 +96,6 @@ mod tests {
     fn wrong_values_name_their_variable() {
         for (name, value) in [
             ("BINANCE_REST_URL", "wss://data-api.binance.vision"),
-            ("BINANCE_WS_URL", "data-stream.binance.vision"),
             ("BINANCE_CALL_TIMEOUT_SECONDS", "0"),
             ("BINANCE_CALL_ATTEMPTS", "many"),
             ("BINANCE_WEIGHT_LIMIT", "9"),

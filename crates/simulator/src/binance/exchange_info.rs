@@ -2,45 +2,26 @@
 
 use super::error::Refusal;
 use super::query::{Query, symbol};
+use super::recorded_symbols::RecordedSymbols;
 use crate::market::Visibility;
 use crate::server::answer::Answer;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::{Clock, Symbol};
-use flate2::read::GzDecoder;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::path::Path;
 
-/// The recorded answer, relative to the data folder.
-const RECORDED: &str = "rest/binance_spot_exchangeInfo_20211012.json.gz";
 /// Quote assets by which the name of an unrecorded symbol is split.
 const QUOTE_ASSETS: [&str; 7] = ["USDT", "USDC", "FDUSD", "BUSD", "BTC", "ETH", "BNB"];
 
-/// Recorded symbol objects by symbol. Empty when the folder does not hold the recorded answer.
-pub(crate) type RecordedSymbols = BTreeMap<String, Value>;
-
-/// Reads the recorded answer and keeps the symbols of `wanted`.
-pub(crate) fn recorded(data_dir: &Path, wanted: &[(Symbol, String)]) -> RecordedSymbols {
-    let Ok(file) = std::fs::File::open(data_dir.join(RECORDED)) else { return BTreeMap::new() };
-    let answer: Value = serde_json::from_reader(GzDecoder::new(file)).unwrap_or_default();
-    let symbols = answer["symbols"].as_array().cloned().unwrap_or_default();
-    symbols
-        .into_iter()
-        .filter_map(|symbol| Some((symbol["symbol"].as_str()?.to_owned(), symbol)))
-        .filter(|(name, _)| wanted.iter().any(|(wanted, _)| wanted.as_str() == name))
-        .collect()
-}
-
 /// Answers one call.
-pub(super) fn answer(world: &World, query: &str) -> Answer {
-    match symbols(world, query) {
+pub(super) fn answer(state: &SimulatorState, query: &str) -> Answer {
+    match symbols(state, query) {
         Ok(symbols) => Answer::json(
             200,
             &json!({
                 "timezone": "UTC",
-                "serverTime": world.exchange_clock.now_ms(),
+                "serverTime": state.exchange_clock.now_ms(),
                 "rateLimits": [
-                    limit("REQUEST_WEIGHT", "MINUTE", 1, world.weights.rules().limit),
+                    limit("REQUEST_WEIGHT", "MINUTE", 1, state.weights.rules().limit),
                     limit("ORDERS", "SECOND", 10, 100),
                     limit("ORDERS", "DAY", 1, 200_000),
                     limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
@@ -57,7 +38,7 @@ fn limit(kind: &str, interval: &str, interval_num: u32, limit: u32) -> Value {
     json!({ "rateLimitType": kind, "interval": interval, "intervalNum": interval_num, "limit": limit })
 }
 
-fn symbols(world: &World, query: &str) -> Result<Vec<Value>, Refusal> {
+fn symbols(state: &SimulatorState, query: &str) -> Result<Vec<Value>, Refusal> {
     let query = Query::parse(query)?;
     let one = query.optional("symbol")?.map(symbol).transpose()?;
     let many = query.optional("symbols")?.map(several).transpose()?;
@@ -68,12 +49,12 @@ fn symbols(world: &World, query: &str) -> Result<Vec<Value>, Refusal> {
         return Err(Refusal::combination());
     }
     let asked: Option<Vec<Symbol>> = one.map(|symbol| vec![symbol]).or(many);
-    let is_listed = |symbol: &Symbol| world.market.visibility(symbol) == Visibility::Listed;
+    let is_listed = |symbol: &Symbol| state.market.visibility(symbol) == Visibility::Listed;
     if asked.iter().flatten().any(|symbol| !is_listed(symbol)) {
         return Err(Refusal::invalid_symbol());
     }
-    let held = world.market.symbols().into_iter();
-    let recorded = world.recorded_symbols();
+    let held = state.market.symbols().into_iter();
+    let recorded = state.recorded_symbols();
     Ok(held
         .filter(|(symbol, _)| is_listed(symbol))
         .filter(|(symbol, _)| asked.as_ref().is_none_or(|asked| asked.contains(symbol)))

@@ -1,12 +1,12 @@
 //! `GET /api/v3/klines`.
 
-use super::TimeUnit;
 use super::error::Refusal;
 use super::query::{Query, symbol};
+use super::time_unit::TimeUnit;
 use crate::market::Visibility;
 use crate::market::page::Window;
 use crate::server::answer::Answer;
-use crate::world::World;
+use crate::state::SimulatorState;
 use bytes::Bytes;
 use candlemill_shared::{Clock, Interval, Symbol};
 use serde_json::Value;
@@ -26,12 +26,12 @@ struct Asked {
 }
 
 /// Answers one call.
-pub(super) async fn answer(world: &World, query: &str, unit: TimeUnit) -> Answer {
-    let asked = match read(world, query) {
+pub(super) async fn answer(state: &SimulatorState, query: &str, unit: TimeUnit) -> Answer {
+    let asked = match read(state, query) {
         Ok(asked) => asked,
         Err(refusal) => return refusal.answer(),
     };
-    match world.market.page(&asked.symbol, asked.interval, asked.window).await {
+    match state.market.page(&asked.symbol, asked.interval, asked.window).await {
         Ok(pieces) if unit == TimeUnit::Microseconds => Answer::json_pieces(vec![in_microseconds(&pieces)]),
         Ok(pieces) => Answer::json_pieces(pieces),
         Err(error) => {
@@ -41,7 +41,7 @@ pub(super) async fn answer(world: &World, query: &str, unit: TimeUnit) -> Answer
     }
 }
 
-fn read(world: &World, query: &str) -> Result<Asked, Refusal> {
+fn read(state: &SimulatorState, query: &str) -> Result<Asked, Refusal> {
     let query = Query::parse(query)?;
     let symbol = symbol(query.mandatory("symbol")?)?;
     let interval = query.mandatory("interval")?.parse().map_err(|_| Refusal::invalid_interval())?;
@@ -58,10 +58,10 @@ fn read(world: &World, query: &str) -> Result<Asked, Refusal> {
         return Err(Refusal::invalid_data("timeZone"));
     }
     query.finish()?;
-    if world.market.visibility(&symbol) == Visibility::Hidden {
+    if state.market.visibility(&symbol) == Visibility::Hidden {
         return Err(Refusal::invalid_symbol());
     }
-    let window = Window { start, end, limit: limit.min(LARGEST_LIMIT), now: world.exchange_clock.now_ms() };
+    let window = Window { start, end, limit: limit.min(LARGEST_LIMIT), now: state.exchange_clock.now_ms() };
     Ok(Asked { symbol, interval, window })
 }
 

@@ -1,28 +1,24 @@
 //! The exchange: `GET /api/v3/…`.
 
 mod error;
-pub(crate) mod exchange_info;
+mod exchange_info;
 mod klines;
 mod query;
+pub(crate) mod recorded_symbols;
+mod time_unit;
 pub(crate) mod weights;
 
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use error::Refusal;
 use serde_json::json;
+use time_unit::TimeUnit;
 use weights::Charge;
 
 /// Name of the header that tells the weight used in the running minute.
 pub(crate) const USED_WEIGHT: &str = "x-mbx-used-weight-1m";
-
-/// The unit of the times in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TimeUnit {
-    Milliseconds,
-    Microseconds,
-}
 
 /// The calls that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,35 +55,26 @@ pub(crate) fn weight_of(path: &str) -> u32 {
 }
 
 /// The answer to a call that was charged and let through.
-pub(crate) async fn answer(world: &World, request: &Request) -> Answer {
+pub(crate) async fn answer(state: &SimulatorState, request: &Request) -> Answer {
     let Some(endpoint) = Endpoint::of(&request.path) else {
         return Answer::text(404, "text/html", "<html><body><h1>404 Not Found</h1></body></html>");
     };
     if request.method != http::Method::GET {
         return Answer::text(405, "text/html", "<html><body><h1>405 Method Not Allowed</h1></body></html>");
     }
-    let unit = match time_unit(request) {
+    let unit = match TimeUnit::of(request) {
         Ok(unit) => unit,
         Err(refusal) => return refusal.answer(),
     };
     match endpoint {
         Endpoint::Ping => Answer::json(200, &json!({})),
         Endpoint::Time => {
-            let now = world.exchange_clock.now_ms();
+            let now = state.exchange_clock.now_ms();
             let now = if unit == TimeUnit::Microseconds { now * 1_000 } else { now };
             Answer::json(200, &json!({ "serverTime": now }))
         }
-        Endpoint::ExchangeInfo => exchange_info::answer(world, &request.query),
-        Endpoint::Klines => klines::answer(world, &request.query, unit).await,
-    }
-}
-
-/// Reads the header `X-MBX-TIME-UNIT`.
-fn time_unit(request: &Request) -> Result<TimeUnit, Refusal> {
-    match request.header("x-mbx-time-unit").map(str::to_ascii_uppercase).as_deref() {
-        None | Some("MILLISECOND") => Ok(TimeUnit::Milliseconds),
-        Some("MICROSECOND") => Ok(TimeUnit::Microseconds),
-        Some(_) => Err(Refusal::invalid_time_unit()),
+        Endpoint::ExchangeInfo => exchange_info::answer(state, &request.query),
+        Endpoint::Klines => klines::answer(state, &request.query, unit).await,
     }
 }
 

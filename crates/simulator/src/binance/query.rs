@@ -53,7 +53,7 @@ impl Query {
         text.parse().map(Some).map_err(|_| Refusal::overflow(name))
     }
 
-    /// Refuses the call when a parameter was sent that nobody asked for.
+    /// Refuses the call when it sent a parameter that was not read.
     pub(super) fn finish(&self) -> Result<(), Refusal> {
         if self.read.get() == self.pairs.len() {
             Ok(())

@@ -1,6 +1,6 @@
 //! Candles from CSV files, plain or gzip.
 
-use super::MarketError;
+use super::error::MarketError;
 use super::rows::{Row, Rows, RowsBuilder};
 use flate2::read::GzDecoder;
 use std::fs::File;

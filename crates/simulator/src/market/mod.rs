@@ -1,5 +1,6 @@
 //! What the exchange trades: symbols, their series, and the outages that a script makes.
 
+mod error;
 pub(crate) mod file;
 pub(crate) mod generated;
 pub(crate) mod page;
@@ -10,6 +11,7 @@ pub(crate) mod series;
 
 use crate::config::GeneratedMarket;
 use candlemill_shared::{Interval, Symbol, TimeRange};
+pub use error::MarketError;
 use page::Window;
 pub use restatement::Restatement;
 use serde::{Deserialize, Serialize};
@@ -17,33 +19,6 @@ use series::Series;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-/// Why candles cannot be served.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum MarketError {
-    /// The folder or a file cannot be read.
-    #[error("cannot read {path}", path = path.display())]
-    Unreadable {
-        /// The folder or file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: Arc<std::io::Error>,
-    },
-    /// A file's name or content is not as expected.
-    #[error("{path}, line {line}: {problem}", path = path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1; 0 when unknown.
-        line: u64,
-        /// What is wrong and what was expected.
-        problem: String,
-    },
-    /// The task that reads or computes rows ended without a result.
-    #[error("the rows could not be prepared")]
-    Unprepared(#[source] Arc<tokio::task::JoinError>),
-}
 
 /// A stretch without candles, as an exchange outage leaves it: the rows do not exist, whatever is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

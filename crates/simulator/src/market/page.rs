@@ -1,6 +1,6 @@
 //! Which rows one call is answered with.
 
-use super::MarketError;
+use super::error::MarketError;
 use super::row_text::{candle_of, forming, row_of};
 use super::series::Series;
 use bytes::Bytes;

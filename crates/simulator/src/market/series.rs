@@ -1,6 +1,6 @@
 //! One symbol and interval, wherever its rows come from.
 
-use super::MarketError;
+use super::error::MarketError;
 use super::file::FileSeries;
 use super::generated::GeneratedSeries;
 use super::rows::Piece;

@@ -2,10 +2,10 @@
 
 pub(crate) mod answer;
 mod connection;
-pub(crate) mod desk;
+pub(crate) mod pipeline;
 pub(crate) mod request;
 
-use crate::world::World;
+use crate::state::SimulatorState;
 use connection::{Connection, Cutter};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,13 +20,13 @@ use tokio_util::sync::CancellationToken;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves until `stop`; ending it cuts every connection.
-pub(crate) async fn serve(listener: TcpListener, world: Arc<World>, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, state: Arc<SimulatorState>, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(speak(stream, Arc::clone(&world)))),
+                Ok((stream, _)) => drop(connections.spawn(speak(stream, Arc::clone(&state)))),
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -37,15 +37,15 @@ pub(crate) async fn serve(listener: TcpListener, world: Arc<World>, stop: Cancel
     }
 }
 
-async fn speak(stream: TcpStream, world: Arc<World>) {
+async fn speak(stream: TcpStream, state: Arc<SimulatorState>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection closed at once");
         return;
     }
-    let _open = world.calls.connection_opened();
+    let _open = state.calls.connection_opened();
     let cutter = Cutter::default();
     let connection = Connection::new(stream, cutter.clone());
-    let service = service_fn(|request| desk::handle(Arc::clone(&world), cutter.clone(), request));
+    let service = service_fn(|request| pipeline::handle(Arc::clone(&state), cutter.clone(), request));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         // The date comes from the clock that the script set.

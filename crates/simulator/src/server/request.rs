@@ -1,4 +1,4 @@
-//! One call as the rooms read it.
+//! One call as the handlers read it.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};

@@ -38,7 +38,7 @@ pub struct UserChange {
     /// New `app_metadata.tier`, `null` removes it.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub tier: Option<Option<String>>,
-    /// New `user_metadata.tier`, which nobody may trust; `null` removes it.
+    /// New `user_metadata.tier`, which is not to be trusted; `null` removes it.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub claimed_tier: Option<Option<String>>,
     /// New tier of the row in `subscriptions`, `null` removes the row.

@@ -1,12 +1,13 @@
 //! `/auth/v1/admin/users/{id}`: what only the secret key may do.
 
+use super::accounts::User;
 use super::error::AuthError;
 use super::gateway::{self, KeyRole};
 use super::identity::is_uuid;
-use super::{Refused, accounts::User};
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,8 +25,8 @@ struct Change {
     ban_duration: Option<String>,
 }
 
-pub(super) fn answer(world: &World, request: &Request) -> Result<Answer, Refused> {
-    if gateway::admit(world, request)? != KeyRole::Service {
+pub(super) fn answer(state: &SimulatorState, request: &Request) -> Result<Answer, Refused> {
+    if gateway::admit(state, request)? != KeyRole::Service {
         return Err(AuthError::new(403, "not_admin", "User not allowed").into());
     }
     let id = request.path.trim_start_matches("/auth/v1/admin/users/");
@@ -34,15 +35,15 @@ pub(super) fn answer(world: &World, request: &Request) -> Result<Answer, Refused
     }
     let missing = || AuthError::new(404, "user_not_found", "User not found");
     match request.method.as_str() {
-        "GET" => Ok(Answer::json(200, &world.accounts.user(id).ok_or_else(missing)?.object())),
+        "GET" => Ok(Answer::json(200, &state.accounts.user(id).ok_or_else(missing)?.object())),
         "PUT" => {
             let change: Change = request.json().map_err(|error| AuthError::bad_json(&error))?;
-            let now = world.auth_clock.now_ms();
+            let now = state.auth_clock.now_ms();
             let ban = change.ban_duration.as_deref().map(|text| ban_until(text, now)).transpose()?;
-            let user = world.accounts.update(id, now, |user| apply(user, &change, ban));
+            let user = state.accounts.update(id, now, |user| apply(user, &change, ban));
             Ok(Answer::json(200, &user.ok_or_else(missing)?.object()))
         }
-        "DELETE" if world.accounts.delete(id) => Ok(Answer::json(200, &json!({}))),
+        "DELETE" if state.accounts.delete(id) => Ok(Answer::json(200, &json!({}))),
         "DELETE" => Err(missing().into()),
         _ => Ok(Answer::empty(405)),
     }

@@ -1,9 +1,9 @@
 //! The gateway: every call but JWKS needs one of the project's keys.
 
-use super::Refused;
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use serde_json::json;
 
 /// Whose key a call carries.
@@ -16,11 +16,11 @@ pub(super) enum KeyRole {
 }
 
 /// Checks the key of a call.
-pub(super) fn admit(world: &World, request: &Request) -> Result<KeyRole, Refused> {
+pub(super) fn admit(state: &SimulatorState, request: &Request) -> Result<KeyRole, Refused> {
     let Some(key) = request.header("apikey").map(str::to_owned).or_else(|| request.parameter("apikey")) else {
         return Err(refuse("No API key found in request", "No `apikey` request header or url param was found."));
     };
-    let project = &world.project;
+    let project = &state.project;
     let role = if key == project.publishable_key || key == project.anon_key {
         KeyRole::Anon
     } else if key == project.secret_key || key == project.service_role_key {

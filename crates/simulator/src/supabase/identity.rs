@@ -11,7 +11,7 @@ pub(super) fn uuid_of(name: &str) -> String {
     print(bytes, 8)
 }
 
-/// A UUID that nobody had before.
+/// A new UUID.
 pub(super) fn random_uuid() -> String {
     print(rand::random(), 4)
 }

@@ -1,20 +1,21 @@
 //! `POST /auth/v1/logout`: ends sessions. Tokens stay cryptographically valid until they expire.
 
 use super::error::AuthError;
+use super::gateway;
+use super::refused::Refused;
 use super::user::authenticate;
-use super::{Refused, gateway};
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 
-pub(super) fn answer(world: &World, request: &Request) -> Result<Answer, Refused> {
-    gateway::admit(world, request)?;
-    let caller = authenticate(world, request)?;
+pub(super) fn answer(state: &SimulatorState, request: &Request) -> Result<Answer, Refused> {
+    gateway::admit(state, request)?;
+    let caller = authenticate(state, request)?;
     let own = caller.session_id.as_deref();
     match request.parameter("scope").as_deref() {
-        None | Some("" | "global") => world.accounts.end_sessions(&caller.user.id, |_| true),
-        Some("local") => world.accounts.end_sessions(&caller.user.id, |session| Some(session) == own),
-        Some("others") => world.accounts.end_sessions(&caller.user.id, |session| Some(session) != own),
+        None | Some("" | "global") => state.accounts.end_sessions(&caller.user.id, |_| true),
+        Some("local") => state.accounts.end_sessions(&caller.user.id, |session| Some(session) == own),
+        Some("others") => state.accounts.end_sessions(&caller.user.id, |session| Some(session) != own),
         Some(other) => {
             let message = format!("Unsupported logout scope {other:?}");
             return Err(AuthError::new(400, "validation_failed", message).into());

@@ -2,13 +2,14 @@
 
 use super::accounts::SignIn;
 use super::error::AuthError;
-use super::keys::{KeyAlgorithm, KeyError, SigningKey};
-use crate::world::World;
+use super::keys::SigningKey;
+use super::signature::{legacy_signature, sign_text};
+use super::token_spec::{MintError, SignWith, TokenSpec};
+use crate::state::SimulatorState;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use candlemill_shared::Clock;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Lifetime of a token, seconds.
@@ -16,113 +17,25 @@ pub(super) const LIFETIME: i64 = 3_600;
 /// Audience of a user's token.
 pub(super) const AUDIENCE: &str = "authenticated";
 
-/// With what a minted token is signed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SignWith {
-    /// As a sign-in does.
-    #[default]
-    Current,
-    /// The newest published key of an algorithm.
-    Algorithm(KeyAlgorithm),
-    /// This key, whatever its state.
-    Kid(String),
-    /// A key that the project never had, under a `kid` of its own.
-    Foreign(KeyAlgorithm),
-    /// The legacy secret (HS256).
-    LegacySecret,
-    /// Another shared secret (HS256).
-    Secret(String),
-    /// `alg: none` and an empty signature.
-    Unsigned,
-}
-
-/// A token to mint. The default is what a sign-in of `pro@candlemill.test` gives.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TokenSpec {
-    /// Whose; the pro demo user when absent.
-    pub email: Option<String>,
-    /// Seconds until it expires, negative for an expired one; 3,600 when absent.
-    pub expires_in: Option<i64>,
-    /// Claims that replace the ordinary ones; `null` removes one.
-    pub claims: Map<String, Value>,
-    /// Header fields that replace the ordinary ones; `null` removes one. The signature stays that of `sign_with`.
-    pub header: Map<String, Value>,
-    /// With what it is signed.
-    pub sign_with: SignWith,
-}
-
-impl TokenSpec {
-    /// An ordinary token of this user.
-    #[must_use]
-    pub fn of(email: &str) -> Self {
-        Self { email: Some(email.to_owned()), ..Self::default() }
-    }
-
-    /// Expires in so many seconds from now.
-    #[must_use]
-    pub fn expires_in(self, seconds: i64) -> Self {
-        Self { expires_in: Some(seconds), ..self }
-    }
-
-    /// Sets a claim; `null` removes it.
-    #[must_use]
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Sets a header field; `null` removes it.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Signs with something else.
-    #[must_use]
-    pub fn sign_with(self, sign_with: SignWith) -> Self {
-        Self { sign_with, ..self }
-    }
-}
-
-/// Why a token cannot be minted.
-#[derive(Debug, thiserror::Error)]
-pub enum MintError {
-    /// The user does not exist.
-    #[error("there is no user {0}")]
-    UnknownUser(String),
-    /// The key does not exist.
-    #[error("there is no such signing key")]
-    UnknownKey,
-    /// A key cannot be made.
-    #[error("no key to sign with")]
-    Key(#[from] KeyError),
-    /// The library refused to sign.
-    #[error("the token cannot be signed")]
-    Signature(#[source] jsonwebtoken::errors::Error),
-}
-
 /// Mints what `spec` says, in a session of its own.
-pub(crate) fn mint(world: &World, spec: &TokenSpec) -> Result<String, MintError> {
+pub(crate) fn mint(state: &SimulatorState, spec: &TokenSpec) -> Result<String, MintError> {
     let email = spec.email.as_deref().unwrap_or("pro@candlemill.test");
-    let sign_in = world.accounts.open_session(email).ok_or_else(|| MintError::UnknownUser(email.to_owned()))?;
-    let mut claims = claims(world, &sign_in, spec.expires_in.unwrap_or(LIFETIME));
+    let sign_in = state.accounts.open_session(email).ok_or_else(|| MintError::UnknownUser(email.to_owned()))?;
+    let mut claims = claims(state, &sign_in, spec.expires_in.unwrap_or(LIFETIME));
     replace(&mut claims, &spec.claims);
-    sign(world, &spec.sign_with, &claims, &spec.header)
+    sign(state, &spec.sign_with, &claims, &spec.header)
 }
 
 /// The ordinary token of a session.
-pub(super) fn issue(world: &World, sign_in: &SignIn) -> Result<String, MintError> {
-    sign(world, &SignWith::Current, &claims(world, sign_in, LIFETIME), &Map::new())
+pub(super) fn issue(state: &SimulatorState, sign_in: &SignIn) -> Result<String, MintError> {
+    sign(state, &SignWith::Current, &claims(state, sign_in, LIFETIME), &Map::new())
 }
 
-fn claims(world: &World, sign_in: &SignIn, expires_in: i64) -> Map<String, Value> {
-    let now = world.auth_clock.now_ms() / 1_000;
+fn claims(state: &SimulatorState, sign_in: &SignIn, expires_in: i64) -> Map<String, Value> {
+    let now = state.auth_clock.now_ms() / 1_000;
     let user = &sign_in.user;
     let claims = json!({
-        "iss": world.issuer(),
+        "iss": state.issuer(),
         "sub": user.id,
         "aud": AUDIENCE,
         "exp": now + expires_in,
@@ -151,15 +64,15 @@ fn replace(fields: &mut Map<String, Value>, changes: &Map<String, Value>) {
 }
 
 fn sign(
-    world: &World,
+    state: &SimulatorState,
     with: &SignWith,
     claims: &Map<String, Value>,
     header_changes: &Map<String, Value>,
 ) -> Result<String, MintError> {
     let pair = match with {
-        SignWith::Current => world.keys.current(),
-        SignWith::Algorithm(algorithm) => Some(world.keys.newest(*algorithm).ok_or(MintError::UnknownKey)?),
-        SignWith::Kid(kid) => Some(world.keys.any(kid).ok_or(MintError::UnknownKey)?.0),
+        SignWith::Current => state.keys.current(),
+        SignWith::Algorithm(algorithm) => Some(state.keys.newest(*algorithm).ok_or(MintError::UnknownKey)?),
+        SignWith::Kid(kid) => Some(state.keys.any(kid).ok_or(MintError::UnknownKey)?.0),
         SignWith::Foreign(algorithm) => Some(SigningKey::generate(*algorithm)?.into()),
         SignWith::LegacySecret | SignWith::Secret(_) | SignWith::Unsigned => None,
     };
@@ -183,30 +96,13 @@ fn sign(
         (None, SignWith::Secret(secret)) => {
             sign_text(&message, &EncodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)?
         }
-        (None, _) => legacy_signature(&world.project.jwt_secret, &message)?,
+        (None, _) => legacy_signature(&state.project.jwt_secret, &message)?,
     };
     Ok(format!("{message}.{signature}"))
 }
 
-fn legacy_signature(secret: &str, message: &str) -> Result<String, MintError> {
-    sign_text(message, &EncodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
-}
-
-fn sign_text(message: &str, key: &EncodingKey, algorithm: Algorithm) -> Result<String, MintError> {
-    jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm).map_err(MintError::Signature)
-}
-
-/// A legacy API key: a token with a role, without a subject and an audience.
-pub(crate) fn legacy_api_key(secret: &str, role: &str) -> Result<String, MintError> {
-    let claims =
-        json!({ "iss": "supabase", "ref": "simulator", "role": role, "iat": 1_767_225_600, "exp": 2_082_758_400 });
-    let header = json!({ "alg": "HS256", "typ": "JWT" });
-    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
-    Ok(format!("{message}.{}", legacy_signature(secret, &message)?))
-}
-
 /// Rule 1, first part, and rule 2: the claims of a token whose signature and expiry hold.
-pub(super) fn verify(world: &World, token: &str) -> Result<Map<String, Value>, AuthError> {
+pub(super) fn verify(state: &SimulatorState, token: &str) -> Result<Map<String, Value>, AuthError> {
     let refuse = |why: &str| AuthError::bad_jwt(format!("invalid JWT: unable to parse or verify signature, {why}"));
     let malformed = || refuse("token is malformed");
     let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
@@ -214,11 +110,11 @@ pub(super) fn verify(world: &World, token: &str) -> Result<Map<String, Value>, A
     let header = jsonwebtoken::decode_header(token).map_err(|_| refuse("token is unverifiable: unknown algorithm"))?;
     let signed = match (header.alg, &header.kid) {
         (Algorithm::HS256, _) => {
-            let secret = DecodingKey::from_secret(world.project.jwt_secret.as_bytes());
+            let secret = DecodingKey::from_secret(state.project.jwt_secret.as_bytes());
             jsonwebtoken::crypto::verify(signature, message.as_bytes(), &secret, Algorithm::HS256)
         }
         (algorithm, Some(kid)) => {
-            let key = world.keys.trusted(kid, algorithm).ok_or_else(|| {
+            let key = state.keys.trusted(kid, algorithm).ok_or_else(|| {
                 refuse(&format!("token is unverifiable: unrecognized JWT kid {kid} for algorithm {algorithm:?}"))
             })?;
             jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.public, algorithm)
@@ -232,7 +128,7 @@ pub(super) fn verify(world: &World, token: &str) -> Result<Map<String, Value>, A
     let claims: Map<String, Value> = claims.ok_or_else(malformed)?;
     // Auth allows no skew.
     let expires = claims.get("exp").and_then(Value::as_f64);
-    if expires.is_some_and(|expires| expires * 1_000.0 <= world.auth_clock.now_ms() as f64) {
+    if expires.is_some_and(|expires| expires * 1_000.0 <= state.auth_clock.now_ms() as f64) {
         return Err(refuse("token has invalid claims: token is expired"));
     }
     Ok(claims)

@@ -16,47 +16,28 @@ mod jwks;
 pub(crate) mod keys;
 mod logout;
 pub(crate) mod mint;
+mod refused;
+pub(crate) mod signature;
 mod subscriptions;
 mod token;
+pub(crate) mod token_spec;
 mod user;
 
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
-use error::AuthError;
+use crate::state::SimulatorState;
 
 /// Answers one call that is not the exchange's.
-pub(crate) fn answer(world: &World, request: &Request) -> Answer {
+pub(crate) fn answer(state: &SimulatorState, request: &Request) -> Answer {
     let result = match (request.method.as_str(), request.path.as_str()) {
         // The only call that needs no key.
-        ("GET", "/auth/v1/.well-known/jwks.json") => Ok(jwks::answer(world)),
-        ("POST", "/auth/v1/token") => token::answer(world, request),
-        ("GET", "/auth/v1/user") => user::answer(world, request),
-        ("POST", "/auth/v1/logout") => logout::answer(world, request),
-        (_, path) if path.starts_with("/auth/v1/admin/users/") => admin::answer(world, request),
-        ("GET", path) if path.starts_with("/rest/v1/") => Ok(subscriptions::answer(world, request)),
+        ("GET", "/auth/v1/.well-known/jwks.json") => Ok(jwks::answer(state)),
+        ("POST", "/auth/v1/token") => token::answer(state, request),
+        ("GET", "/auth/v1/user") => user::answer(state, request),
+        ("POST", "/auth/v1/logout") => logout::answer(state, request),
+        (_, path) if path.starts_with("/auth/v1/admin/users/") => admin::answer(state, request),
+        ("GET", path) if path.starts_with("/rest/v1/") => Ok(subscriptions::answer(state, request)),
         _ => Ok(Answer::text(404, "text/plain; charset=utf-8", "404 page not found")),
     };
     result.unwrap_or_else(|error| error.answer(request))
-}
-
-/// Why a call gets no ordinary answer: the gateway or Auth refused it.
-enum Refused {
-    Gateway(Box<Answer>),
-    Auth(AuthError),
-}
-
-impl Refused {
-    fn answer(self, request: &Request) -> Answer {
-        match self {
-            Self::Gateway(answer) => *answer,
-            Self::Auth(error) => error.answer(request),
-        }
-    }
-}
-
-impl From<AuthError> for Refused {
-    fn from(error: AuthError) -> Self {
-        Self::Auth(error)
-    }
 }

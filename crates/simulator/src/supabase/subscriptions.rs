@@ -5,7 +5,7 @@ use super::identity::is_uuid;
 use super::mint::verify;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use serde_json::{Map, Value, json};
 
@@ -38,16 +38,16 @@ impl DataError {
     }
 }
 
-pub(super) fn answer(world: &World, request: &Request) -> Answer {
-    let role = match gateway::admit(world, request) {
+pub(super) fn answer(state: &SimulatorState, request: &Request) -> Answer {
+    let role = match gateway::admit(state, request) {
         Ok(role) => role,
         Err(refused) => return refused.answer(request),
     };
-    rows(world, request, role).and_then(|rows| print(request, rows)).unwrap_or_else(DataError::answer)
+    rows(state, request, role).and_then(|rows| print(request, rows)).unwrap_or_else(DataError::answer)
 }
 
-fn rows(world: &World, request: &Request, role: KeyRole) -> Result<Vec<Map<String, Value>>, DataError> {
-    let subject = subject(world, request)?;
+fn rows(state: &SimulatorState, request: &Request, role: KeyRole) -> Result<Vec<Map<String, Value>>, DataError> {
+    let subject = subject(state, request)?;
     let table = request.path.trim_start_matches("/rest/v1/");
     if table != "subscriptions" {
         let message = format!("Could not find the table 'public.{table}' in the schema cache");
@@ -55,10 +55,10 @@ fn rows(world: &World, request: &Request, role: KeyRole) -> Result<Vec<Map<Strin
     }
     let columns = columns(request)?;
     let Some(user_id) = filter(request)? else { return Ok(Vec::new()) };
-    // Row-level security hides rows silently: a user sees its own, nobody else sees any.
+    // Row-level security hides rows silently: a user sees its own, other callers see none.
     let visible = role == KeyRole::Service || subject.as_deref() == Some(&user_id);
     let row =
-        world.accounts.subscription(&user_id).filter(|_| visible && request.parameter("limit").as_deref() != Some("0"));
+        state.accounts.subscription(&user_id).filter(|_| visible && request.parameter("limit").as_deref() != Some("0"));
     let row = row.map(|tier| {
         let cell =
             |column: &String| if column == "tier" { Value::from(tier.as_str()) } else { Value::from(user_id.as_str()) };
@@ -68,24 +68,24 @@ fn rows(world: &World, request: &Request, role: KeyRole) -> Result<Vec<Map<Strin
 }
 
 /// The user of a bearer token, if one was sent that is not just the key again.
-fn subject(world: &World, request: &Request) -> Result<Option<String>, DataError> {
+fn subject(state: &SimulatorState, request: &Request) -> Result<Option<String>, DataError> {
     let Some(token) = request.bearer().filter(|token| Some(*token) != request.header("apikey")) else {
         return Ok(None);
     };
-    let claims = match verify(world, token) {
+    let claims = match verify(state, token) {
         Ok(claims) => claims,
         // PostgREST allows 30 s of skew, which this simulator does not.
-        Err(_) if expired(world, token) => return Err(DataError::new(401, "PGRST303", "JWT expired")),
+        Err(_) if expired(state, token) => return Err(DataError::new(401, "PGRST303", "JWT expired")),
         Err(_) => return Err(DataError::new(401, "PGRST301", "JWSError JWSInvalidSignature")),
     };
     Ok(claims.get("sub").and_then(Value::as_str).map(str::to_owned))
 }
 
 /// Whether the claims, unverified, say that the token is over.
-fn expired(world: &World, token: &str) -> bool {
+fn expired(state: &SimulatorState, token: &str) -> bool {
     let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Map<String, Value>>(token);
     let expires = claims.ok().and_then(|claims| claims.get("exp")?.as_i64());
-    expires.is_some_and(|expires| expires * 1_000 <= world.auth_clock.now_ms())
+    expires.is_some_and(|expires| expires * 1_000 <= state.auth_clock.now_ms())
 }
 
 fn columns(request: &Request) -> Result<Vec<String>, DataError> {

@@ -2,11 +2,12 @@
 
 use super::accounts::SignIn;
 use super::error::AuthError;
+use super::gateway;
 use super::mint::{LIFETIME, issue};
-use super::{Refused, gateway};
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use serde::Deserialize;
 use serde_json::json;
@@ -25,18 +26,18 @@ struct Refresh {
     refresh_token: String,
 }
 
-pub(super) fn answer(world: &World, request: &Request) -> Result<Answer, Refused> {
-    gateway::admit(world, request)?;
-    let now = world.auth_clock.now_ms();
+pub(super) fn answer(state: &SimulatorState, request: &Request) -> Result<Answer, Refused> {
+    gateway::admit(state, request)?;
+    let now = state.auth_clock.now_ms();
     let sign_in = match request.parameter("grant_type").as_deref() {
         Some("password") => {
             let given: Password = request.json().map_err(|error| AuthError::bad_json(&error))?;
-            let sign_in = world.accounts.sign_in(&given.email.to_lowercase(), &given.password, now);
+            let sign_in = state.accounts.sign_in(&given.email.to_lowercase(), &given.password, now);
             sign_in.ok_or_else(|| AuthError::new(400, "invalid_credentials", "Invalid login credentials"))?
         }
         Some("refresh_token") => {
             let given: Refresh = request.json().map_err(|error| AuthError::bad_json(&error))?;
-            let sign_in = world.accounts.refresh(&given.refresh_token);
+            let sign_in = state.accounts.refresh(&given.refresh_token);
             sign_in.ok_or_else(|| {
                 AuthError::new(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
             })?
@@ -46,11 +47,11 @@ pub(super) fn answer(world: &World, request: &Request) -> Result<Answer, Refused
     if sign_in.user.banned_until_ms.is_some_and(|until| until > now) {
         return Err(AuthError::new(400, "user_banned", "User is banned").into());
     }
-    session(world, &sign_in, now)
+    session(state, &sign_in, now)
 }
 
-fn session(world: &World, sign_in: &SignIn, now: i64) -> Result<Answer, Refused> {
-    let access_token = issue(world, sign_in).map_err(|error| {
+fn session(state: &SimulatorState, sign_in: &SignIn, now: i64) -> Result<Answer, Refused> {
+    let access_token = issue(state, sign_in).map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "a token cannot be issued");
         AuthError::new(500, "unexpected_failure", "Unexpected failure, please check server logs for more information")
     })?;

@@ -2,12 +2,13 @@
 
 use super::accounts::User;
 use super::error::AuthError;
+use super::gateway;
 use super::identity::is_uuid;
 use super::mint::{AUDIENCE, verify};
-use super::{Refused, gateway};
+use super::refused::Refused;
 use crate::server::answer::Answer;
 use crate::server::request::Request;
-use crate::world::World;
+use crate::state::SimulatorState;
 use candlemill_shared::Clock;
 use serde_json::{Map, Value};
 
@@ -17,31 +18,31 @@ pub(super) struct Authenticated {
     pub(super) session_id: Option<String>,
 }
 
-pub(super) fn answer(world: &World, request: &Request) -> Result<Answer, Refused> {
-    gateway::admit(world, request)?;
-    let authenticated = authenticate(world, request)?;
+pub(super) fn answer(state: &SimulatorState, request: &Request) -> Result<Answer, Refused> {
+    gateway::admit(state, request)?;
+    let authenticated = authenticate(state, request)?;
     Ok(Answer::json(200, &authenticated.user.object()))
 }
 
 /// Rule 1: checks the bearer token in the server's order.
-pub(super) fn authenticate(world: &World, request: &Request) -> Result<Authenticated, AuthError> {
+pub(super) fn authenticate(state: &SimulatorState, request: &Request) -> Result<Authenticated, AuthError> {
     let token = request
         .bearer()
         .ok_or_else(|| AuthError::new(401, "no_authorization", "This endpoint requires a valid Bearer token"))?;
-    let claims = verify(world, token)?;
+    let claims = verify(state, token)?;
     let subject = text(&claims, "sub").ok_or_else(|| AuthError::bad_jwt("invalid claim: missing sub claim"))?;
     if !is_uuid(subject) {
         return Err(AuthError::new(400, "bad_jwt", "invalid claim: sub claim must be a UUID"));
     }
-    let user = world.accounts.user(subject);
+    let user = state.accounts.user(subject);
     let user =
         user.ok_or_else(|| AuthError::new(403, "user_not_found", "User from sub claim in JWT does not exist"))?;
     let session_id = text(&claims, "session_id").filter(|id| !id.is_empty()).map(str::to_owned);
-    if session_id.as_ref().is_some_and(|id| !world.accounts.has_session(id)) {
+    if session_id.as_ref().is_some_and(|id| !state.accounts.has_session(id)) {
         let message = "Session from session_id claim in JWT does not exist";
         return Err(AuthError::new(403, "session_not_found", message));
     }
-    if user.banned_until_ms.is_some_and(|until| until > world.auth_clock.now_ms()) {
+    if user.banned_until_ms.is_some_and(|until| until > state.auth_clock.now_ms()) {
         return Err(AuthError::new(403, "user_banned", "User is banned"));
     }
     if !has_audience(&claims) {

@@ -1,6 +1,6 @@
 //! The binary: starts from the environment, says where it listens, stops when it is told.
 
-use crate::harness::{DATA, FIRST, PATIENCE};
+use crate::harness::{DATA, FIRST, MAX_WAIT};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -17,7 +17,7 @@ async fn it_serves_until_sigterm() {
     let now = ("SIMULATOR_NOW", "2020-01-01T00:10:00Z");
     let mut child = binary(&[now, ("SIMULATOR_WEIGHT_LIMIT", "5"), ("SIMULATOR_PUBLISHABLE_KEY", "key")]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let line = tokio::time::timeout(MAX_WAIT, lines.next_line()).await.unwrap().unwrap().unwrap();
     let url = line.strip_prefix("listening on ").unwrap();
     let client = reqwest::Client::new();
     let get = async |path: &str| client.get(format!("{url}{path}")).header("apikey", "key").send().await.unwrap();
@@ -32,14 +32,14 @@ async fn it_serves_until_sigterm() {
 
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").arg("-TERM").arg(pid).status().await.unwrap().success());
-    let status = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    let status = tokio::time::timeout(MAX_WAIT, child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
 }
 
 #[tokio::test]
 async fn wrong_configuration_is_told() {
     let check = async |variable: (&str, &str), expected: &str| {
-        let output = tokio::time::timeout(PATIENCE, binary(&[variable]).wait_with_output()).await.unwrap().unwrap();
+        let output = tokio::time::timeout(MAX_WAIT, binary(&[variable]).wait_with_output()).await.unwrap().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{variable:?}");
         assert!(told.contains(expected), "{variable:?}: {told}");

@@ -1,7 +1,7 @@
 //! The control plane over HTTP.
 
 use crate::harness::{FIRST, Fixture, MINUTE};
-use candlemill_simulator::State;
+use candlemill_simulator::StateView;
 use serde_json::{Value, json};
 
 async fn command(fixture: &Fixture, method: &str, path: &str, body: &Value) -> (u16, Value) {
@@ -57,10 +57,10 @@ async fn everything_can_be_scripted_from_outside() {
     let warm = json!({ "symbol": "GENUSDT", "interval": "1h", "start": FIRST, "end": FIRST + 5_000 * 60 * MINUTE });
     assert_eq!(post("warm", warm).await, json!({ "rows": 5_000 }));
 
-    let state: State = serde_json::from_value(get("state").await).unwrap();
+    let state: StateView = serde_json::from_value(get("state").await).unwrap();
     assert_eq!((state.latency_ms, state.exchange_now_ms, state.symbols[0].1.as_str()), (3, FIRST + MINUTE, "HALT"));
     post("reset", json!({})).await;
-    let state: State = serde_json::from_value(get("state").await).unwrap();
+    let state: StateView = serde_json::from_value(get("state").await).unwrap();
     assert_eq!((state.latency_ms, state.counters.calls, state.weight_rules.limit), (0, 0, 6_000));
     assert_eq!((state.exchange_now_ms, state.symbols[0].1.as_str()), (FIRST + 100 * MINUTE, "TRADING"));
 }

@@ -1,6 +1,6 @@
 //! Scripted faults, and the log that shows them.
 
-use crate::harness::{FIRST, Fixture, MINUTE, PATIENCE};
+use crate::harness::{FIRST, Fixture, MAX_WAIT, MINUTE};
 use candlemill_simulator::{Fault, FaultRule, Simulator, SimulatorConfig, WrongContent};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ async fn raw(fixture: &Fixture) -> (Vec<u8>, std::io::Result<()>) {
     let request = format!("GET {KLINES}?{QUERY} HTTP/1.1\r\nHost: exchange\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut received = Vec::new();
-    let end = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut received)).await.unwrap();
+    let end = tokio::time::timeout(MAX_WAIT, socket.read_to_end(&mut received)).await.unwrap();
     (received, end.map(drop))
 }
 
@@ -175,14 +175,14 @@ async fn held_calls_wait_for_their_release() {
     fixture.control.add_fault(FaultRule::on(KLINES, Fault::Hold).times(40));
     let calls = futures::future::join_all((0..40).map(|_| fixture.klines(QUERY)));
     let script = async {
-        fixture.control.wait_for_held(40, PATIENCE).await.unwrap();
+        fixture.control.wait_for_held(40, MAX_WAIT).await.unwrap();
         let counters = fixture.control.counters();
         assert_eq!((counters.in_flight, counters.peak_in_flight, counters.answered(KLINES, 200)), (40, 40, 0));
         fixture.control.release();
     };
     let (replies, ()) = tokio::join!(calls, script);
     assert!(replies.iter().all(|reply| reply.status == 200 && reply.text == replies[0].text));
-    fixture.control.wait_until("no call under way", PATIENCE, |counters| counters.in_flight == 0).await.unwrap();
+    fixture.control.wait_until("no call under way", MAX_WAIT, |counters| counters.in_flight == 0).await.unwrap();
     let error = fixture.control.wait_for_calls(KLINES, 41, Duration::from_millis(1)).await.unwrap_err();
     assert!(error.to_string().contains("41 calls to /api/v3/klines"), "{error}");
 }

@@ -12,7 +12,7 @@ pub(crate) const FIRST: i64 = 1_577_836_800_000;
 /// One minute.
 pub(crate) const MINUTE: i64 = 60_000;
 /// No wait of a test takes this long unless it failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Fixture {
     pub(crate) simulator: Simulator,
@@ -69,7 +69,7 @@ impl Fixture {
         body: &str,
     ) -> Result<Reply, reqwest::Error> {
         let url = format!("{}{path}", self.simulator.url());
-        let mut request = self.client.request(method.parse().unwrap(), url).body(body.to_owned()).timeout(PATIENCE);
+        let mut request = self.client.request(method.parse().unwrap(), url).body(body.to_owned()).timeout(MAX_WAIT);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

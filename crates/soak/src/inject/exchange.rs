@@ -1,9 +1,9 @@
 //! Faults of the exchange itself.
 
-use super::Pause;
 use crate::fault::Fault;
+use crate::pause::Pause;
 use crate::plan::Plan;
-use crate::yard::Yard;
+use crate::test_stack::TestStack;
 use anyhow::Result;
 use candlemill_shared::{Clock, SystemClock};
 use serde_json::{Value, json};
@@ -14,31 +14,31 @@ const CANDLES: &str = "/api/v3/klines";
 /// Farthest jump of the clock, ms.
 const JUMP_MS: u64 = 15 * 60_000;
 
-pub(super) async fn inject(yard: &mut Yard, plan: &Plan) -> Result<Pause> {
+pub(super) async fn inject(test_stack: &mut TestStack, plan: &Plan) -> Result<Pause> {
     let seconds = 1 + plan.dice % 2;
     let wait = i64::try_from(seconds * 1_000)?;
     match plan.fault {
         Fault::ClockJumps => {
             let by = (plan.dice % (2 * JUMP_MS)).cast_signed() - JUMP_MS.cast_signed();
             // A ban of an earlier run, which is over by the clock before the jump, would be in force again, for minutes.
-            yard.stack.simulator.post("/_simulator/reset-weights", &json!({})).await?;
-            yard.stack.simulator.post("/_simulator/advance", &json!({ "ms": by })).await?;
+            test_stack.stack.simulator.post("/_simulator/reset-weights", &json!({})).await?;
+            test_stack.stack.simulator.post("/_simulator/advance", &json!({ "ms": by })).await?;
             return Ok(Pause::default());
         }
         Fault::ExchangeWrong => {
             let rules = Value::Array((0..3).map(|nth| wrong(plan.dice.rotate_right(8 * nth))).collect());
-            yard.stack.simulator.post("/_simulator/faults", &rules).await?;
+            test_stack.stack.simulator.post("/_simulator/faults", &rules).await?;
             sleep(plan.lasts).await;
-            clear(yard).await?;
+            clear(test_stack).await?;
             return Ok(Pause::default());
         }
         Fault::ExchangeAbsent => {
             let first = json!({ "first_rows": { "count": plan.dice % 1_000 } });
             let lacks = if plan.twist { first } else { json!("no_rows") };
             let rule = json!({ "path": CANDLES, "fault": { "content": lacks } });
-            yard.stack.simulator.post("/_simulator/faults", &rule).await?;
+            test_stack.stack.simulator.post("/_simulator/faults", &rule).await?;
             sleep(plan.lasts).await;
-            clear(yard).await?;
+            clear(test_stack).await?;
             return Ok(Pause::default());
         }
         Fault::ExchangeThrottles => {
@@ -47,28 +47,28 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan) -> Result<Pause> {
                 "headers": { "Retry-After": seconds.to_string() },
             } });
             let rule = json!({ "path": CANDLES, "times": 1, "fault": fault });
-            yard.stack.simulator.post("/_simulator/faults", &rule).await?;
+            test_stack.stack.simulator.post("/_simulator/faults", &rule).await?;
         }
         _ => {
-            yard.stack.simulator.post("/_simulator/ban", &json!({ "seconds": seconds })).await?;
+            test_stack.stack.simulator.post("/_simulator/ban", &json!({ "seconds": seconds })).await?;
         }
     }
     let until_ms = SystemClock.now_ms() + wait;
     if plan.twist {
         // The pause binds those who were not there when it was demanded.
-        let worker = &mut yard.stack.workers[plan.target];
+        let worker = &mut test_stack.stack.workers[plan.target];
         sleep(Duration::from_millis(300)).await;
         worker.kill9().await?;
         worker.restart().await?;
     }
     let left = u64::try_from(until_ms - SystemClock.now_ms()).unwrap_or(0);
     sleep(Duration::from_millis(left)).await;
-    clear(yard).await?;
+    clear(test_stack).await?;
     Ok(if plan.fault == Fault::ExchangeBans { Pause::Until(until_ms) } else { Pause::Lasts(wait) })
 }
 
-async fn clear(yard: &Yard) -> Result<()> {
-    let address = format!("{}/_simulator/faults", yard.stack.simulator.url());
+async fn clear(test_stack: &TestStack) -> Result<()> {
+    let address = format!("{}/_simulator/faults", test_stack.stack.simulator.url());
     reqwest::Client::new().delete(address).send().await?.error_for_status()?;
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Faults of processes: killed, stopped, frozen.
 
-use super::redis;
 use crate::fault::Fault;
 use crate::plan::Plan;
-use crate::yard::Yard;
+use crate::test_stack::{SWEEPER_LEASE, TestStack};
 use anyhow::{Context as _, Result};
 use candlemill_devkit::Service;
 use std::time::Duration;
@@ -16,41 +15,40 @@ const PAST_LEASE: Duration = Duration::from_millis(300);
 const MIN_LATE_MS: u64 = 1_500;
 const MORE_LATE_MS: u64 = 8_000;
 
-pub(super) async fn inject(yard: &mut Yard, plan: &Plan, lease: Duration) -> Result<()> {
+pub(super) async fn inject(test_stack: &mut TestStack, plan: &Plan, lease: Duration) -> Result<()> {
     let (target, wait) = (plan.target, plan.restart_after);
     match plan.fault {
         Fault::WorkerStopped => {
-            let worker = worker(yard, target)?;
+            let worker = worker(test_stack, target)?;
             worker.stop().await?;
             sleep(wait).await;
             worker.restart().await
         }
         Fault::WorkerFrozen => {
-            let worker = worker(yard, target)?;
+            let worker = worker(test_stack, target)?;
             worker.child().freeze()?;
             sleep(lease + PAST_LEASE + plan.lasts).await;
             worker.child().thaw()
         }
         Fault::WorkersKilled => {
-            for worker in &mut yard.stack.workers {
+            for worker in &mut test_stack.stack.workers {
                 worker.kill9().await?;
             }
             sleep(wait).await;
-            for worker in &mut yard.stack.workers {
+            for worker in &mut test_stack.stack.workers {
                 worker.restart().await?;
             }
             Ok(())
         }
         Fault::LeaderKilled => {
-            let mut connection = yard.redis.clone();
-            let leader: Option<String> =
-                ::redis::cmd("GET").arg(crate::verify::SWEEPER_LEASE).query_async(&mut connection).await?;
-            let ids = yard.worker_ids()?;
+            let mut connection = test_stack.redis.clone();
+            let leader: Option<String> = redis::cmd("GET").arg(SWEEPER_LEASE).query_async(&mut connection).await?;
+            let ids = test_stack.worker_ids()?;
             let leading = ids.iter().position(|id| id.is_some() && *id == leader).unwrap_or(target);
-            killed(worker(yard, leading)?, wait).await
+            killed(worker(test_stack, leading)?, wait).await
         }
         Fault::ApiKilled => {
-            let stack = &mut yard.stack;
+            let stack = &mut test_stack.stack;
             let other = stack.more_apis.first_mut().context("a second API process")?;
             match (plan.twist, target) {
                 (true, _) => {
@@ -65,40 +63,40 @@ pub(super) async fn inject(yard: &mut Yard, plan: &Plan, lease: Duration) -> Res
         Fault::RedisKilled => {
             if plan.twist {
                 // The file is as small as after hours, not as after seconds: its rewrite is cut off by the kill.
-                redis(yard, &["BGREWRITEAOF"]).await?;
+                test_stack.redis_command(&["BGREWRITEAOF"]).await?;
             }
-            yard.stack.redis().kill9().await?;
+            test_stack.stack.redis().kill9().await?;
             sleep(wait).await;
-            yard.stack.redis().restart().await
+            test_stack.stack.redis().restart().await
         }
         Fault::RedisFrozen => {
-            yard.stack.redis().child().freeze()?;
+            test_stack.stack.redis().child().freeze()?;
             sleep(plan.lasts).await;
-            yard.stack.redis().child().thaw()
+            test_stack.stack.redis().child().thaw()
         }
         Fault::MongoKilled => {
-            yard.stack.mongo().kill9().await?;
+            test_stack.stack.mongo().kill9().await?;
             sleep(wait).await;
-            yard.stack.mongo().restart().await
+            test_stack.stack.mongo().restart().await
         }
         Fault::MongoFrozen => {
-            yard.stack.mongo().child().freeze()?;
+            test_stack.stack.mongo().child().freeze()?;
             sleep(plan.lasts).await;
-            yard.stack.mongo().child().thaw()
+            test_stack.stack.mongo().child().thaw()
         }
         // Of the faults of processes only this one is left.
-        _ => killed(worker(yard, target)?, wait).await,
+        _ => killed(worker(test_stack, target)?, wait).await,
     }
 }
 
 /// Every message to and from MongoDB takes seconds, in each direction. A worker or an API process dies after it has sent some
 /// writes, which come to the server in the end all the same.
-pub(super) async fn killed_amid_slow_writes(yard: &mut Yard, plan: &Plan) -> Result<()> {
+pub(super) async fn killed_amid_slow_writes(test_stack: &mut TestStack, plan: &Plan) -> Result<()> {
     let late = Duration::from_millis(MIN_LATE_MS + plan.dice % MORE_LATE_MS);
     let dies = Duration::from_millis(plan.dice / MORE_LATE_MS % u64::try_from(late.as_millis())?) + plan.lasts / 3;
-    yard.stack.links().mongo.delay(late);
+    test_stack.stack.links().mongo.delay(late);
     sleep(dies).await;
-    let stack = &mut yard.stack;
+    let stack = &mut test_stack.stack;
     let service = match (plan.twist, plan.target) {
         (true, target) => stack.workers.get_mut(target).with_context(|| format!("there is no worker {target}"))?,
         (false, 0) => &mut stack.api,
@@ -114,8 +112,8 @@ pub(super) async fn killed_amid_slow_writes(yard: &mut Yard, plan: &Plan) -> Res
     restarted
 }
 
-fn worker(yard: &mut Yard, index: usize) -> Result<&mut Service> {
-    yard.stack.workers.get_mut(index).with_context(|| format!("there is no worker {index}"))
+fn worker(test_stack: &mut TestStack, index: usize) -> Result<&mut Service> {
+    test_stack.stack.workers.get_mut(index).with_context(|| format!("there is no worker {index}"))
 }
 
 async fn killed(service: &mut Service, wait: Duration) -> Result<()> {

@@ -1,10 +1,10 @@
-//! Every candle once, with the figures of the source, and none that nobody asked for.
+//! Every candle once, with the figures of the source, and none beyond those asked for.
 
-use super::Followed;
+use super::followed::Followed;
 use crate::plan::{MINUTE, Plan, SYMBOLS};
 use crate::reference::{Reference, Rows, add};
+use crate::test_stack::TestStack;
 use crate::violation::{Promise, Violation};
-use crate::yard::Yard;
 use anyhow::Result;
 use candlemill_market_store::Series;
 use candlemill_shared::range::{normalise, subtract};
@@ -15,27 +15,31 @@ use candlemill_shared::{Exchange, Interval, TimeRange};
 const READ_AT_ONCE: i64 = 1_000;
 
 pub(super) async fn compare(
-    yard: &Yard,
+    test_stack: &TestStack,
     plan: &Plan,
     reference: &Reference,
     ended: &[Followed],
     violations: &mut Vec<Violation>,
 ) -> Result<()> {
     for symbol in SYMBOLS {
-        let orders =
-            || ended.iter().map(|one| (one, &plan.orders[one.index])).filter(|(_, order)| order.symbol == symbol);
-        let done = orders().filter(|(one, _)| one.end == Some(TaskState::Succeeded));
-        let done = normalise(done.flat_map(|(_, order)| order.ranges.clone()).collect());
-        let asked = normalise(orders().flat_map(|(_, order)| order.ranges.clone()).collect());
-        let stored = stored(yard, symbol, &asked).await?;
+        let submissions = || {
+            ended
+                .iter()
+                .map(|one| (one, &plan.submissions[one.index]))
+                .filter(|(_, submission)| submission.symbol == symbol)
+        };
+        let done = submissions().filter(|(one, _)| one.end == Some(TaskState::Succeeded));
+        let done = normalise(done.flat_map(|(_, submission)| submission.ranges.clone()).collect());
+        let asked = normalise(submissions().flat_map(|(_, submission)| submission.ranges.clone()).collect());
+        let stored = stored(test_stack, symbol, &asked).await?;
         let mut source = Rows::new();
         for range in &asked {
             source.append(&mut reference.rows(symbol, *range).await?);
         }
         for (open, row) in &stored {
             if source.get(open) != Some(row) {
-                let told = format!("{symbol} at {open} is stored as {row}, the source has {:?}", source.get(open));
-                violations.push(Violation::new(Promise::Candles, told));
+                let message = format!("{symbol} at {open} is stored as {row}, the source has {:?}", source.get(open));
+                violations.push(Violation::new(Promise::Candles, message));
                 break;
             }
         }
@@ -45,18 +49,18 @@ pub(super) async fn compare(
             .copied()
             .collect();
         if let (Some(first), Some(last)) = (missing.first(), missing.last()) {
-            let told = format!("{symbol} lacks {} candles from {first} to {last}", missing.len());
-            violations.push(Violation::new(Promise::Candles, told));
+            let message = format!("{symbol} lacks {} candles from {first} to {last}", missing.len());
+            violations.push(Violation::new(Promise::Candles, message));
         }
-        nothing_beyond(yard, plan, symbol, &asked, violations).await?;
+        nothing_beyond(test_stack, plan, symbol, &asked, violations).await?;
     }
     Ok(())
 }
 
 /// What the API gives of these ranges.
-async fn stored(yard: &Yard, symbol: &str, asked: &[TimeRange]) -> Result<Rows> {
+async fn stored(test_stack: &TestStack, symbol: &str, asked: &[TimeRange]) -> Result<Rows> {
     let mut rows = Rows::new();
-    let api = yard.enterprise.turn(0);
+    let api = test_stack.enterprise.turn(0);
     for range in asked {
         for start in (range.start..range.end).step_by(usize::try_from(READ_AT_ONCE * MINUTE)?) {
             let end = (start + READ_AT_ONCE * MINUTE).min(range.end);
@@ -74,7 +78,7 @@ async fn stored(yard: &Yard, symbol: &str, asked: &[TimeRange]) -> Result<Rows> 
 }
 
 async fn nothing_beyond(
-    yard: &Yard,
+    test_stack: &TestStack,
     plan: &Plan,
     symbol: &str,
     asked: &[TimeRange],
@@ -82,10 +86,10 @@ async fn nothing_beyond(
 ) -> Result<()> {
     let series = Series::new(Exchange::default(), symbol.parse()?, Interval::Minute1);
     for beyond in subtract(plan.slot(), asked) {
-        let found = yard.market.candles().count(&series, beyond).await?;
+        let found = test_stack.market.candles().count(&series, beyond).await?;
         if found > 0 {
-            let told = format!("{symbol} has {found} candles in {beyond}, where nobody asked for any");
-            violations.push(Violation::new(Promise::NothingBeyond, told));
+            let message = format!("{symbol} has {found} candles in {beyond}, which no submission asked for");
+            violations.push(Violation::new(Promise::NothingBeyond, message));
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! What is left in the servers, and whether the programs live.
 
 use crate::fault::Fault;
-use crate::inject::Pause;
+use crate::pause::Pause;
 use crate::plan::Plan;
+use crate::test_stack::{SWEEPER_LEASE, TestStack};
 use crate::violation::{Promise, Violation};
-use crate::yard::Yard;
 use anyhow::Result;
 use candlemill_shared::job::Pool;
 use candlemill_tasks::queue::Depth;
@@ -13,12 +13,10 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Key of the lease that the leading sweeper holds.
-pub(crate) const SWEEPER_LEASE: &str = "cm:lease:sweeper";
-/// The queue is empty within this after the last task's end: whoever ended it settles it next. What a dead API process had
-/// reserved comes back 10 s later, at the sweeper's next look.
+/// The queue is empty within this after the last task's end: the process that ended it settles it next. What a dead API
+/// process had reserved comes back 10 s later, at the sweeper's next look.
 const SETTLES: Duration = Duration::from_secs(14);
-/// A dead leader's lease ends by itself within this, and somebody else takes it.
+/// A dead leader's lease ends by itself within this, and another worker takes it.
 const NEW_LEADER: Duration = Duration::from_secs(16);
 const LOOK: Duration = Duration::from_millis(50);
 /// Calls that were under way when the exchange closed are answered within this.
@@ -28,32 +26,32 @@ const CANDLES: &str = "/api/v3/klines";
 const STAYING: [&str; 4] = ["turn", "paused", "ticked", "epoch"];
 
 /// No program has ended or panicked.
-pub(super) fn processes_live(yard: &mut Yard, violations: &mut Vec<Violation>) -> Result<()> {
-    for child in yard.stack.children() {
+pub(super) fn processes_live(test_stack: &mut TestStack, violations: &mut Vec<Violation>) -> Result<()> {
+    for child in test_stack.stack.children() {
         if let Some(status) = child.exited()? {
-            let told = format!("{} has ended by itself ({status}): {}", child.name(), child.log_tail(5));
-            violations.push(Violation::new(Promise::ProcessesLive, told));
+            let message = format!("{} has ended by itself ({status}): {}", child.name(), child.log_tail(5));
+            violations.push(Violation::new(Promise::ProcessesLive, message));
         }
         if let Some(line) = child.log()?.lines().find(|line| line.contains("panicked at")) {
-            let told = format!("{}: {line}", child.name());
-            violations.push(Violation::new(Promise::ProcessesLive, told));
+            let message = format!("{}: {line}", child.name());
+            violations.push(Violation::new(Promise::ProcessesLive, message));
         }
     }
     Ok(())
 }
 
-/// No task waits, is delayed or held; nobody is counted as running one; no owner has a place taken.
-pub(super) async fn nothing_is_left(yard: &Yard, violations: &mut Vec<Violation>) -> Result<()> {
+/// No task waits, is delayed or held; none is counted as running; no owner has a reservation.
+pub(super) async fn nothing_is_left(test_stack: &TestStack, violations: &mut Vec<Violation>) -> Result<()> {
     let until = Instant::now() + SETTLES;
     loop {
         let mut left = Vec::new();
         for pool in Pool::ALL {
-            let depth = yard.tasks.queue(pool).depth().await?;
+            let depth = test_stack.tasks.queue(pool).depth().await?;
             if depth != Depth::default() {
                 left.push(format!("{}: {depth:?}", pool.as_str()));
             }
         }
-        for key in keys(&mut yard.redis.clone()).await? {
+        for key in keys(&mut test_stack.redis.clone()).await? {
             let part = key.rsplit(':').next().unwrap_or_default();
             if matches!(part, "tasks" | "owners" | "delayed" | "leases" | "holders" | "running" | "reserving")
                 || key.contains(":waiting:")
@@ -73,8 +71,8 @@ pub(super) async fn nothing_is_left(yard: &Yard, violations: &mut Vec<Violation>
 }
 
 /// Every key but a handful has an end.
-pub(super) async fn keys_end(yard: &Yard, violations: &mut Vec<Violation>) -> Result<()> {
-    let mut connection = yard.redis.clone();
+pub(super) async fn keys_end(test_stack: &TestStack, violations: &mut Vec<Violation>) -> Result<()> {
+    let mut connection = test_stack.redis.clone();
     let all = keys(&mut connection).await?;
     let mut lives = redis::pipe();
     for key in &all {
@@ -106,9 +104,9 @@ async fn keys(connection: &mut ConnectionManager) -> Result<Vec<String>> {
     }
 }
 
-/// Between the first refused call, or those under way at that time, and the end of the pause nobody called.
+/// Between the first refused call, or those under way at that time, and the end of the pause no call came.
 pub(super) async fn pause_was_kept(
-    yard: &Yard,
+    test_stack: &TestStack,
     pause: &Pause,
     since_ms: i64,
     violations: &mut Vec<Violation>,
@@ -118,7 +116,7 @@ pub(super) async fn pause_was_kept(
         Pause::Until(until) => Some(*until),
         Pause::Lasts(long) => Some(refused + long),
     };
-    let calls = yard.stack.simulator.get("/_simulator/calls?path=/api/").await?;
+    let calls = test_stack.stack.simulator.get("/_simulator/calls?path=/api/").await?;
     let calls: Vec<&Value> = calls.as_array().map(|all| all.iter().collect()).unwrap_or_default();
     let at = |call: &Value| call["at_ms"].as_i64().unwrap_or(0);
     let recent = || calls.iter().filter(|call| at(call) >= since_ms);
@@ -127,30 +125,30 @@ pub(super) async fn pause_was_kept(
     let early: Vec<i64> =
         recent().map(|call| at(call)).filter(|at| *at > refused + UNDER_WAY_MS && *at < until).collect();
     if !early.is_empty() {
-        let told = format!(
+        let message = format!(
             "the exchange demanded a pause at {refused} until {until}, and was called at {early:?} ({CANDLES} and others)"
         );
-        violations.push(Violation::new(Promise::PauseKept, told));
+        violations.push(Violation::new(Promise::PauseKept, message));
     }
     Ok(())
 }
 
-/// The lease of the sweep is held by a worker that lives, soon after whoever held it has died.
-pub(super) async fn one_leader(yard: &mut Yard, plan: &Plan, violations: &mut Vec<Violation>) -> Result<()> {
+/// The lease of the sweep is held by a worker that lives, soon after the worker that held it has died.
+pub(super) async fn one_leader(test_stack: &mut TestStack, plan: &Plan, violations: &mut Vec<Violation>) -> Result<()> {
     if !matches!(plan.fault, Fault::LeaderKilled | Fault::TwoLeaders) {
         return Ok(());
     }
     let until = Instant::now() + NEW_LEADER;
     loop {
-        let mut connection = yard.redis.clone();
+        let mut connection = test_stack.redis.clone();
         let leader: Option<String> = redis::cmd("GET").arg(SWEEPER_LEASE).query_async(&mut connection).await?;
-        let living = yard.worker_ids()?;
+        let living = test_stack.worker_ids()?;
         if leader.is_some() && living.contains(&leader) {
             return Ok(());
         }
         if Instant::now() > until {
-            let told = format!("the sweeper's lease is {leader:?}'s, the workers that live are {living:?}");
-            violations.push(Violation::new(Promise::OneLeader, told));
+            let message = format!("the sweeper's lease is {leader:?}'s, the workers that live are {living:?}");
+            violations.push(Violation::new(Promise::OneLeader, message));
             return Ok(());
         }
         sleep(LOOK).await;

@@ -1,4 +1,4 @@
-//! One stack with all that is needed to disturb it and to look into it past the proxies.
+//! A test stack: one stack with all that is needed to disturb it and to look into it past the proxies.
 
 use crate::clients::Clients;
 use crate::plan::{SYMBOLS, outages};
@@ -22,6 +22,8 @@ use tokio::time::{sleep, timeout};
 
 /// Delay of every answer of the exchange, ms: the tasks of a run last long enough to meet its fault.
 pub(crate) const LATENCY_MS: u64 = 40;
+/// Key of the lease that the leading sweeper holds.
+pub(crate) const SWEEPER_LEASE: &str = "cm:lease:sweeper";
 
 /// Longest wait for the servers after a fault, and the time between two looks.
 const RECONNECTED: Duration = Duration::from_secs(20);
@@ -29,7 +31,7 @@ const RECONNECT: Duration = Duration::from_millis(50);
 
 /// A stack under test.
 #[derive(Debug)]
-pub(crate) struct Yard {
+pub(crate) struct TestStack {
     pub(crate) stack: Stack,
     /// Data and logs.
     pub(crate) folder: PathBuf,
@@ -49,7 +51,7 @@ pub(crate) struct Yard {
     pub(crate) runs: u64,
 }
 
-impl Yard {
+impl TestStack {
     pub(crate) async fn start(settings: &Settings, folder: PathBuf, first_run: u64) -> Result<Self> {
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         let mut builder = Stack::builder()
@@ -68,7 +70,7 @@ impl Yard {
         for (name, value) in &settings.worker_env {
             builder = builder.worker_env(name, value);
         }
-        // Every run checks its own part of the ledger, and the lane all of it: both report instead of panicking.
+        // Every run checks its own part of the ledger, and the runner all of it: both report instead of panicking.
         let mut stack = builder.without_ledger_check().start().await?;
         stack.add_api().await?;
         for (symbol, TimeRange { start, end }) in outages(settings.seed) {
@@ -109,8 +111,19 @@ impl Yard {
 
     /// The clients of one of the two users.
     pub(crate) const fn clients(&self, user: &str) -> &Clients {
-        // Every order is of one of the two.
+        // Every submission is of one of the two.
         if matches!(user.as_bytes(), b"pro") { &self.pro } else { &self.enterprise }
+    }
+
+    /// Sends one command to Redis, past the proxy.
+    pub(crate) async fn redis_command(&self, command: &[&str]) -> Result<()> {
+        let mut connection = self.redis.clone();
+        let (name, arguments) = command.split_first().context("a command has a name")?;
+        let mut call = redis::cmd(name);
+        for argument in arguments {
+            call.arg(*argument);
+        }
+        call.query_async(&mut connection).await.with_context(|| format!("Redis: {}", command.join(" ")))
     }
 
     /// Ids under which the workers that run now know themselves.

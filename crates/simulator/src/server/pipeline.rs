@@ -1,11 +1,11 @@
-//! Every call passes here: log, charge, refuse, judge, answer, delay, send.
+//! The request pipeline that every call passes: log, charge, refuse, judge, answer, delay, send.
 
 use super::answer::{Answer, AnswerBody};
 use super::connection::Cutter;
 use super::request::Request;
 use crate::calls::Logged;
 use crate::faults::Verdict;
-use crate::world::World;
+use crate::state::SimulatorState;
 use crate::{binance, commands, supabase};
 use candlemill_shared::Clock;
 use http::{HeaderValue, Response};
@@ -26,7 +26,7 @@ pub(super) struct Unanswered;
 
 /// Answers one call, or ends its connection.
 pub(super) async fn handle(
-    world: Arc<World>,
+    state: Arc<SimulatorState>,
     cutter: Cutter,
     request: http::Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Unanswered> {
@@ -46,57 +46,62 @@ pub(super) async fn handle(
         body,
     };
     if let Some(command) = request.path.strip_prefix(CONTROL) {
-        return Ok(commands::answer(&world, &request, command).await.into_response());
+        return Ok(commands::answer(&state, &request, command).await.into_response());
     }
-    let logged = world.calls.begin(&request, world.exchange_clock.now_ms());
-    let answer = serve(&world, &cutter, &request, &logged).await?;
+    let logged = state.calls.begin(&request, state.exchange_clock.now_ms());
+    let answer = serve(&state, &cutter, &request, &logged).await?;
     logged.answered(answer.status.as_u16());
     let mut response = answer.into_response();
-    if let Some(date) = http_date(world.clock_of(&request.path).now_ms()) {
+    if let Some(date) = http_date(state.clock_of(&request.path).now_ms()) {
         response.headers_mut().insert(http::header::DATE, date);
     }
     Ok(response)
 }
 
-async fn serve(world: &World, cutter: &Cutter, request: &Request, logged: &Logged<'_>) -> Result<Answer, Unanswered> {
+async fn serve(
+    state: &SimulatorState,
+    cutter: &Cutter,
+    request: &Request,
+    logged: &Logged<'_>,
+) -> Result<Answer, Unanswered> {
     let exchange = request.path.starts_with("/api/");
     if !exchange {
-        let verdict = world.faults.judge(&request.path, &request.query);
+        let verdict = state.faults.judge(&request.path, &request.query);
         logged.fault(&verdict);
-        let answer = supabase::answer(world, request);
-        return deliver(world, cutter, answer, &verdict, 0).await;
+        let answer = supabase::answer(state, request);
+        return deliver(state, cutter, answer, &verdict, 0).await;
     }
     let weight = binance::weight_of(&request.path);
-    let charge = world.weights.charge(weight, world.exchange_clock.now_ms());
+    let charge = state.weights.charge(weight, state.exchange_clock.now_ms());
     let used = charge.used().to_string();
     logged.charged(weight, charge.used());
-    if let Some(refusal) = binance::refusal(charge, world.weights.rules().limit) {
+    if let Some(refusal) = binance::refusal(charge, state.weights.rules().limit) {
         // A refused call meets no scripted fault, only the network.
         let refusal = refusal.with_header(binance::USED_WEIGHT, &used);
-        return deliver(world, cutter, refusal, &Verdict::default(), world.latency_ms()).await;
+        return deliver(state, cutter, refusal, &Verdict::default(), state.latency_ms()).await;
     }
-    let verdict = world.faults.judge(&request.path, &request.query);
+    let verdict = state.faults.judge(&request.path, &request.query);
     logged.fault(&verdict);
-    let answer = binance::answer(world, request).await.with_header(binance::USED_WEIGHT, &used);
-    deliver(world, cutter, answer, &verdict, world.latency_ms()).await
+    let answer = binance::answer(state, request).await.with_header(binance::USED_WEIGHT, &used);
+    deliver(state, cutter, answer, &verdict, state.latency_ms()).await
 }
 
 /// Applies the scripted faults and sends the answer on its way.
 async fn deliver(
-    world: &World,
+    state: &SimulatorState,
     cutter: &Cutter,
     answer: Answer,
     verdict: &Verdict,
     latency_ms: u64,
 ) -> Result<Answer, Unanswered> {
     if let Some(held_at) = verdict.held_at {
-        world.faults.released(held_at).await;
+        state.faults.released(held_at).await;
     }
     let delay = latency_ms + verdict.latency_ms;
     if delay > 0 {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
-    match verdict.apply(answer, world.exchange_clock.now_ms()) {
+    match verdict.apply(answer, state.exchange_clock.now_ms()) {
         Some(answer) => Ok(answer),
         None => {
             if verdict.resets {

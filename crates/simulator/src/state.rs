@@ -1,16 +1,16 @@
-//! Everything that one simulator knows; the rooms take it by reference.
+//! The simulator state: everything that one simulator knows. Handlers take it by reference.
 
-use crate::binance::exchange_info::{RecordedSymbols, recorded};
+use crate::binance::recorded_symbols::{RecordedSymbols, recorded};
 use crate::binance::weights::Weights;
 use crate::calls::Calls;
 use crate::clock::SimulatorClock;
 use crate::config::SimulatorConfig;
+use crate::error::SimulatorError;
 use crate::faults::Faults;
 use crate::market::Market;
-use crate::simulator::SimulatorError;
 use crate::supabase::accounts::Accounts;
 use crate::supabase::keys::KeyRing;
-use crate::supabase::mint::legacy_api_key;
+use crate::supabase::signature::legacy_api_key;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,9 +26,9 @@ pub(crate) struct Project {
     pub(crate) service_role_key: String,
 }
 
-/// One simulator's state.
+/// State of one simulator.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct SimulatorState {
     pub(crate) config: SimulatorConfig,
     pub(crate) url: String,
     pub(crate) market: Market,
@@ -44,7 +44,7 @@ pub(crate) struct World {
     recorded_symbols: OnceLock<RecordedSymbols>,
 }
 
-impl World {
+impl SimulatorState {
     /// Opens the market and makes the keys of a simulator that clients reach under `url`.
     pub(crate) fn new(config: SimulatorConfig, url: String) -> Result<Self, SimulatorError> {
         let project = Project {

@@ -1,4 +1,4 @@
-//! Submits a run's backfills and cancels those that are to be cancelled.
+//! The submissions of a run: submits its backfills and cancels those that are to be cancelled.
 
 use crate::clients::{Clients, chain};
 use crate::plan::Plan;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// A request must be accepted within this, counted from its first try: longer than any fault lasts.
-const PATIENCE: Duration = Duration::from_secs(45);
+const MAX_WAIT: Duration = Duration::from_secs(45);
 
-/// What became of an order.
+/// A submission that was accepted.
 #[derive(Debug)]
-pub(crate) struct Placed {
+pub(crate) struct Submitted {
     /// Which one of the plan.
     pub(crate) index: usize,
     /// Which time it was submitted.
@@ -23,7 +23,7 @@ pub(crate) struct Placed {
     pub(crate) task: String,
 }
 
-/// Which time an order is submitted. Each has a key of its own.
+/// Which time it is submitted. Each has a key of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Time {
     /// As the run begins, or while its fault lasts.
@@ -41,21 +41,23 @@ pub(crate) enum Cancelled {
     TooLate,
     /// The task waited: it is cancelled.
     AtOnce,
-    /// It was told to stop.
-    Told,
+    /// The task ran: it was asked to stop.
+    Requested,
 }
 
-/// Submits order `index` until it is accepted. Every try carries the same key, so that one whose answer was lost counts.
-pub(crate) async fn place(clients: &Clients, plan: &Plan, index: usize, time: Time) -> Result<Placed, Violation> {
-    let order = &plan.orders[index];
-    let refused = |why: String| Violation::new(Promise::Accepts, format!("order {index} of {}: {why}", order.symbol));
-    let requests: anyhow::Result<Vec<_>> = order.ranges.iter().map(|range| request(order.symbol, *range)).collect();
+/// Sends submission `index` until it is accepted. Every try carries the same key, so that one whose answer was lost counts.
+pub(crate) async fn submit(clients: &Clients, plan: &Plan, index: usize, time: Time) -> Result<Submitted, Violation> {
+    let submission = &plan.submissions[index];
+    let refused =
+        |why: String| Violation::new(Promise::Accepts, format!("submission {index} of {}: {why}", submission.symbol));
+    let requests: anyhow::Result<Vec<_>> =
+        submission.ranges.iter().map(|range| request(submission.symbol, *range)).collect();
     let requests = requests.map_err(|error| refused(format!("{error:#}")))?;
     let key = match time {
         Time::First => format!("soak-{}-{}-{index}", plan.seed, plan.run),
         Time::Second => format!("soak-{}-{}-{index}-again", plan.seed, plan.run),
     };
-    let accepted = clients.persistently(index + plan.target, PATIENCE, |api| {
+    let accepted = clients.persistently(index + plan.target, MAX_WAIT, |api| {
         let (mut requests, key) = (requests.clone(), key.clone());
         async move {
             match requests.pop() {
@@ -68,7 +70,7 @@ pub(crate) async fn place(clients: &Clients, plan: &Plan, index: usize, time: Ti
         }
     });
     match accepted.await {
-        Ok(Ok(accepted)) => Ok(Placed { index, time, task: accepted.task_id }),
+        Ok(Ok(accepted)) => Ok(Submitted { index, time, task: accepted.task_id }),
         Ok(Err(refusal)) => Err(refused(chain(&refusal))),
         Err(error) => Err(refused(format!("{error:#}"))),
     }
@@ -82,10 +84,10 @@ fn request(symbol: &str, range: TimeRange) -> anyhow::Result<FetchRequest> {
 pub(crate) async fn cancel(clients: &Clients, task: &str, wait: Option<Duration>) -> Result<Cancelled, Violation> {
     let Some(wait) = wait else { return Ok(Cancelled::No) };
     sleep(wait).await;
-    let answer = clients.persistently(0, PATIENCE, |api| async move { api.cancel(task).await });
+    let answer = clients.persistently(0, MAX_WAIT, |api| async move { api.cancel(task).await });
     match answer.await {
         Ok(Ok(view)) if view["state"] == TaskState::Cancelled.as_str() => Ok(Cancelled::AtOnce),
-        Ok(Ok(_)) => Ok(Cancelled::Told),
+        Ok(Ok(_)) => Ok(Cancelled::Requested),
         Ok(Err(refusal)) if refusal.code() == Some("task_ended") => Ok(Cancelled::TooLate),
         Ok(Err(refusal)) => {
             Err(Violation::new(Promise::Accepts, format!("cancelling task {task}: {}", chain(&refusal))))

@@ -1,13 +1,13 @@
-//! One stack after the other, each for some dozens of runs.
+//! A runner: one stack after the other, each for some dozens of runs.
 
 use crate::plan::{Plan, SLOTS};
 use crate::reference::Reference;
 use crate::report::RunReport;
 use crate::run;
 use crate::series::{Plans, Settings};
+use crate::test_stack::TestStack;
 use crate::verify;
 use crate::violation::Promise;
-use crate::yard::Yard;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,12 +26,12 @@ pub(crate) async fn run(
     reports: mpsc::Sender<RunReport>,
 ) -> Result<()> {
     let settings = plans.settings();
-    let mut yard: Option<Yard> = None;
+    let mut test_stack: Option<TestStack> = None;
     let mut stacks = 0;
     let mut next = plans.take();
     while let Some(plan) = next {
-        let mut used = match yard.take() {
-            Some(yard) => yard,
+        let mut used = match test_stack.take() {
+            Some(test_stack) => test_stack,
             None => start(settings, number, &mut stacks, plan.run).await.context("starting a stack")?,
         };
         used.runs += 1;
@@ -39,7 +39,7 @@ pub(crate) async fn run(
         next = plans.take();
         let goes_on = |next: &Plan| used.runs < RUNS_PER_STACK && next.run - used.first_run < SLOTS;
         if report.violations.is_empty() && next.as_ref().is_some_and(goes_on) {
-            yard = Some(used);
+            test_stack = Some(used);
         } else {
             // What a run has found of its own part would only be found once more.
             if !report.violations.iter().any(|violation| violation.promise == Promise::Ledger) {
@@ -54,8 +54,8 @@ pub(crate) async fn run(
             break;
         }
     }
-    if let Some(yard) = yard {
-        let folder = end(yard).await;
+    if let Some(test_stack) = test_stack {
+        let folder = end(test_stack).await;
         if !settings.keep {
             forget(&folder);
         }
@@ -63,14 +63,14 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Starts the lane's next stack. Another process may take a port between the look and the start: then others are tried, in a
+/// Starts the runner's next stack. Another process may take a port between the look and the start: then others are tried, in a
 /// new folder.
-async fn start(settings: &Settings, number: usize, stacks: &mut u32, run: u64) -> Result<Yard> {
+async fn start(settings: &Settings, number: usize, stacks: &mut u32, run: u64) -> Result<TestStack> {
     let mut tries = 0;
     loop {
         let folder = settings.folder.join(format!("stack-{number}-{stacks}"));
         (*stacks, tries) = (*stacks + 1, tries + 1);
-        match Yard::start(settings, folder, run).await {
+        match TestStack::start(settings, folder, run).await {
             Err(_) if tries < STARTS => {}
             started => return started,
         }
@@ -78,8 +78,8 @@ async fn start(settings: &Settings, number: usize, stacks: &mut u32, run: u64) -
 }
 
 /// Stops the stack; a program that has ended by itself was reported already.
-async fn end(yard: Yard) -> PathBuf {
-    let Yard { stack, folder, .. } = yard;
+async fn end(test_stack: TestStack) -> PathBuf {
+    let TestStack { stack, folder, .. } = test_stack;
     drop(stack.stop().await);
     folder
 }
