@@ -13,11 +13,16 @@ use yaml_rust2::{Yaml, YamlLoader};
 const SERVICES: [&str; 6] = ["shared", "api", "worker", "crates/store", "crates/exchanges", "crates/simulator"];
 
 /// Every room, the rooms that it may import, and the outside crates that it may not.
-const IMPORTS: [(&str, &[&str], &[&str]); 11] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 12] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
+    (
+        "crates/columnar",
+        &["shared"],
+        &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest", "tokio"],
+    ),
     ("crates/store", &["shared"], &["axum", "reqwest", "polars"]),
     ("crates/exchanges", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars"]),
-    ("api", &["shared", "store"], &["mongodb", "redis", "polars"]),
+    ("api", &["shared", "store", "columnar"], &["mongodb", "redis", "polars"]),
     ("worker", &["shared", "store", "exchanges"], &["mongodb", "redis", "jsonwebtoken"]),
     ("crates/simulator", &["shared"], &["mongodb", "redis", "apalis", "polars"]),
     ("crates/cli", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
