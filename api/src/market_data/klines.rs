@@ -1,8 +1,6 @@
 //! `GET /api/market-data/klines`: stored candles, streamed.
 
-mod arrow;
-mod format;
-mod text;
+mod negotiation;
 
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
@@ -13,11 +11,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use candlemill_columnar::{ColumnarError, Format};
 use candlemill_db::StoreError;
 use candlemill_market_store::Series;
 use candlemill_shared::{Candle, Exchange, Interval, Symbol, TimeRange};
-use format::Format;
 use futures::{Stream, StreamExt, TryStreamExt};
+use negotiation::{accepted, content_type, is_paged};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -115,7 +114,7 @@ pub async fn klines(
     let corrections = state.market.coverage().corrections(&asked.series, answered, MAX_CORRECTIONS).await?.len();
     let stream = history.stream(None);
     let mut response = Response::new(Body::from_stream(written(stream, asked.format)));
-    let kind = HeaderValue::from_static(asked.format.content_type());
+    let kind = HeaderValue::from_static(content_type(asked.format));
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     if query.format.is_none() {
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
@@ -141,10 +140,21 @@ async fn newest(state: &AppState, asked: &Asked) -> Result<TimeRange, Problem> {
     }))
 }
 
+/// Why an answer breaks after its first bytes. The status is sent by then, so the connection is broken instead.
+#[derive(Debug, thiserror::Error)]
+enum BrokenAnswer {
+    /// The store failed while it was read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored candle that the asked form cannot hold.
+    #[error(transparent)]
+    Form(#[from] ColumnarError),
+}
+
 fn written(
     candles: impl Stream<Item = Result<Candle, StoreError>> + Send + 'static,
     format: Format,
-) -> impl Stream<Item = Result<Bytes, StoreError>> + Send {
+) -> impl Stream<Item = Result<Bytes, BrokenAnswer>> + Send {
     enum Step {
         Rows(Vec<Candle>),
         End,
@@ -180,7 +190,7 @@ fn read(query: &KlinesQuery, accept: Option<&str>) -> Result<Asked, Problem> {
     let (start, end, cursor) = (time("start", &query.start), time("end", &query.end), time("cursor", &query.cursor));
     let format = match query.format.as_deref() {
         Some(name) => Format::named(name),
-        None => Some(Format::accepted(accept)),
+        None => Some(accepted(accept)),
     };
     if format.is_none() {
         refuse("format", "must be json, objects, csv or arrow".to_owned());
@@ -200,7 +210,7 @@ fn read(query: &KlinesQuery, accept: Option<&str>) -> Result<Asked, Problem> {
             series: Series::new(Exchange::default(), symbol, interval),
             start,
             end: end.unwrap_or(END_OF_TIME),
-            limit: limit.flatten().or_else(|| format.is_paged().then_some(USUAL_LIMIT)),
+            limit: limit.flatten().or_else(|| is_paged(format).then_some(USUAL_LIMIT)),
             format,
         }),
         _ => Err(wrong.detail("See errors for each parameter.")),
@@ -278,17 +288,52 @@ mod tests {
         assert_eq!((headers["x-next-cursor"].to_str().unwrap(), headers["link"].to_str().unwrap()), ("42", link));
     }
 
+    fn candle(open_time: i64, figure: &str) -> Candle {
+        let figure = figure.parse().unwrap();
+        Candle {
+            open_time,
+            open: figure,
+            high: figure,
+            low: figure,
+            close: figure,
+            volume: figure,
+            close_time: open_time + 59_999,
+            quote_volume: figure,
+            trades: 493,
+            taker_buy_volume: figure,
+            taker_buy_quote_volume: figure,
+        }
+    }
+
+    fn candles() -> impl Iterator<Item = Result<Candle, StoreError>> + Send + 'static {
+        (1..=2_500).map(|open| Ok(candle(open, "7195.24000000")))
+    }
+
+    /// Whether the candles arrive as a whole body, or as one that breaks.
+    async fn arrives(
+        candles: impl Iterator<Item = Result<Candle, StoreError>> + Send + 'static,
+        format: Format,
+    ) -> bool {
+        let body = Body::from_stream(written(futures::stream::iter(candles), format));
+        axum::body::to_bytes(body, usize::MAX).await.is_ok()
+    }
+
     /// Whether an answer whose store fails after some candles can be told from a whole one.
     #[tokio::test]
     async fn a_store_that_fails_in_mid_stream_breaks_the_answer() {
         for format in [Format::Json, Format::Objects, Format::Csv, Format::Arrow] {
-            let failure = || StoreError::Corrupt { what: "a candle".to_owned(), why: "cut off".to_owned() };
-            let whole: Vec<_> = (1..=2_500).map(|open| Ok(text::tests::candle(open))).collect();
-            let broken = (1..=2_500).map(|open| Ok(text::tests::candle(open))).chain([Err(failure())]);
-            let whole = Body::from_stream(written(futures::stream::iter(whole), format));
-            let broken = Body::from_stream(written(futures::stream::iter(broken), format));
-            assert!(axum::body::to_bytes(whole, usize::MAX).await.is_ok(), "{format:?}");
-            assert!(axum::body::to_bytes(broken, usize::MAX).await.is_err(), "{format:?}");
+            let failure = StoreError::Corrupt { what: "a candle".to_owned(), why: "cut off".to_owned() };
+            assert!(arrives(candles(), format).await, "{format:?}");
+            assert!(!arrives(candles().chain([Err(failure)]), format).await, "{format:?}");
+        }
+    }
+
+    /// JSON and CSV take a figure of any number of places, the columns of Arrow at most 18.
+    #[tokio::test]
+    async fn a_figure_that_its_form_cannot_hold_breaks_the_answer() {
+        for (format, whole) in [(Format::Json, true), (Format::Csv, true), (Format::Arrow, false)] {
+            let fine = candle(2_501, "0.1234567890123456789");
+            assert_eq!(arrives(candles().chain([Ok(fine)]), format).await, whole, "{format:?}");
         }
     }
 }

@@ -22,13 +22,18 @@ const SERVICES: [&str; 8] = [
 ];
 
 /// Every room, the rooms that it may import, and the outside crates that it may not.
-const IMPORTS: [(&str, &[&str], &[&str]); 13] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
     ("crates/db", &["shared"], &["axum", "reqwest", "polars", "apalis"]),
     ("crates/tasks", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
     ("crates/market-store", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
+    (
+        "crates/columnar",
+        &["shared"],
+        &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest", "tokio"],
+    ),
     ("crates/exchanges", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars"]),
-    ("api", &["shared", "db", "tasks", "market-store"], &["mongodb", "redis", "polars"]),
+    ("api", &["shared", "db", "tasks", "market-store", "columnar"], &["mongodb", "redis", "polars"]),
     ("worker", &["shared", "db", "tasks", "market-store", "exchanges"], &["mongodb", "jsonwebtoken"]),
     ("crates/simulator", &["shared"], &["mongodb", "redis", "apalis", "polars"]),
     ("crates/cli", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),

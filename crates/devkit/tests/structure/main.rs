@@ -15,7 +15,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Dependencies that no source names: package, dependency, and the reason.
-const UNNAMED: [(&str, &str, &str); 0] = [];
+const UNNAMED: [(&str, &str, &str); 2] = [
+    ("crates/tests", "candlemill-shared", "switches a kind of job of tests on in the programs of a test build"),
+    ("crates/tests", "candlemill-worker", "switches a kind of job of tests on in the programs of a test build"),
+];
 
 fn project_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()

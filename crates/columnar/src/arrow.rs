@@ -3,28 +3,30 @@
 //! Times are `timestamp[ms, UTC]`; figures are `decimal128(38, 18)`, which holds every decimal of up to 18 places exactly
 //! (exchanges print 8).
 
+use crate::error::ColumnarError;
 use arrow_array::builder::{Decimal128Builder, TimestampMillisecondBuilder, UInt64Builder};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::{BufMut, BytesMut};
-use candlemill_db::StoreError;
 use candlemill_shared::{Candle, Decimal};
 use std::sync::Arc;
 
+/// Digits of a figure.
 const PRECISION: u8 = 38;
-const SCALE: u32 = 18;
+/// Digits of a figure after the point.
+const SCALE: i8 = 18;
 const UTC: &str = "UTC";
 
 /// An Arrow IPC stream; its schema is written with the first chunk.
 #[derive(Default)]
-pub(super) struct ArrowWriter {
+pub(crate) struct ArrowWriter {
     stream: Option<StreamWriter<Vec<u8>>>,
 }
 
 fn schema() -> SchemaRef {
     let time = || DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()));
-    let figure = || DataType::Decimal128(PRECISION, 18);
+    let figure = || DataType::Decimal128(PRECISION, SCALE);
     let field = |name: &str, kind: DataType| Field::new(name, kind, false);
     Arc::new(Schema::new(vec![
         field("open_time", time()),
@@ -41,41 +43,39 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-fn unwritable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt { what: "a candle for Arrow".to_owned(), why: error.to_string() }
-}
-
 impl ArrowWriter {
-    fn stream(&mut self) -> Result<&mut StreamWriter<Vec<u8>>, StoreError> {
+    fn stream(&mut self) -> Result<&mut StreamWriter<Vec<u8>>, ColumnarError> {
         match &mut self.stream {
             Some(stream) => Ok(stream),
-            none => Ok(none.insert(StreamWriter::try_new(Vec::new(), &schema()).map_err(unwritable)?)),
+            none => Ok(none.insert(StreamWriter::try_new(Vec::new(), &schema())?)),
         }
     }
 
-    pub(super) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) -> Result<(), StoreError> {
+    /// Appends the candles as one record batch. On an error `out` is as before.
+    pub(crate) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) -> Result<(), ColumnarError> {
         let batch = batch(candles)?;
         let stream = self.stream()?;
-        stream.write(&batch).map_err(unwritable)?;
+        stream.write(&batch)?;
         out.put_slice(&std::mem::take(stream.get_mut()));
         Ok(())
     }
 
-    pub(super) fn end(&mut self, out: &mut BytesMut) -> Result<(), StoreError> {
+    /// Appends the end of the stream; of a stream without candles also its schema.
+    pub(crate) fn end(&mut self, out: &mut BytesMut) -> Result<(), ColumnarError> {
         let stream = self.stream()?;
-        stream.finish().map_err(unwritable)?;
+        stream.finish()?;
         out.put_slice(&std::mem::take(stream.get_mut()));
         Ok(())
     }
 }
 
-fn batch(candles: &[Candle]) -> Result<RecordBatch, StoreError> {
-    let figures = |of: fn(&Candle) -> Decimal| -> Result<ArrayRef, StoreError> {
+fn batch(candles: &[Candle]) -> Result<RecordBatch, ColumnarError> {
+    let figures = |of: fn(&Candle) -> Decimal| -> Result<ArrayRef, ColumnarError> {
         let mut column = Decimal128Builder::with_capacity(candles.len());
         for candle in candles {
             column.append_value(scaled(of(candle))?);
         }
-        Ok(Arc::new(column.with_precision_and_scale(PRECISION, 18).map_err(unwritable)?.finish()))
+        Ok(Arc::new(column.with_precision_and_scale(PRECISION, SCALE)?.finish()))
     };
     let times = |of: fn(&Candle) -> i64| -> ArrayRef {
         let mut column = TimestampMillisecondBuilder::with_capacity(candles.len()).with_timezone(UTC);
@@ -97,22 +97,22 @@ fn batch(candles: &[Candle]) -> Result<RecordBatch, StoreError> {
         figures(|c| c.taker_buy_volume)?,
         figures(|c| c.taker_buy_quote_volume)?,
     ];
-    RecordBatch::try_new(schema(), columns).map_err(|error: ArrowError| unwritable(error))
+    Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
 /// The decimal in units of 10⁻¹⁸.
-fn scaled(decimal: Decimal) -> Result<i128, StoreError> {
-    let too_fine = || unwritable(format!("{decimal} has more than {SCALE} places or too many digits"));
-    let places = SCALE.checked_sub(decimal.scale()).ok_or_else(too_fine)?;
-    let units = decimal.mantissa().checked_mul(10_i128.pow(places)).ok_or_else(too_fine)?;
+fn scaled(decimal: Decimal) -> Result<i128, ColumnarError> {
+    let inexact = || ColumnarError::Inexact(decimal);
+    let places = u32::from(SCALE.unsigned_abs()).checked_sub(decimal.scale()).ok_or_else(inexact)?;
+    let units = decimal.mantissa().checked_mul(10_i128.pow(places)).ok_or_else(inexact)?;
     // `i128` holds a little more than the 38 digits that readers rely on.
-    if units.unsigned_abs() < 10_u128.pow(PRECISION.into()) { Ok(units) } else { Err(too_fine()) }
+    if units.unsigned_abs() < 10_u128.pow(PRECISION.into()) { Ok(units) } else { Err(inexact()) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::tests::candle;
     use super::*;
+    use crate::sample::candle;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Decimal128Type, TimestampMillisecondType};
     use arrow_ipc::reader::StreamReader;
@@ -135,6 +135,17 @@ mod tests {
         let (mut writer, mut out) = (ArrowWriter::default(), BytesMut::new());
         writer.end(&mut out).unwrap();
         assert_eq!(StreamReader::try_new(&out[..], None).unwrap().schema(), schema());
+    }
+
+    #[test]
+    fn a_refused_candle_leaves_the_output_as_it_was() {
+        let (mut writer, mut out) = (ArrowWriter::default(), BytesMut::new());
+        writer.rows(&[candle(1)], &mut out).unwrap();
+        let before = out.clone();
+        let close = "0.1234567890123456789".parse().unwrap();
+        let refused = writer.rows(&[candle(2), Candle { close, ..candle(3) }], &mut out);
+        assert!(matches!(refused, Err(ColumnarError::Inexact(figure)) if figure == close), "{refused:?}");
+        assert_eq!(out, before);
     }
 
     #[test]

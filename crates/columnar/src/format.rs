@@ -1,29 +1,29 @@
-//! The forms that candles are answered in.
+//! The written forms of candles.
 
-use super::arrow::ArrowWriter;
-use super::text::{CsvWriter, JsonWriter};
+use crate::arrow::ArrowWriter;
+use crate::error::ColumnarError;
+use crate::text::{CsvWriter, JsonWriter};
 use bytes::BytesMut;
-use candlemill_db::StoreError;
 use candlemill_shared::Candle;
 
-/// A form of candles.
+/// A written form of candles. All hold the same columns in the same order, the exchange's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Arrays in the exchange's own order.
+pub enum Format {
+    /// A JSON array with one array of twelve elements for each candle: times and trades as numbers, figures as texts, the
+    /// last one always `"0"`.
     Json,
-    /// Objects with full names.
+    /// A JSON array of objects with full names, as [`Candle`] is serialised.
     Objects,
-    /// With a header line.
+    /// A header line, then a line with the twelve elements of [`Format::Json`] for each candle.
     Csv,
-    /// Arrow IPC stream.
+    /// Arrow IPC stream: times as `timestamp[ms, UTC]`, figures as `decimal128(38, 18)`, trades as `uint64`.
     Arrow,
 }
 
-const ARROW: &str = "application/vnd.apache.arrow.stream";
-const CSV: &str = "text/csv";
-
 impl Format {
-    pub(super) fn named(name: &str) -> Option<Self> {
+    /// The form of this name: `json`, `objects`, `csv` or `arrow`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
         match name {
             "json" => Some(Self::Json),
             "objects" => Some(Self::Objects),
@@ -33,65 +33,63 @@ impl Format {
         }
     }
 
-    /// The form that an `Accept` header names; JSON when it names none of ours.
-    pub(super) fn accepted(accept: Option<&str>) -> Self {
-        let kinds = accept.unwrap_or_default().split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
-        kinds
-            .filter_map(|kind| match kind {
-                ARROW => Some(Self::Arrow),
-                CSV => Some(Self::Csv),
-                "application/json" => Some(Self::Json),
-                _ => None,
-            })
-            .next()
-            .unwrap_or(Self::Json)
-    }
-
-    pub(super) const fn content_type(self) -> &'static str {
+    /// The media type of the bytes, without parameters: `type/subtype`, in lower case.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
         match self {
             Self::Json | Self::Objects => "application/json",
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Arrow => ARROW,
+            Self::Csv => "text/csv",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
         }
     }
 
-    /// Whether an answer without a limit is a page rather than the whole range.
-    pub(super) const fn is_paged(self) -> bool {
-        matches!(self, Self::Json | Self::Objects)
-    }
-
-    pub(super) fn writer(self) -> Writer {
-        match self {
+    /// A writer of this form, for one sequence of candles.
+    #[must_use]
+    pub fn writer(self) -> CandleWriter {
+        CandleWriter(match self {
             Self::Json => Writer::Json(JsonWriter::arrays()),
             Self::Objects => Writer::Json(JsonWriter::objects()),
             Self::Csv => Writer::Csv(CsvWriter::default()),
             Self::Arrow => Writer::Arrow(Box::default()),
-        }
+        })
     }
 }
 
-/// Writes candles, chunk after chunk.
-pub(super) enum Writer {
+/// Writes one sequence of candles, chunk after chunk: any number of [`rows`](Self::rows), then [`end`](Self::end) once.
+///
+/// What a sequence says does not depend on the chunks. After an error the sequence cannot be finished: what was written
+/// so far must not pass for the whole.
+pub struct CandleWriter(Writer);
+
+enum Writer {
     Json(JsonWriter),
     Csv(CsvWriter),
     Arrow(Box<ArrowWriter>),
 }
 
-impl Writer {
-    pub(super) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) -> Result<(), StoreError> {
-        match self {
-            Self::Json(writer) => writer.rows(candles, out),
-            Self::Csv(writer) => writer.rows(candles, out),
-            Self::Arrow(writer) => writer.rows(candles, out)?,
+impl CandleWriter {
+    /// Appends a chunk of candles to `out`, in the order given. Memory grows with the chunk only.
+    ///
+    /// # Errors
+    /// Arrow only: a figure that its column cannot hold exactly. `out` is as before then.
+    pub fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) -> Result<(), ColumnarError> {
+        match &mut self.0 {
+            Writer::Json(writer) => writer.rows(candles, out),
+            Writer::Csv(writer) => writer.rows(candles, out),
+            Writer::Arrow(writer) => writer.rows(candles, out)?,
         }
         Ok(())
     }
 
-    pub(super) fn end(&mut self, out: &mut BytesMut) -> Result<(), StoreError> {
-        match self {
-            Self::Json(writer) => writer.end(out),
-            Self::Csv(writer) => writer.rows(&[], out),
-            Self::Arrow(writer) => writer.end(out)?,
+    /// Appends what completes the sequence. One without candles is `[]`, a header line, or a stream of a schema alone.
+    ///
+    /// # Errors
+    /// Arrow only: the stream cannot be finished.
+    pub fn end(&mut self, out: &mut BytesMut) -> Result<(), ColumnarError> {
+        match &mut self.0 {
+            Writer::Json(writer) => writer.end(out),
+            Writer::Csv(writer) => writer.rows(&[], out),
+            Writer::Arrow(writer) => writer.end(out)?,
         }
         Ok(())
     }
@@ -109,14 +107,16 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn accept_headers() {
-        for (accept, expected) in [
-            (None, Format::Json),
-            (Some("*/*"), Format::Json),
-            (Some("text/html, text/csv;q=0.9"), Format::Csv),
-            (Some("application/vnd.apache.arrow.stream"), Format::Arrow),
+    fn names() {
+        for (name, expected) in [
+            ("json", Some(Format::Json)),
+            ("objects", Some(Format::Objects)),
+            ("csv", Some(Format::Csv)),
+            ("arrow", Some(Format::Arrow)),
+            ("CSV", None),
+            ("", None),
         ] {
-            assert_eq!(Format::accepted(accept), expected, "{accept:?}");
+            assert_eq!(Format::named(name), expected, "{name:?}");
         }
     }
 

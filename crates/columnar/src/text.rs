@@ -5,22 +5,24 @@ use candlemill_shared::Candle;
 use std::fmt::Write as _;
 
 /// JSON, as arrays or objects.
-pub(super) struct JsonWriter {
+pub(crate) struct JsonWriter {
     objects: bool,
     begun: bool,
 }
 
 impl JsonWriter {
     /// The exchange's twelve elements in its own order; the last one, which it does not use either, is "0".
-    pub(super) const fn arrays() -> Self {
+    pub(crate) const fn arrays() -> Self {
         Self { objects: false, begun: false }
     }
 
-    pub(super) const fn objects() -> Self {
+    /// Objects with full names, in the same order.
+    pub(crate) const fn objects() -> Self {
         Self { objects: true, begun: false }
     }
 
-    pub(super) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) {
+    /// Appends the candles, and the opening bracket before the first one.
+    pub(crate) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) {
         out.reserve(candles.len() * if self.objects { 320 } else { 200 });
         for candle in candles {
             out.put_u8(if self.begun { b',' } else { b'[' });
@@ -64,14 +66,15 @@ impl JsonWriter {
         }
     }
 
-    pub(super) fn end(&mut self, out: &mut BytesMut) {
+    /// Appends what closes the array.
+    pub(crate) fn end(&mut self, out: &mut BytesMut) {
         out.put_slice(if self.begun { b"]" } else { b"[]" });
     }
 }
 
-/// CSV with the columns of the recorded candles.
+/// CSV with the columns of the recorded candles: the twelve elements of the JSON arrays.
 #[derive(Default)]
-pub(super) struct CsvWriter {
+pub(crate) struct CsvWriter {
     begun: bool,
 }
 
@@ -79,7 +82,8 @@ const HEADER: &[u8] =
     b"open_time,open,high,low,close,volume,close_time,quote_volume,trades,taker_base,taker_quote,ignore\n";
 
 impl CsvWriter {
-    pub(super) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) {
+    /// Appends the candles, and the header line with the first call, also of a call without candles.
+    pub(crate) fn rows(&mut self, candles: &[Candle], out: &mut BytesMut) {
         if !std::mem::replace(&mut self.begun, true) {
             out.put_slice(HEADER);
         }
@@ -106,26 +110,9 @@ impl CsvWriter {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use candlemill_shared::Decimal;
-
-    pub(in crate::market_data::klines) fn candle(open_time: i64) -> Candle {
-        let d = |text: &str| text.parse::<Decimal>().unwrap();
-        Candle {
-            open_time,
-            open: d("7195.24000000"),
-            high: d("7196.25000000"),
-            low: d("7183.14000000"),
-            close: d("7186.68000000"),
-            volume: d("51.64281200"),
-            close_time: open_time + 59_999,
-            quote_volume: d("371233.51835535"),
-            trades: 493,
-            taker_buy_volume: d("19.59823000"),
-            taker_buy_quote_volume: d("140888.41428273"),
-        }
-    }
+    use crate::sample::candle;
 
     fn json(mut writer: JsonWriter, chunks: &[&[Candle]]) -> serde_json::Value {
         let mut out = BytesMut::new();
