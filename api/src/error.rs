@@ -79,8 +79,13 @@ impl Problem {
     /// Adds a refused field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
-        self.errors.push(FieldError { field: field.into(), message: message.into() });
+        self.refuse(field, message);
         self
+    }
+
+    /// Adds a refused field.
+    pub fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.errors.push(FieldError { field: field.into(), message: message.into() });
     }
 
     /// Adds a member of its own.

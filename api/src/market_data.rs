@@ -5,6 +5,7 @@ pub mod coverage;
 pub mod fetch;
 pub mod klines;
 mod run_at;
+mod series_query;
 pub mod submission;
 pub mod verify;
 pub(crate) mod wanted;

@@ -57,8 +57,7 @@ pub async fn pause(
     let mut read = |field: &str, text: Option<String>, most: usize| {
         let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         if text.as_ref().is_some_and(|text| text.chars().count() > most) {
-            let refused = std::mem::replace(&mut wrong, Problem::invalid_request());
-            wrong = refused.field(field, format!("must have at most {most} characters"));
+            wrong.refuse(field, format!("must have at most {most} characters"));
         }
         text
     };

@@ -78,14 +78,13 @@ fn read(query: ListQuery, owner: &str) -> Result<DeadLetterQuery, Problem> {
     let before = match query.cursor.as_deref().map(str::parse).transpose() {
         Ok(before) => before,
         Err(error) => {
-            wrong = wrong.field("cursor", format!("{error}"));
+            wrong.refuse("cursor", format!("{error}"));
             None
         }
     };
     let limit = query.limit.as_deref().map_or(Ok(USUAL_LIMIT), str::parse);
     let limit = limit.ok().filter(|limit| (1..=LARGEST_LIMIT).contains(limit)).unwrap_or_else(|| {
-        wrong = std::mem::replace(&mut wrong, Problem::invalid_request())
-            .field("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
+        wrong.refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
         USUAL_LIMIT
     });
     if wrong.has_fields() {

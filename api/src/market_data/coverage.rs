@@ -2,14 +2,15 @@
 
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
-use crate::input::{Query, Time};
+use crate::input::Query;
+use crate::market_data::series_query::{series, time};
 use crate::state::Shared;
 use axum::Json;
 use axum::extract::State;
 use candlemill_market_store::Series;
+use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::{Gap, join_gaps};
 use candlemill_shared::range::rfc3339;
-use candlemill_shared::{Exchange, Interval, Symbol, TimeRange};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -158,34 +159,20 @@ fn gap_view(gap: Gap) -> GapView {
 
 fn read(query: &CoverageQuery) -> Result<(Series, TimeRange, Option<i64>, u32), Problem> {
     let mut wrong = Problem::invalid_request();
-    let mut refuse = |field: &str, message: String| {
-        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
-    };
-    let symbol =
-        query.symbol.as_deref().unwrap_or_default().parse::<Symbol>().map_err(|e| refuse("symbol", e.to_string()));
-    let interval = query
-        .interval
-        .as_deref()
-        .unwrap_or_default()
-        .parse::<Interval>()
-        .map_err(|e| refuse("interval", e.to_string()));
-    let mut time = |field: &str, text: &Option<String>| {
-        text.as_deref().and_then(|text| Time::parse(text).map_err(|error| refuse(field, error)).ok()).map(Time::ms)
-    };
+    let series = series(query.symbol.as_deref(), query.interval.as_deref(), &mut wrong);
+    let mut time = |field: &str, text: &Option<String>| time(field, text.as_deref(), &mut wrong);
     let (start, end, after) = (time("start", &query.start), time("end", &query.end), time("cursor", &query.cursor));
     let limit = query.limit.as_deref().map_or(Some(USUAL_LIMIT), |text| text.parse().ok());
     let limit = limit.filter(|limit| (1..=LARGEST_LIMIT).contains(limit));
     if limit.is_none() {
-        refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
+        wrong.refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
     }
     let within = TimeRange::new(start.unwrap_or(0), end.unwrap_or(END_OF_TIME));
     if within.is_empty() {
-        refuse("start", "must lie before end".to_owned());
+        wrong.refuse("start", "must lie before end".to_owned());
     }
-    match (symbol, interval, limit) {
-        (Ok(symbol), Ok(interval), Some(limit)) if !wrong.has_fields() => {
-            Ok((Series::new(Exchange::default(), symbol, interval), within, after, limit))
-        }
+    match (series, limit) {
+        (Some(series), Some(limit)) if !wrong.has_fields() => Ok((series, within, after, limit)),
         _ => Err(wrong.detail("See errors for each parameter.")),
     }
 }

@@ -96,9 +96,7 @@ impl FetchRequest {
 /// The job that was asked for; or every field that is wrong.
 fn read(request: &FetchRequest, now: i64) -> Result<(FetchHistory, RunAt), Problem> {
     let mut wrong = Problem::invalid_request();
-    let mut refuse = |field: &str, message: String| {
-        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
-    };
+    let mut refuse = |field: &str, message: String| wrong.refuse(field, message);
     let run_at = RunAt::read(request.run_at.as_ref(), now).map_err(|error| refuse("run_at", error)).unwrap_or_default();
     // The time that counts as "now" when it runs.
     let now = run_at.due().unwrap_or(now);

@@ -4,7 +4,8 @@ mod negotiation;
 
 use crate::caller::Admitted;
 use crate::error::{Problem, ProblemDocument};
-use crate::input::{Query, Time};
+use crate::input::Query;
+use crate::market_data::series_query::{series, time};
 use crate::state::{AppState, Shared};
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use candlemill_columnar::{ColumnarError, Format};
 use candlemill_db::StoreError;
 use candlemill_market_store::Series;
-use candlemill_shared::{Candle, Exchange, Interval, Symbol, TimeRange};
+use candlemill_shared::{Candle, TimeRange};
 use futures::{Stream, StreamExt, TryStreamExt};
 use negotiation::{accepted, content_type, is_paged};
 use serde::Deserialize;
@@ -173,41 +174,29 @@ fn written(
 
 fn read(query: &KlinesQuery, accept: Option<&str>) -> Result<Asked, Problem> {
     let mut wrong = Problem::invalid_request();
-    let mut refuse = |field: &str, message: String| {
-        wrong = std::mem::replace(&mut wrong, Problem::invalid_request()).field(field, message);
-    };
-    let symbol =
-        query.symbol.as_deref().unwrap_or_default().parse::<Symbol>().map_err(|e| refuse("symbol", e.to_string()));
-    let interval = query
-        .interval
-        .as_deref()
-        .unwrap_or_default()
-        .parse::<Interval>()
-        .map_err(|e| refuse("interval", e.to_string()));
-    let mut time = |field: &str, text: &Option<String>| {
-        text.as_deref().and_then(|text| Time::parse(text).map_err(|error| refuse(field, error)).ok()).map(Time::ms)
-    };
+    let series = series(query.symbol.as_deref(), query.interval.as_deref(), &mut wrong);
+    let mut time = |field: &str, text: &Option<String>| time(field, text.as_deref(), &mut wrong);
     let (start, end, cursor) = (time("start", &query.start), time("end", &query.end), time("cursor", &query.cursor));
     let format = match query.format.as_deref() {
         Some(name) => Format::named(name),
         None => Some(accepted(accept)),
     };
     if format.is_none() {
-        refuse("format", "must be json, objects, csv or arrow".to_owned());
+        wrong.refuse("format", "must be json, objects, csv or arrow".to_owned());
     }
     let limit = query.limit.as_deref().map(|text| text.parse().ok().filter(|n| (1..=LARGEST_LIMIT).contains(n)));
     if limit == Some(None) {
-        refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
+        wrong.refuse("limit", format!("must be a number from 1 to {LARGEST_LIMIT}"));
     }
     let (from, start) = if cursor.is_some() { ("cursor", cursor) } else { ("start", start) };
     if let (Some(start), Some(end)) = (start, end)
         && start >= end
     {
-        refuse(from, "must lie before end".to_owned());
+        wrong.refuse(from, "must lie before end".to_owned());
     }
-    match (symbol, interval, format) {
-        (Ok(symbol), Ok(interval), Some(format)) if !wrong.has_fields() => Ok(Asked {
-            series: Series::new(Exchange::default(), symbol, interval),
+    match (series, format) {
+        (Some(series), Some(format)) if !wrong.has_fields() => Ok(Asked {
+            series,
             start,
             end: end.unwrap_or(END_OF_TIME),
             limit: limit.flatten().or_else(|| is_paged(format).then_some(USUAL_LIMIT)),

@@ -40,7 +40,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("crates/devkit", &["shared", "cli"], &["redis", "apalis", "axum", "polars"]),
     ("crates/bench", &["shared", "db", "tasks", "market-store", "devkit", "cli"], &["polars"]),
     ("crates/soak", &["shared", "db", "tasks", "market-store", "devkit", "cli", "simulator"], &["polars"]),
-    ("crates/tests", &[], &[]),
+    ("crates/tests", &["shared", "worker"], &[]),
 ];
 
 /// The part of the worker that may name Redis: it takes messages of other programs' in their broker's own form.

@@ -52,7 +52,7 @@ impl StackBuilder {
         self
     }
 
-    /// What the API grants to each tier.
+    /// What each tier may do.
     #[must_use]
     pub fn tiers(mut self, tiers: TierTable) -> Self {
         self.tiers = Some(tiers);
@@ -167,21 +167,22 @@ impl StackBuilder {
         ]
         .map(|(name, value)| (name.to_owned(), value));
 
-        let mut worker_environment = BTreeMap::from(shared.clone());
+        let mut shared = BTreeMap::from(shared);
+        if let Some(tiers) = &self.tiers {
+            let file = folder.join("tiers.json");
+            std::fs::write(&file, serde_json::to_string(tiers)?)
+                .with_context(|| format!("writing {}", file.display()))?;
+            let name = file.to_str().context("a folder for the stack whose name is UTF-8")?;
+            shared.insert("TIERS_FILE".to_owned(), name.to_owned());
+        }
+        let mut worker_environment = shared.clone();
         if !self.real_exchange {
             let exchange = via(simulator.url(), links.as_ref().map(|links| &links.exchange));
             worker_environment.insert("BINANCE_REST_URL".to_owned(), exchange);
         }
         worker_environment.extend(self.worker_environment.clone());
 
-        let mut api_environment = BTreeMap::from(shared);
-        if let Some(tiers) = &self.tiers {
-            let file = folder.join("tiers.json");
-            std::fs::write(&file, serde_json::to_string(tiers)?)
-                .with_context(|| format!("writing {}", file.display()))?;
-            let name = file.to_str().context("a folder for the stack whose name is UTF-8")?;
-            api_environment.insert("TIERS_FILE".to_owned(), name.to_owned());
-        }
+        let mut api_environment = shared;
         let supabase = via(simulator.url(), links.as_ref().map(|links| &links.supabase));
         for (name, value) in [
             ("SUPABASE_URL", supabase.as_str()),

@@ -72,7 +72,9 @@ async fn what_is_poisonous_is_dead_with_its_cause_and_payload() {
     let _worker = mill.worker().await;
     let mut unreadable = failed(&mill, 0, &[]);
     unreadable.job.payload = json!({"symbol": "no symbol!"});
-    let mut unknown = failed(&mill, 1, &[]);
+    // No worker has known it for ten minutes.
+    let mut unknown = failed(&mill, 1, &[codes::UNKNOWN_KIND]);
+    unknown.attempts[0].started_at -= 600_000;
     unknown.job.kind = "dance".into();
     let table = [
         ("unreadable", unreadable, codes::PAYLOAD_UNREADABLE),

@@ -14,6 +14,8 @@ mod batches;
 mod dead_letters;
 mod delayed;
 mod faults;
+mod inbox;
+mod large_batches;
 mod ledger;
 mod market_list;
 mod mill;

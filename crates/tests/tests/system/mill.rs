@@ -161,6 +161,11 @@ impl Mill {
         );
     }
 
+    /// Where Redis is.
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.url()
+    }
+
     /// A connection to Redis, past the store.
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
         redis::Client::open(self.redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap()

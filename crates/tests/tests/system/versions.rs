@@ -1,13 +1,16 @@
 //! What earlier programs stored is read and run; what a newer one stored waits for a newer worker.
 
 use crate::mill::{Mill, fetch, recorded, result_of, terms};
+use crate::whole::redis_of;
+use candlemill_cli::FetchRequest;
+use candlemill_devkit::Stack;
 use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
 use candlemill_tasks::ReplayOutcome;
 use candlemill_worker::KnownJobs;
-use mongodb::bson::{self, Document};
+use mongodb::bson::{self, Document, doc};
 use serde_json::Value;
 
 const START: i64 = 1_577_836_800_000;
@@ -71,6 +74,46 @@ async fn replay(mill: &Mill, name: &str, dead: &TaskRecord) {
 async fn records_of_every_earlier_form_run() {
     for (name, stored) in STORED {
         check(name, stored).await;
+    }
+}
+
+/// Members that the answer about every task has.
+const SHOWN: [&str; 8] = ["task_id", "kind", "state", "request", "tier", "attempt", "attempts", "created_at"];
+/// Members that the progress of every fetch has: those of all kinds, then its own.
+const PROGRESS: [&str; 9] =
+    ["done", "total", "unit", "percent", "rate", "pages_done", "pages_total", "candles_stored", "duplicates"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_every_earlier_form_are_served_in_the_form_of_today() {
+    let stack = Stack::builder().workers(0).start().await.unwrap();
+    let api = stack.client("pro").await.unwrap();
+    let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
+    let records = client.database(stack.database()).collection::<Document>("tasks");
+    let today = FetchRequest::new("BTCUSDT", "1h", "2020-01-01", Some("2020-01-02")).unwrap();
+    api.fetch(&today, None).await.unwrap();
+    let owner = records.find_one(Document::new()).await.unwrap().unwrap().get_str("owner").unwrap().to_owned();
+    for (name, stored) in STORED {
+        let mut stored: Vec<Value> = serde_json::from_str(stored).unwrap();
+        for one in &mut stored {
+            one["owner"] = owner.clone().into();
+            let id = one["_id"].as_str().unwrap().to_owned();
+            // Forms share ids: each record is there alone.
+            records.insert_one(bson::serialize_to_document(one).unwrap()).await.unwrap();
+            let shown: Value = api.get(&format!("/api/task/{id}"), &[]).await.unwrap();
+            let absent: Vec<_> = SHOWN.iter().filter(|member| shown[**member].is_null()).collect();
+            assert!(absent.is_empty(), "{name}: {absent:?} of {shown}");
+            assert_eq!((&shown["task_id"], &shown["state"]), (&one["_id"], &one["state"]), "{name}");
+            assert_eq!(shown["request"]["start"], "2020-01-01T00:00:00Z", "{name}: {shown}");
+            for counted in ["inserted", "duplicate", "pages", "gaps_total"] {
+                assert_eq!(shown["result"][counted], one["result"][counted], "{name}: {shown}");
+            }
+            let progress: Value = api.get(&format!("/api/task/{id}/progress"), &[]).await.unwrap();
+            let absent: Vec<_> = PROGRESS.iter().filter(|member| progress[**member].is_null()).collect();
+            assert!(absent.is_empty(), "{name}: {absent:?} of {progress}");
+            assert_eq!((&progress["unit"], &progress["done"]), (&"pages".into(), &progress["pages_done"]), "{name}");
+            records.delete_one(doc! { "_id": id.clone() }).await.unwrap();
+            redis::cmd("FLUSHALL").query_async::<()>(&mut redis_of(&stack).await).await.unwrap();
+        }
     }
 }
 
