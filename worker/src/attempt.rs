@@ -8,7 +8,7 @@ use crate::context::{KnownJobs, WorkerContext};
 use crate::ending::ending_at_once;
 use crate::job_context::JobContext;
 use crate::jobs;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, StoredOutcome};
 use crate::retries;
 use crate::settle::{conclude, finish, forget_if_ended, let_go};
 use crate::store_retry::retry_until_cancelled;
@@ -21,7 +21,6 @@ use candlemill_shared::task::{TaskError, TaskRecord};
 use candlemill_tasks::{Claim, ClaimTries};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::Value;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
@@ -183,7 +182,7 @@ pub(crate) async fn run_claimed(known: KnownJobs, claimed: ClaimedTask) -> Resul
     }
 }
 
-fn said(outcome: &Outcome<Option<Value>>) -> Result<(), AttemptFailed> {
+fn said(outcome: &StoredOutcome) -> Result<(), AttemptFailed> {
     match outcome {
         Outcome::Retry { error, .. } | Outcome::Fail(error, _) | Outcome::Dead(error, _) => Err(failed(error)),
         Outcome::Done(_) | Outcome::Parts(..) | Outcome::Cancelled(_) | Outcome::HandBack(_) | Outcome::Overtaken => {

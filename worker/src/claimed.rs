@@ -2,8 +2,7 @@
 
 use crate::job_context::JobContext;
 use crate::leases::LeaseGuard;
-use crate::outcome::Outcome;
-use serde_json::Value;
+use crate::outcome::StoredOutcome;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -23,7 +22,7 @@ pub(crate) enum Work {
     /// An attempt that needed none: it has ended so.
     Needless(Result<(), AttemptFailed>),
     /// What an attempt came to.
-    Ended(Outcome<Option<Value>>),
+    Ended(StoredOutcome),
 }
 
 /// Why an attempt did not succeed, as layers of apalis see it.

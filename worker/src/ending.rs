@@ -2,12 +2,11 @@
 
 use crate::context::WorkerContext;
 use crate::jobs;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, StoredOutcome};
 use crate::retries;
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskError, TaskRecord, TaskState};
 use candlemill_tasks::Ending;
-use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The ending of an attempt that needs no work, given its record as it begins.
@@ -27,7 +26,7 @@ pub(crate) fn ending_at_once(context: &WorkerContext, record: &TaskRecord) -> Op
 }
 
 /// How an attempt ends by its outcome. `None`: it does not end here.
-pub(crate) fn ending_of(record: &TaskRecord, outcome: Outcome<Option<Value>>, now: i64) -> Option<Ending> {
+pub(crate) fn ending_of(record: &TaskRecord, outcome: StoredOutcome, now: i64) -> Option<Ending> {
     let end = |state, result, error| Ending { state, result, error, run_at: None, at: now };
     let mut ending = match outcome {
         Outcome::Overtaken | Outcome::Parts(..) => return None,

@@ -4,6 +4,7 @@ use candlemill_db::StoreError;
 use candlemill_exchanges::{Disposition, ExchangeError};
 use candlemill_shared::children::Children;
 use candlemill_shared::task::TaskError;
+use serde_json::Value;
 use std::time::Duration;
 
 /// How an attempt ended. `R` is what it did, over all attempts of the task.
@@ -33,6 +34,9 @@ pub(crate) enum Outcome<R> {
     /// A later attempt runs, or the task has ended elsewhere: nothing may be written.
     Overtaken,
 }
+
+/// The outcome as it is stored: the result is a document of the kind, absent where it has no JSON form.
+pub(crate) type StoredOutcome = Outcome<Option<Value>>;
 
 impl<R> Outcome<R> {
     /// The same of another form of result.

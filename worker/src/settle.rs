@@ -4,7 +4,7 @@ use crate::context::WorkerContext;
 use crate::ending::ending_of;
 use crate::leases::LeaseGuard;
 use crate::metrics::Ended;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, StoredOutcome};
 use crate::store_retry::{retry_briefly, retry_uninterruptibly};
 use candlemill_db::StoreError;
 use candlemill_shared::children::Children;
@@ -19,7 +19,7 @@ pub(crate) async fn finish(
     context: &WorkerContext,
     record: TaskRecord,
     lease: &LeaseGuard,
-    outcome: Outcome<Option<Value>>,
+    outcome: StoredOutcome,
 ) -> Result<(), StoreError> {
     let tasks = &context.tasks;
     if let Outcome::Parts(children, so_far) = &outcome {

@@ -156,6 +156,15 @@ pub enum EnvelopeError {
     Undecodable {
         /// Job kind.
         kind: &'static str,
+        /// Where in the payload, and what serde found there.
+        #[source]
+        source: serde_path_to_error::Error<serde_json::Error>,
+    },
+    /// What an attempt wrote down of its parts does not have its version's form.
+    #[error("the plan of {kind} cannot be read")]
+    UnreadablePlan {
+        /// Job kind.
+        kind: &'static str,
         /// What serde found.
         #[source]
         source: serde_json::Error,
@@ -182,6 +191,7 @@ impl Envelope {
         if self.version > J::VERSION {
             return Err(EnvelopeError::NewerVersion { kind: J::KIND, found: self.version, known: J::VERSION });
         }
-        J::deserialize(&self.payload).map_err(|source| EnvelopeError::Undecodable { kind: J::KIND, source })
+        serde_path_to_error::deserialize(&self.payload)
+            .map_err(|source| EnvelopeError::Undecodable { kind: J::KIND, source })
     }
 }

@@ -41,7 +41,7 @@ struct Calls {
     check: fn(&Envelope) -> Result<(), EnvelopeError>,
     fingerprint: fn(&Envelope, &str) -> Result<String, EnvelopeError>,
     request: fn(&Envelope) -> Result<Value, EnvelopeError>,
-    admit: fn(&Envelope, Option<&Value>, &TierTable, Tier, i64) -> Result<Result<(), TierRefusal>, EnvelopeError>,
+    admit: Admit,
     no_result: fn() -> Value,
     result_of_today: fn(&Value) -> Value,
     figures: fn(&Value) -> Figures,
@@ -61,6 +61,9 @@ fn change<J: Job>(stored: &mut Value, change: impl FnOnce(&mut J::Result)) {
     }
 }
 
+/// Whether a tier allows a job, if it can be read.
+type Admit = fn(&Envelope, Option<&Value>, &TierTable, Tier, i64) -> Result<Result<(), TierRefusal>, EnvelopeError>;
+
 /// The functions of `J`.
 trait Erased: Job {
     const CALLS: Calls = Calls {
@@ -78,7 +81,7 @@ trait Erased: Job {
         },
         figures: |stored| Self::Result::deserialize(stored).map(|result| Self::figures(&result)).unwrap_or_default(),
         parts: |job, plan, created_at| {
-            let unreadable = |source| EnvelopeError::Undecodable { kind: Self::KIND, source };
+            let unreadable = |source| EnvelopeError::UnreadablePlan { kind: Self::KIND, source };
             job.open::<Self>()?.parts(plan, created_at).map_err(unreadable)
         },
         add_parts: |stored, parts| change::<Self>(stored, |result| Self::add_parts(result, parts)),

@@ -3,20 +3,19 @@
 use super::{RUNNERS, Runner};
 use crate::context::KnownJobs;
 use crate::job_context::JobContext;
-use crate::outcome::{Outcome, with_causes};
+use crate::outcome::{Outcome, StoredOutcome, with_causes};
 use candlemill_shared::job::EnvelopeError;
 use candlemill_shared::retry::codes;
 use candlemill_shared::task::{TaskError, TaskRecord};
-use serde_json::Value;
 
 /// The outcome of an attempt that needs no work to be known: a payload that cannot be run, an empty task.
-pub(crate) fn at_once(known: KnownJobs, record: &TaskRecord) -> Option<Outcome<Option<Value>>> {
+pub(crate) fn at_once(known: KnownJobs, record: &TaskRecord) -> Option<StoredOutcome> {
     let found = runner_of(known, record).and_then(|runner| (runner.at_once)(record));
     found.unwrap_or_else(|error| Some(unreadable(record, &error)))
 }
 
 /// Runs one attempt.
-pub(crate) async fn run(known: KnownJobs, context: JobContext) -> Outcome<Option<Value>> {
+pub(crate) async fn run(known: KnownJobs, context: JobContext) -> StoredOutcome {
     let record = context.record.clone();
     let outcome = match runner_of(known, &record) {
         Ok(runner) => (runner.run)(context).await,
@@ -36,12 +35,14 @@ fn runner_of(known: KnownJobs, record: &TaskRecord) -> Result<&'static Runner, E
 
 /// A payload that this program cannot run. Of a newer version, or of a kind that it does not know, it may be another worker's: then
 /// it is handed on.
-fn unreadable(record: &TaskRecord, error: &EnvelopeError) -> Outcome<Option<Value>> {
+fn unreadable(record: &TaskRecord, error: &EnvelopeError) -> StoredOutcome {
     let so_far = record.result.clone();
     let told = |code| TaskError::new(code, with_causes(error));
     match error {
         EnvelopeError::NewerVersion { .. } => Outcome::Retry { error: told(codes::NEWER_VERSION), so_far, after: None },
         EnvelopeError::UnknownKind(_) => Outcome::Retry { error: told(codes::UNKNOWN_KIND), so_far, after: None },
-        EnvelopeError::Undecodable { .. } => Outcome::Dead(told(codes::PAYLOAD_UNREADABLE), so_far),
+        EnvelopeError::Undecodable { .. } | EnvelopeError::UnreadablePlan { .. } => {
+            Outcome::Dead(told(codes::PAYLOAD_UNREADABLE), so_far)
+        }
     }
 }

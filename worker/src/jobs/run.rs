@@ -1,13 +1,12 @@
 //! What it takes to run a kind of job.
 
 use crate::job_context::JobContext;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, StoredOutcome};
 use candlemill_shared::job::{EnvelopeError, Job, JobKind};
 use candlemill_shared::task::TaskRecord;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::Value;
 
 /// The execution of a kind of job.
 pub(crate) trait Run: Job {
@@ -24,8 +23,8 @@ pub(crate) trait Run: Job {
 /// The same without its types: results are documents.
 pub(crate) struct Runner {
     pub(crate) kind: JobKind,
-    pub(crate) at_once: fn(&TaskRecord) -> Result<Option<Outcome<Option<Value>>>, EnvelopeError>,
-    pub(crate) run: fn(JobContext) -> BoxFuture<'static, Result<Outcome<Option<Value>>, EnvelopeError>>,
+    pub(crate) at_once: fn(&TaskRecord) -> Result<Option<StoredOutcome>, EnvelopeError>,
+    pub(crate) run: fn(JobContext) -> BoxFuture<'static, Result<StoredOutcome, EnvelopeError>>,
 }
 
 impl Runner {
@@ -48,6 +47,6 @@ impl Runner {
     }
 }
 
-fn document<R: serde::Serialize>(outcome: Outcome<R>) -> Outcome<Option<Value>> {
+fn document<R: serde::Serialize>(outcome: Outcome<R>) -> StoredOutcome {
     outcome.map(|result| serde_json::to_value(result).ok())
 }

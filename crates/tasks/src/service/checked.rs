@@ -42,6 +42,7 @@ pub(super) fn check(
     kind.check(&job).map_err(|error| match error {
         EnvelopeError::NewerVersion { .. } => invalid("version", error.to_string()),
         EnvelopeError::Undecodable { source, .. } => invalid("payload", source.to_string()),
+        EnvelopeError::UnreadablePlan { source, .. } => invalid("payload", source.to_string()),
         EnvelopeError::UnknownKind(_) => invalid("kind", error.to_string()),
     })?;
     let due = due(request.run_at, now_ms).map_err(|why| invalid("run_at", why))?;

@@ -75,7 +75,7 @@ async fn a_batch_has_one_progress_and_one_result() {
     for child in &children {
         assert_eq!((child.parent, child.state, child.owner.as_str()), (Some(id), TaskState::Succeeded, "u"));
     }
-    let summed = children.iter().map(|child| result_of(&child).pages).sum::<u64>();
+    let summed = children.iter().map(|child| result_of(child).pages).sum::<u64>();
     assert_eq!(result.pages, summed);
     nothing_is_left(&mill, &mill.end_of(id).await).await;
 }

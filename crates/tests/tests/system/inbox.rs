@@ -134,10 +134,13 @@ async fn what_can_never_be_accepted_is_a_dead_letter_that_says_why() {
         (json!({"kind": "probe", "payload": {"number": 1}, "owner": "somebody"}), "names its owner"),
         (json!({"kind": "probe", "payload": {"number": 1}, "tier": "enterprise"}), "names its tier"),
         (json!({"kind": "dance", "payload": {}}), "no kind of job"),
-        (json!({"kind": "probe", "payload": {"number": "one"}}), "number"),
+        (json!({"kind": "probe", "payload": {"number": "one"}}), "number: "),
         (json!({"kind": "probe", "payload": {"number": 1}, "colour": "red"}), "colour"),
         (json!({"kind": "probe", "version": 9, "payload": {"number": 1}}), "version 9"),
-        (json!({"kind": "fetch_history", "payload": {"symbol": "B!", "interval": "1m", "start": {"at": 0}}}), "B!"),
+        (
+            json!({"kind": "fetch_history", "payload": {"symbol": "B!", "interval": "1m", "start": {"at": 0}}}),
+            "symbol: ",
+        ),
         (json!([]), "no task request"),
     ];
     let mut producer = storage::<Value>(&mill.redis_url()).await;
