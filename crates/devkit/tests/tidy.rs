@@ -122,6 +122,28 @@ fn the_worker_names_redis_in_its_inbox_alone() {
     assert_eq!(naming.iter().find(|path| !path.starts_with(WORKER_REDIS)), None);
 }
 
+/// The only files that make a grant to submit tasks, and the one that each kind of grant is made in: elsewhere a caller's word
+/// could become an owner or a tier.
+const GRANTS: [(&str, &str); 3] = [
+    ("Grant::of_token", "api/src/auth/caller.rs"),
+    ("Grant::of_operator", "api/src/admin/verify.rs"),
+    ("Grant::of_configuration", "worker/src/inbox/submit.rs"),
+];
+
+#[test]
+fn grants_are_made_where_owners_are_known_and_tasks_come_in_one_way() {
+    let sources: Vec<_> = ["api", "worker"].into_iter().flat_map(sources).collect();
+    for (grant, file) in GRANTS {
+        let making: Vec<_> =
+            sources.iter().filter(|(_, source)| source.contains(grant)).map(|(path, _)| path).collect();
+        assert_eq!(making, [file], "{grant}");
+    }
+    let count = |text: &str| sources.iter().map(|(_, source)| source.matches(text).count()).sum::<usize>();
+    assert_eq!(count("Grant::of_"), GRANTS.len(), "another one is made");
+    // What `TaskService` checks is not gone round.
+    assert_eq!(count("Submissions"), 0);
+}
+
 #[test]
 fn the_manifest_reader_sees_every_spelling() {
     let manifest = "[package]\nname = \"x\"\n[dependencies]\n# none\na.workspace = true\nb = \"1\"\nc = { path = \"c\" }\n[dev-dependencies]\nd = \"1\"";
