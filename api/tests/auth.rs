@@ -51,7 +51,7 @@ impl Replica {
         env.set("REDIS_URL", redis);
         env.set("MONGODB_URI", "mongodb://127.0.0.1:1");
         let clock = Arc::new(ManualClock::at(SystemClock.now_ms()));
-        let stores = DbConfig::from_env(&env).unwrap().with_store_wait(LONG);
+        let stores = DbConfig { store_wait: LONG, ..DbConfig::from_env(&env).unwrap() };
         let db = Db::connect(&stores, clock.clone()).await.unwrap();
         let mut metrics = Registry::default();
         let counters = AuthMetrics::register(&mut metrics);

@@ -86,7 +86,7 @@ impl Service {
         for (name, value) in variables {
             env.set(name, value);
         }
-        let stores = DbConfig::from_env(&env).unwrap().with_store_wait(Duration::from_millis(300));
+        let stores = DbConfig { store_wait: Duration::from_millis(300), ..DbConfig::from_env(&env).unwrap() };
         let db = Db::connect(&stores, clock.clone()).await.unwrap();
         let tasks = TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap();
         let market = MarketStore::new(&db);

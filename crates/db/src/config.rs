@@ -56,11 +56,4 @@ impl DbConfig {
             store_wait: Duration::from_secs(3),
         })
     }
-
-    /// With another wait for a store that is away.
-    #[must_use]
-    pub const fn with_store_wait(mut self, store_wait: Duration) -> Self {
-        self.store_wait = store_wait;
-        self
-    }
 }

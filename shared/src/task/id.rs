@@ -31,12 +31,6 @@ impl TaskId {
         let random = digest.iter().take(10).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte));
         Self(Ulid::from_parts(parent.0.timestamp_ms(), random))
     }
-
-    /// When the id was made, UTC ms.
-    #[must_use]
-    pub const fn created_at_ms(self) -> i64 {
-        self.0.timestamp_ms().cast_signed()
-    }
 }
 
 impl fmt::Display for TaskId {
@@ -77,7 +71,7 @@ mod tests {
     fn ids_have_one_spelling() {
         let id = TaskId::new(1_700_000_000_000);
         assert_eq!(id.to_string().parse::<TaskId>(), Ok(id));
-        assert_eq!(id.created_at_ms(), 1_700_000_000_000);
+        assert_eq!(id.0.timestamp_ms(), 1_700_000_000_000);
         for odd in ["", "1", "../../etc/passwd", "$ne", "ZZZZZZZZZZZZZZZZZZZZZZZZZZ", "01arz3ndektsv4rrffq69g5fav"] {
             assert_eq!(odd.parse::<TaskId>(), Err(InvalidTaskId), "{odd}");
         }
@@ -88,7 +82,7 @@ mod tests {
         let parent = TaskId::new(1_700_000_000_000);
         let child = TaskId::of_child(parent, 0, 0);
         assert_eq!(child, TaskId::of_child(parent, 0, 0));
-        assert_eq!(child.created_at_ms(), parent.created_at_ms());
+        assert_eq!(child.0.timestamp_ms(), parent.0.timestamp_ms());
         let others = [parent, TaskId::of_child(parent, 0, 1), TaskId::of_child(parent, 1, 0)];
         assert!(others.iter().all(|other| *other != child));
     }

@@ -54,16 +54,6 @@ impl TaskState {
     pub const fn is_replayable(self) -> bool {
         matches!(self, Self::Failed | Self::Dead)
     }
-
-    /// Whether a task may go by itself from here to `next`. A running task may start to run again: after its worker's death. An
-    /// attempt that needs no work begins and ends at once, so a waiting task may come to whatever a running one may.
-    #[must_use]
-    pub const fn may_become(self, next: Self) -> bool {
-        match (self, next) {
-            (_, Self::Queued) => false,
-            (from, _) => !from.is_end(),
-        }
-    }
 }
 
 impl fmt::Display for TaskState {
@@ -86,22 +76,6 @@ impl FromStr for TaskState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn no_way_leads_out_of_an_end_state(steps in prop::collection::vec(0usize..7, 1..20)) {
-            let mut state = TaskState::Queued;
-            for step in steps {
-                let next = TaskState::ALL[step];
-                if state.may_become(next) {
-                    prop_assert!(!state.is_end());
-                    prop_assert_ne!(next, TaskState::Queued);
-                    state = next;
-                }
-            }
-        }
-    }
 
     #[test]
     fn names_round_trip() {

@@ -48,7 +48,15 @@ impl TaskService {
         let now = self.engine.clock().now_ms();
         let checked = self.checked(grant, request, now)?;
         let most = self.tiers.of(grant.tier()).jobs_at_once;
-        self.submissions.submit(self.record(grant, checked, now)?, most).await
+        let submitted = self.submissions.submit(self.record(grant, checked, now)?, most).await?;
+        tracing::debug!(
+            task.id = %submitted.record.id,
+            created = submitted.created,
+            confirmed_by = ?grant.confirmed_by(),
+            confirmed_at = grant.confirmed_at(),
+            "a request is accepted"
+        );
+        Ok(submitted)
     }
 
     fn record(&self, grant: &Grant, checked: Checked, now_ms: i64) -> Result<TaskRecord, SubmitError> {

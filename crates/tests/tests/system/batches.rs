@@ -9,6 +9,7 @@ use candlemill_shared::{Clock, Interval, SystemClock, TimeRange};
 use candlemill_simulator::{Fault, FaultRule};
 use candlemill_tasks::queue::Depth;
 use candlemill_tasks::{CancelOutcome, ReplayOutcome};
+use mongodb::bson::doc;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -190,4 +191,31 @@ async fn a_batch_with_a_failure_says_so_and_its_replay_fetches_the_rest() {
     assert!(after.iter().all(|child| !before.contains(&child.id)), "a replay has children of its own");
     assert_eq!(after[0].state, TaskState::Succeeded);
     assert!(mill.simulator.control().calls("/api/v3/klines").len() - calls <= 2, "what is stored is not fetched again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ended_child_stays_as_long_as_its_parent_waits() {
+    let mill = Mill::start(recorded()).await;
+    let control = mill.simulator.control();
+    control.add_fault(FaultRule::on("/api/v3/klines", Fault::status(503)).containing("ETHUSDT"));
+    let _worker = mill.worker_with([("BINANCE_CALL_ATTEMPTS", "1")]).await;
+    let eth = fetch("ETHUSDT", Interval::Day1, START, START + 30 * 24 * HOUR);
+    let parent = mill.accept(batch(&mill, vec![hours(0, 1), eth])).await.record.id;
+    mill.wait(parent, |record| record.children.is_some()).await;
+    let first = mill.tasks.records().get(parent).await.unwrap().unwrap().child_ids()[0];
+    mill.end_of(first).await;
+    // Its time is nearly over, and its sibling is far from done.
+    let soon = mongodb::bson::DateTime::from_millis(SystemClock.now_ms() + 60_000);
+    let documents = mill.documents().await;
+    let of_it = doc! { "_id": first.to_string() };
+    documents.update_one(of_it.clone(), doc! { "$set": { "expires_at": soon } }).await.unwrap();
+    let kept = async {
+        while *documents.find_one(of_it.clone()).await.unwrap().unwrap().get_datetime("expires_at").unwrap() <= soon {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), kept).await.expect("it is to stay longer");
+    control.clear_faults();
+    assert_eq!(mill.end_of(parent).await.state, TaskState::Succeeded);
+    assert_eq!(mill.tasks.records().get(first).await.unwrap().unwrap().attempt, 1, "it ran once");
 }
