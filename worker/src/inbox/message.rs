@@ -39,6 +39,9 @@ impl Message {
         }
         let raw: Value = serde_json::from_slice(&self.text)
             .map_err(|error| refused(as_text(length), format!("the message is no JSON: {error}")))?;
+        if !raw.is_object() {
+            return Err(refused(raw, "the message is no task request: a JSON object is expected".to_owned()));
+        }
         if let Some(field) = ["owner", "tier"].into_iter().find(|field| raw.get(field).is_some()) {
             let why = format!("the message names its {field}, which the inbox's configuration alone decides");
             return Err(refused(raw, why));

@@ -17,7 +17,7 @@ use candlemill_tasks::{Grant, ReplayOutcome, SubmitError, TaskEngine, TaskServic
 use candlemill_worker::KnownJobs;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 fn exercise(name: &str, units: u64) -> Exercise {
     Exercise { name: name.to_owned(), units, busy_ms: 0, parts: 0, fails: false }
@@ -34,6 +34,17 @@ async fn submit(tasks: &TaskEngine, job: &Exercise) -> TaskId {
     let submitted = service.submit(&grant, &TaskRequest::of(job).unwrap()).await.unwrap();
     assert!(submitted.created);
     submitted.record.id
+}
+
+/// The engine over the servers of a whole product.
+async fn engine_of(stack: &Stack) -> TaskEngine {
+    let env = Env::of([
+        ("REDIS_URL", stack.redis_url()),
+        ("MONGODB_URI", stack.mongo_uri()),
+        ("MONGODB_DATABASE", stack.database()),
+    ]);
+    let db = Db::connect(&DbConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap();
+    TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap()
 }
 
 fn result(record: &TaskRecord) -> Exercised {
@@ -150,13 +161,7 @@ async fn a_worker_that_does_not_know_it_hands_it_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_amid_busy_work_loses_nothing_of_it() {
     let mut stack = Stack::builder().workers(1).worker_env("WORKER_LEASE_SECONDS", "2").start().await.unwrap();
-    let env = Env::of([
-        ("REDIS_URL", stack.redis_url()),
-        ("MONGODB_URI", stack.mongo_uri()),
-        ("MONGODB_DATABASE", stack.database()),
-    ]);
-    let db = Db::connect(&DbConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap();
-    let tasks = TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap();
+    let tasks = engine_of(&stack).await;
     let id = submit(&tasks, &Exercise { busy_ms: 50, ..exercise("killed", 40) }).await;
     let record = async || tasks.records().get(id).await.unwrap().unwrap();
     let until = async |fits: fn(&TaskRecord) -> bool| {
@@ -182,4 +187,55 @@ async fn a_worker_that_is_killed_amid_busy_work_loses_nothing_of_it() {
     let left = i64::try_from(40 - kept).unwrap();
     assert!(second < (left + 4) * 50 * 4, "it went on from its checkpoint ({kept} of 40) and took {second} ms");
     stack.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_die_end_the_whole_and_its_replay_does_what_is_missing() {
+    let mill = Mill::start(recorded()).await;
+    let _worker = mill.worker().await;
+    let id = submit(&mill.tasks, &Exercise { parts: 2, fails: true, ..exercise("parts that die", 8) }).await;
+    let ended = mill.end_of(id).await;
+    assert_eq!((ended.state, ended.error.as_ref().unwrap().code.as_str()), (TaskState::Failed, "exercise_incomplete"));
+    let parts = mill.tasks.records().list_children(&ended, 0, 10).await.unwrap();
+    assert!(parts.iter().all(|part| part.state == TaskState::Dead), "{parts:?}");
+}
+
+/// Work that is longer than the lease, and more of it than there are processors.
+#[tokio::test(flavor = "multi_thread")]
+async fn busy_work_delays_neither_leases_nor_health_pages() {
+    let stack = Stack::builder().workers(2).worker_env("WORKER_LEASE_SECONDS", "2");
+    let mut stack = stack.worker_env("WORKER_GRACE_SECONDS", "2").start().await.unwrap();
+    let tasks = engine_of(&stack).await;
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        ids.push(submit(&tasks, &Exercise { busy_ms: 5_000, ..exercise(&format!("long {number}"), 1) }).await);
+    }
+    let mut slowest = Duration::ZERO;
+    let record = async |id: TaskId| tasks.records().get(id).await.unwrap().unwrap();
+    for id in &ids {
+        while !record(*id).await.state.is_end() {
+            let began = Instant::now();
+            for worker in &stack.workers {
+                let page = reqwest::get(format!("{}/healthz", worker.url())).await.unwrap();
+                assert!(page.status().is_success());
+            }
+            slowest = slowest.max(began.elapsed());
+            sleep(Duration::from_millis(100)).await;
+        }
+        let ended = record(*id).await;
+        assert_eq!((ended.state, ended.attempt), (TaskState::Succeeded, 1), "no lease ran out: {ended:?}");
+    }
+    assert!(slowest < Duration::from_secs(3), "health pages took up to {slowest:?}");
+    // A worker that is told to stop does not wait for the end of busy work, nor is that work lost.
+    let long = submit(&tasks, &Exercise { busy_ms: 60_000, ..exercise("broken off", 1) }).await;
+    while record(long).await.state != TaskState::Running {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let began = Instant::now();
+    for worker in &mut stack.workers {
+        worker.stop().await.unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let left = record(long).await;
+    assert!(!left.state.is_end(), "it waits for another worker: {left:?}");
 }

@@ -141,7 +141,7 @@ async fn what_can_never_be_accepted_is_a_dead_letter_that_says_why() {
             json!({"kind": "fetch_history", "payload": {"symbol": "B!", "interval": "1m", "start": {"at": 0}}}),
             "symbol: ",
         ),
-        (json!([]), "no task request"),
+        (json!([]), "a JSON object is expected"),
     ];
     let mut producer = storage::<Value>(&mill.redis_url()).await;
     for (number, (message, _)) in refused.iter().enumerate() {
