@@ -7,5 +7,3 @@ pub mod queues;
 pub mod token;
 pub mod verify;
 mod view;
-
-pub use view::{PausedView, PoolWorkerView, QueueView, WorkerView};

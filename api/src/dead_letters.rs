@@ -4,6 +4,3 @@ pub mod discard;
 pub mod list;
 pub mod replay;
 pub mod replay_many;
-mod view;
-
-pub use view::DeadLetterView;

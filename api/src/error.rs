@@ -1,17 +1,16 @@
 //! The one place that turns errors into HTTP: RFC 9457 problem documents with a stable `code`.
 
+use crate::answer::{Json, line};
 use crate::auth::AuthError;
-use axum::Json;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use candlemill_db::StoreError;
+use candlemill_shared::forms::{FieldError, FieldErrors};
 use candlemill_shared::tier::TierRefusal;
 use candlemill_tasks::SubmitError;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
-use utoipa::ToSchema;
 
 /// An answer that says what was wrong, where, and what to do.
 #[derive(Debug)]
@@ -25,40 +24,8 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// A field or parameter that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldError {
-    /// Its name.
-    pub field: String,
-    /// What was wrong with it, and what was expected.
-    pub message: String,
-}
-
-/// The form of every error (`application/problem+json`, RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemDocument {
-    /// Address of the code's explanation.
-    #[schema(example = "/problems#tier_limit")]
-    pub r#type: String,
-    /// The code in words.
-    pub title: String,
-    /// HTTP status.
-    pub status: u16,
-    /// Stable name of the error, for programs.
-    pub code: String,
-    /// What was wrong this time, and what to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-    /// Path of the request.
-    #[schema(example = "/api/market-data/fetch")]
-    pub instance: String,
-    /// Trace of the request, as in the header `X-Trace-Id`.
-    pub trace_id: String,
-    /// Every field that was refused.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldError>,
-}
-
+/// Wrong fields that one answer lists.
+const MAX_ERRORS: usize = 20;
 /// What clients are told to wait before they try an overloaded or half-available service again.
 const TRY_AGAIN_SECONDS: u32 = 2;
 
@@ -79,13 +46,8 @@ impl Problem {
     /// Adds a refused field.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, message: impl Into<String>) -> Self {
-        self.refuse(field, message);
-        self
-    }
-
-    /// Adds a refused field.
-    pub fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.errors.push(FieldError { field: field.into(), message: message.into() });
+        self
     }
 
     /// Adds a member of its own.
@@ -106,12 +68,6 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         self.member("retry_after", seconds).header(header::RETRY_AFTER, seconds)
-    }
-
-    /// Whether any field was refused.
-    #[must_use]
-    pub const fn has_fields(&self) -> bool {
-        !self.errors.is_empty()
     }
 
     /// The stable code.
@@ -136,6 +92,18 @@ impl Problem {
     #[must_use]
     pub fn invalid_request() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is not valid")
+    }
+
+    /// A request of which these fields or parameters are wrong. At most [`MAX_ERRORS`] are listed.
+    #[must_use]
+    pub fn of_fields(wrong: FieldErrors) -> Self {
+        let mut errors = wrong.into_vec();
+        let told = match errors.len().saturating_sub(MAX_ERRORS) {
+            0 => "The member errors names each field and parameter that is wrong.".to_owned(),
+            more => format!("The member errors names fields and parameters that are wrong; {more} more are not listed."),
+        };
+        errors.truncate(MAX_ERRORS);
+        Self { errors, ..Self::invalid_request().detail(told) }
     }
 
     /// The caller has no such task, or nobody has.
@@ -173,19 +141,41 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut body = self.members;
+impl Problem {
+    /// The members of its document, without those that tell where it occurred.
+    fn body(&self) -> Map<String, Value> {
+        let mut body = self.members.clone();
         body.insert("type".into(), format!("/problems#{}", self.code).into());
         body.insert("title".into(), self.title.into());
         body.insert("status".into(), self.status.as_u16().into());
         body.insert("code".into(), self.code.into());
-        if let Some(detail) = self.detail {
-            body.insert("detail".into(), detail.into());
+        if let Some(detail) = &self.detail {
+            body.insert("detail".into(), detail.as_str().into());
         }
         if !self.errors.is_empty() {
             body.insert("errors".into(), json!(self.errors));
         }
+        body
+    }
+
+    /// Names of the refused fields, in order.
+    #[cfg(test)]
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let body = self.body();
+        let errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+        errors.iter().map(|error| error["field"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Its document.
+    #[cfg(test)]
+    pub(crate) fn document(&self) -> Value {
+        self.body().into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = self.body();
         let mut response = (self.status, Json(&body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -207,7 +197,8 @@ pub(crate) fn locate(response: Response, path: &str, trace: &str) -> Response {
     };
     members.insert("instance".to_owned(), path.into());
     members.insert("trace_id".to_owned(), trace.into());
-    Response::from_parts(parts, Body::from(Value::Object(members).to_string()))
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, line(&members).map_or_else(|_| Body::empty(), Body::from))
 }
 
 impl From<StoreError> for Problem {

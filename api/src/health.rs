@@ -1,33 +1,44 @@
 //! `GET /healthz`, `GET /readyz`: liveness, and readiness with the state of every dependency.
 
+use crate::answer::Json;
 use crate::state::Shared;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use candlemill_shared::forms::{Dependencies, Dependency, Readiness};
+use std::time::Duration;
 
-/// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "operation", responses((status = 200, description = "It does", body = String)))]
+/// Tell whether the process lives
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "healthz", tag = "operation",
+    responses((status = 200, description = "It does: `ok`", body = String, content_type = "text/plain"))
+)]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether requests can be served, and by which stores.
+/// Tell whether requests can be served, and by which stores
 #[utoipa::path(
-    get, path = "/readyz", tag = "operation",
-    responses((status = 200, description = "Ready", body = Value), (status = 503, description = "A store is away, or the process stops", body = Value))
+    get, path = "/readyz", operation_id = "readyz", tag = "operation",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "A store is away, or the process is about to end", body = Readiness),
+    )
 )]
-pub async fn readyz(State(state): State<Shared>) -> (StatusCode, Json<Value>) {
+pub async fn readyz(State(state): State<Shared>) -> (StatusCode, Json<Readiness>) {
     let health = state.db.health().await;
-    let ready = health.is_ready() && !state.stopping.is_cancelled();
-    let told = |store: &Result<std::time::Duration, String>| match store {
-        Ok(took) => json!({ "ready": true, "milliseconds": took.as_millis() }),
-        Err(problem) => json!({ "ready": false, "problem": problem }),
-    };
-    let body = json!({
-        "ready": ready,
-        "stopping": state.stopping.is_cancelled(),
-        "dependencies": { "redis": told(&health.redis), "mongodb": told(&health.mongodb) },
-    });
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
+    let stopping = state.stopping.is_cancelled();
+    let ready = health.is_ready() && !stopping;
+    let dependencies = Dependencies { redis: told(&health.redis), mongodb: told(&health.mongodb) };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, stopping, dependencies }))
+}
+
+fn told(store: &Result<Duration, String>) -> Dependency {
+    match store {
+        Ok(took) => {
+            let milliseconds = u64::try_from(took.as_millis()).ok();
+            Dependency { ready: true, milliseconds, problem: None }
+        }
+        Err(problem) => Dependency { ready: false, milliseconds: None, problem: Some(problem.clone()) },
+    }
 }

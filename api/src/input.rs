@@ -1,18 +1,22 @@
-//! What comes in: bodies, queries, paths and times. Everything that cannot be read is refused with a problem that names it.
+//! What comes in: bodies, queries and paths. Everything that cannot be read is refused with a problem that names it.
+
+mod names;
 
 use crate::bounds::BODY_PATIENCE;
 use crate::error::Problem;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use candlemill_shared::forms::FieldErrors;
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::TaskId;
+use names::{Members, field_names};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
-use std::fmt;
+use serde_json::Value;
 
-/// A JSON body.
+/// A JSON object.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -20,33 +24,74 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let reading = axum::Json::<T>::from_request(request, state);
-        let read = tokio::time::timeout(BODY_PATIENCE, reading).await.map_err(|_| {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body did not arrive")
-                .detail("The body of a request must arrive within 10 s.")
-        })?;
-        read.map(|body| Self(body.0)).map_err(|rejection| match rejection {
-            JsonRejection::MissingJsonContentType(_) => Problem::new(
+        if !is_json(request.headers()) {
+            return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
                 "The body is not declared as JSON",
             )
-            .detail("Send the body with the header Content-Type: application/json."),
-            JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            .detail("Send the body with the header Content-Type: application/json."));
+        }
+        let reading = Bytes::from_request(request, state);
+        let bytes = tokio::time::timeout(BODY_PATIENCE, reading).await.map_err(|_| {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body did not arrive")
+                .detail("The body of a request must arrive within 10 s.")
+        })?;
+        let bytes = bytes.map_err(|rejection: BytesRejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
                     .detail("A request has a few hundred bytes, and at most 16 KiB; a batch at most 2 MiB.")
+            } else {
+                Problem::invalid_request().detail(rejection.body_text())
             }
-            JsonRejection::JsonSyntaxError(error) => {
-                Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON")
-                    .detail(error.body_text())
-            }
-            JsonRejection::JsonDataError(error) => Problem::invalid_request().detail(error.body_text()),
-            other => Problem::invalid_request().detail(other.body_text()),
-        })
+        })?;
+        read_object(&bytes).map(Self)
     }
 }
 
-/// A JSON body that may be left out.
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// Reads a JSON object whose members are those of `T`, each once.
+fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let value: Members = serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_data() {
+            return Problem::invalid_request().detail("The body must be a JSON object.").field("", "must be a JSON object");
+        }
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON").detail(error.to_string())
+    })?;
+    read_members(value, "field")
+}
+
+/// Reads what has these members; `called` is what a member is called.
+fn read_members<T: DeserializeOwned>(members: Members, called: &str) -> Result<T, Problem> {
+    let known = field_names::<T>();
+    let mut wrong = FieldErrors::default();
+    for name in &members.doubled {
+        wrong.refuse(shown(name), format!("is there more than once; send each {called} once"));
+    }
+    for name in members.first.keys().filter(|name| !known.contains(&name.as_str())) {
+        wrong.refuse(shown(name), format!("is no {called} of this call; its {called}s are {}", known.join(", ")));
+    }
+    if !wrong.is_empty() {
+        return Err(Problem::of_fields(wrong));
+    }
+    serde_path_to_error::deserialize(Value::Object(members.first)).map_err(|error| {
+        wrong.refuse(error.path().to_string(), error.inner().to_string());
+        Problem::of_fields(wrong)
+    })
+}
+
+/// Names of strangers are repeated in part.
+fn shown(name: &str) -> String {
+    const MAX_SHOWN: usize = 40;
+    name.chars().take(MAX_SHOWN).collect()
+}
+
+/// A JSON object that may be left out.
 #[derive(Debug)]
 pub struct MaybeBody<T>(pub T);
 
@@ -74,11 +119,19 @@ pub struct Query<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        read.map(|query| Self(query.0))
-            .map_err(|rejection: QueryRejection| Problem::invalid_request().detail(rejection.body_text()))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        read_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
+}
+
+/// Reads a query whose parameters are the members of `T`, each once.
+fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let mut members = Members::default();
+    for (name, value) in pairs {
+        members.add(name.into_owned(), Value::String(value.into_owned()));
+    }
+    read_members(members, "parameter")
 }
 
 /// The task id in a path.
@@ -132,91 +185,49 @@ impl<S: Send + Sync> FromRequestParts<S> for WorkerPath {
     }
 }
 
-/// A time in a body or query: RFC 3339, or UTC milliseconds as number or text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Time(i64);
-
-/// 2286-11-20: the last millisecond of 13 digits, which is what ids of candles hold.
-const LATEST_MS: i64 = 9_999_999_999_999;
-
-impl Time {
-    /// UTC ms, 0 to the year 2286.
-    #[must_use]
-    pub const fn ms(self) -> i64 {
-        self.0
-    }
-
-    /// Reads a time.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let ms = match text.parse::<i64>() {
-            Ok(ms) => ms,
-            Err(_) => chrono::DateTime::parse_from_rfc3339(text)
-                .map_err(|_| {
-                    let shown: String = text.chars().take(40).collect();
-                    format!("{shown:?} is no time: RFC 3339 (2024-01-31T00:00:00Z) or UTC milliseconds")
-                })?
-                .timestamp_millis(),
-        };
-        Self::from_ms(ms)
-    }
-
-    fn from_ms(ms: i64) -> Result<Self, String> {
-        if (0..=LATEST_MS).contains(&ms) {
-            Ok(Self(ms))
-        } else {
-            Err(format!("{ms} lies outside of 1970 to 2286 in UTC milliseconds"))
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Time;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time: RFC 3339 text or UTC milliseconds")
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, ms: i64) -> Result<Time, E> {
-                Time::from_ms(ms).map_err(E::custom)
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, ms: u64) -> Result<Time, E> {
-                Time::from_ms(i64::try_from(ms).unwrap_or(i64::MAX)).map_err(E::custom)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Time, E> {
-                Time::parse(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candlemill_shared::forms::{FetchRequest, Given, TaskFilter};
 
-    fn check(json: &str, expected: Option<i64>) {
-        assert_eq!(serde_json::from_str::<Time>(json).ok().map(Time::ms), expected, "{json}");
+    fn refused(problem: Problem) -> Vec<(String, String)> {
+        let document = problem.document();
+        let errors = document["errors"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        errors.iter().map(|error| (text(&error["field"]), text(&error["message"]))).collect()
+    }
+
+    fn check_body(body: &str, expected: &[(&str, &str)]) {
+        let got = read_object::<FetchRequest>(body.as_bytes()).map_or_else(refused, |_| Vec::new());
+        assert_eq!(got.len(), expected.len(), "{body}: {got:?}");
+        for ((field, message), (expected_field, part)) in got.iter().zip(expected) {
+            assert!(field == expected_field && message.contains(part), "{body}: {got:?}");
+        }
     }
 
     #[test]
-    fn times() {
-        check("1577836800000", Some(1_577_836_800_000));
-        check("\"1577836800000\"", Some(1_577_836_800_000));
-        check("\"2020-01-01T00:00:00Z\"", Some(1_577_836_800_000));
-        check("\"2020-01-01T01:00:00.5+01:00\"", Some(1_577_836_800_500));
-        check("\"2020-01-01\"", None);
-        check("-1", None);
-        check("99999999999999999999", None);
-        check("10000000000000", None);
-        check("1.5", None);
-        check("null", None);
+    fn bodies() {
+        check_body("{}", &[]);
+        check_body("null", &[("", "must be a JSON object")]);
+        check_body("[1]", &[("", "must be a JSON object")]);
+        check_body("\"text\"", &[("", "must be a JSON object")]);
+        check_body(r#"{"symbol":"A","ende":1,"symbol":"B"}"#, &[("symbol", "more than once"), ("ende", "symbol, interval, start")]);
+        // Wrong values are told by the call, all at once.
+        check_body(r#"{"symbol":7,"start":"soon"}"#, &[]);
+        assert_eq!(read_object::<FetchRequest>(b"{\"symbol\":").unwrap_err().code(), "malformed_json");
+    }
+
+    #[test]
+    fn queries() {
+        let read = read_query::<TaskFilter>("state=running&limit=7&symbol=btcusdt").unwrap();
+        assert!(matches!(read.limit, Some(Given::Read(limit)) if limit.get() == 7));
+        let got = refused(read_query::<TaskFilter>("limit=1&limit=2&page=3").unwrap_err());
+        assert_eq!(got.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["limit", "page"]);
+        assert!(got[1].1.contains("is no parameter of this call; its parameters are state, kind, symbol"), "{got:?}");
+    }
+
+    #[test]
+    fn the_names_of_a_form_are_known() {
+        assert_eq!(field_names::<FetchRequest>(), ["symbol", "interval", "start", "end", "run_at", "webhook"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP API: who calls, what the tier allows, jobs in, progress and candles out. It never contacts an exchange.
 
 pub mod admin;
+mod answer;
 pub mod app;
 pub mod auth;
 mod bounds;
@@ -17,6 +18,7 @@ pub mod openapi;
 pub mod problems;
 mod rate_headers;
 mod remainder;
+mod routes;
 pub mod state;
 pub mod task;
 pub mod trace;

@@ -79,7 +79,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ),
 ];
 
-/// What every problem code means.
+/// Read what every problem code means
+#[utoipa::path(
+    get, path = "/problems", operation_id = "problems", tag = "operation",
+    responses((status = 200, description = "A page that explains every code", body = String, content_type = "text/html"))
+)]
 pub async fn problems() -> Html<String> {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Candlemill: problems</title>\

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One closed candle, in the precision in which the source printed it (`7195.24000000` keeps its zeros).
 ///
 /// Prices are in the quote asset, volumes in the asset that their name says, times in UTC milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Candle {
     /// First millisecond of the candle; unique per symbol and interval. Usually, not always, on the interval's grid.
     pub open_time: i64,

@@ -29,7 +29,7 @@ pub struct Children {
 }
 
 /// How many children stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChildCounts {
     /// Wait for a worker; those that are still to be stored, too.
     pub queued: u32,

@@ -5,7 +5,7 @@ use crate::range::TimeRange;
 use serde::{Deserialize, Serialize};
 
 /// Why a bucket of a verified range holds no candle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
     /// The exchange has later candles but none here: it was down, or printed none.
@@ -35,7 +35,7 @@ pub const CONFIRMED_AFTER_MS: i64 = 3_600_000;
 pub const RECHECK_AFTER_MS: [i64; 3] = [CONFIRMED_AFTER_MS, 86_400_000, 30 * 86_400_000];
 
 /// A run of neighbouring buckets without a candle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Gap {
     /// From the open time of the first absent bucket to the open time of the bucket after the last, UTC ms.
     #[serde(flatten)]

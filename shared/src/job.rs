@@ -4,11 +4,13 @@
 //! list ([`for_each_job`](crate::for_each_job)). Everything else knows kinds by [`JobKind`] alone.
 
 mod definition;
+mod documents;
 mod kind;
 mod list;
 mod pool;
 
 pub use definition::{Envelope, EnvelopeError, Job, Part, PartResult};
+pub use documents::{JobPayload, JobRequest, JobResult};
 pub use kind::JobKind;
 pub use pool::Pool;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The exchanges that have a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exchange {
     /// Binance spot.

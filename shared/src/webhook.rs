@@ -22,7 +22,7 @@ use crate::task::{TaskError, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// Where a message stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookState {
     /// Not delivered yet: the task has not ended, or the receiver has not accepted.

@@ -1,27 +1,25 @@
 //! `POST /api/admin/workers/{id}/drain`: lets a worker take no more tasks.
 
-use super::WorkerView;
-use crate::error::{Problem, ProblemDocument};
+use super::view::worker_view;
+use crate::answer::Json;
+use crate::error::Problem;
 use crate::input::WorkerPath;
 use crate::state::Shared;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use candlemill_shared::forms::WorkerView;
 
-/// Drains a worker.
+/// Let a worker take no more tasks
 ///
-/// Within a second it takes no more tasks; those under way end, or stop at the next page and go back into the queue, within
-/// its `WORKER_GRACE_SECONDS`. The list of queues shows it as `draining`, then `drained`; its `/readyz` is 503 meanwhile. It
-/// goes on to live until it is stopped, and never takes tasks again. Harmless for one that drains already.
+/// Within a second it takes no more; those under way end, or stop at the next page and go back into the queue, within its
+/// `WORKER_GRACE_SECONDS`. The list of queues shows it as `draining`, then `drained`; its `/readyz` is 503 meanwhile. It goes on to
+/// live until it is stopped, and never takes tasks again. Harmless for one that drains already.
 #[utoipa::path(
-    post, path = "/api/admin/workers/{id}/drain", tag = "operators",
-    params(("id" = String, Path, description = "Worker id, as the list of queues shows it")),
+    post, path = "/api/admin/workers/{id}/drain", operation_id = "drain_worker", tag = "operators",
+    params(("id" = String, Path, description = "Worker id, as the list of queues shows it", example = "w-01M7XNTHJZRQADKJE7XMP2ABXV")),
     responses(
         (status = 202, description = "It is told; as it showed itself last", body = WorkerView),
-        (status = 401, description = "`missing_token`, `invalid_admin_token`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "`admin_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "`worker_not_found`: no such worker lives", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`store_unavailable`: repeat it", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "`worker_not_found`: no such worker lives"),
     ),
     security(("admin" = []))
 )]
@@ -31,5 +29,5 @@ pub async fn drain(
 ) -> Result<(StatusCode, Json<WorkerView>), Problem> {
     let Some(card) = state.tasks.workers().drain(&id).await? else { return Err(Problem::no_such_worker()) };
     tracing::info!(worker = card.id, "a worker is told to drain");
-    Ok((StatusCode::ACCEPTED, Json(WorkerView::from(&card))))
+    Ok((StatusCode::ACCEPTED, Json(worker_view(&card))))
 }

@@ -1,37 +1,36 @@
 //! `POST /api/admin/market-data/verify` and `GET /api/admin/task/{id}`: tasks of the operators' own.
 
-use crate::error::{Problem, ProblemDocument};
+use crate::answer::Json;
+use crate::error::Problem;
 use crate::input::{Body, TaskPath};
-use crate::market_data::fetch::FetchRequest;
-use crate::market_data::submission::Accepted;
+use crate::market_data::fetch::accept;
+use crate::market_data::submission::Submitted;
 use crate::state::Shared;
-use crate::task::TaskView;
 use crate::task::show::view_of;
 use crate::trace::Trace;
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use candlemill_shared::forms::{Accepted, FetchRequest, TaskView};
 use candlemill_shared::job::FetchMode;
+use candlemill_shared::task::TaskId;
 use candlemill_tasks::Grant;
 
 /// Owner of the operators' tasks. Users have ids of Supabase, none of which is like that.
 const OWNER: &str = "operator";
 
-/// Compares stored candles with the exchange's.
+/// Compare stored candles with the exchange's
 ///
 /// As the users' call, with the limits of the highest tier. The task belongs to no user: `GET /api/admin/task/{id}` shows it.
 #[utoipa::path(
-    post, path = "/api/admin/market-data/verify", tag = "operators", request_body = FetchRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept 24 h")),
+    post, path = "/api/admin/market-data/verify", operation_id = "submit_operators_verification", tag = "operators",
+    request_body = FetchRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated submission the same task, for 24 hours",
+        min_length = 1, max_length = 255)),
     responses(
-        (status = 202, description = "Accepted; `Location` names the task", body = Accepted),
-        (status = 400, description = "`invalid_request`, `malformed_json`: what and where", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "`missing_token`, `invalid_admin_token`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "`admin_disabled`, `tier_limit`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 202, description = "Accepted", body = Accepted, headers(("Location" = String, description = "The task's record"))),
+        (status = 403, description = "`tier_limit`"),
+        (status = 409, description = "`idempotency_conflict`"),
+        (status = 422, description = "`unknown_symbol`, `webhook_refused`, `webhooks_disabled`"),
     ),
     security(("admin" = []))
 )]
@@ -40,21 +39,19 @@ pub async fn verify(
     Trace(trace): Trace,
     headers: HeaderMap,
     Body(request): Body<FetchRequest>,
-) -> Result<Accepted, Problem> {
+) -> Result<Submitted, Problem> {
     // Operators have the limits of the highest tier.
     let grant = Grant::of_operator(OWNER, state.clock.now_ms());
-    Ok(request.accept(FetchMode::Verify, &state, &grant, trace, &headers).await?.of_operators())
+    Ok(accept(request, FetchMode::Verify, &state, &grant, trace, &headers).await?.of_operators())
 }
 
-/// A task of the operators, with its attempts and result.
+/// Show a task of the operators
 #[utoipa::path(
-    get, path = "/api/admin/task/{id}", tag = "operators", params(("id" = String, Path, description = "Task id")),
+    get, path = "/api/admin/task/{id}", operation_id = "show_operators_task", tag = "operators",
+    params(("id" = TaskId, Path, description = "Task id")),
     responses(
-        (status = 200, body = TaskView),
-        (status = 401, description = "`missing_token`, `invalid_admin_token`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "`admin_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "`task_not_found`: none of the operators'", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`store_unavailable`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "The task", body = TaskView),
+        (status = 404, description = "`task_not_found`: none of the operators'"),
     ),
     security(("admin" = []))
 )]

@@ -1,29 +1,28 @@
 //! `POST /api/dead-letters/{id}/replay`: lets a dead or failed task be tried again.
 
+use crate::answer::Json;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::TaskPath;
 use crate::state::Shared;
-use crate::task::TaskView;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use candlemill_shared::forms::TaskView;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use candlemill_tasks::ReplayOutcome;
 
-/// Replays a task that is dead or failed.
+/// Replay a task that is dead or failed
 ///
 /// It waits for a worker again and goes on from what it has stored, if the caller's tier of now allows what it does: it runs by
 /// that tier. Failures are counted anew; its earlier attempts stay on the record.
 #[utoipa::path(
-    post, path = "/api/dead-letters/{id}/replay", tag = "dead letters",
-    params(("id" = String, Path, description = "Task id")),
+    post, path = "/api/dead-letters/{id}/replay", operation_id = "replay_dead_letter", tag = "dead letters",
+    params(("id" = TaskId, Path, description = "Task id")),
     responses(
         (status = 202, description = "It is queued", body = TaskView),
-        (status = 403, description = "`tier_limit`: too many tasks under way, or more than the tier of now allows in one", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`task_not_replayable`, `task_under_way`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "`tier_limit`: too many tasks under way, or more than the tier of now allows in one"),
+        (status = 404, description = "`task_not_found`: none of yours"),
+        (status = 409, description = "`task_not_replayable`, `task_under_way`"),
     ),
     security(("bearer" = []))
 )]

@@ -1,66 +1,22 @@
 //! `POST /api/dead-letters/replay`: replays several tasks, or all dead ones.
 
 use super::replay::one;
+use crate::answer::Json;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::Body;
 use crate::state::Shared;
-use axum::Json;
 use axum::extract::State;
+use candlemill_shared::forms::{FieldErrors, Given, MAX_REPLAYS, RefusedReplay, ReplayRequest, Replayed};
 use candlemill_shared::task::TaskId;
 use candlemill_tasks::DeadLetterQuery;
 use futures::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Tasks that one call replays at most.
 const MOST: u32 = 100;
+const _: () = assert!(MOST as usize == MAX_REPLAYS);
 /// Replays under way at once.
 const AT_ONCE: usize = 8;
-
-/// Which tasks: either `task_ids`, or `all` with filters.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReplayRequest {
-    /// These, dead or failed; 1 to 100.
-    #[schema(example = json!(["01JC5Y7V9N8B3M2K1H0G9F8E7D"]))]
-    task_ids: Option<Vec<String>>,
-    /// All dead ones that were not discarded, newest first, 100 a call.
-    all: bool,
-    /// Of all: only of this kind.
-    kind: Option<String>,
-    /// Of all: only those that died of an error with this code.
-    code: Option<String>,
-    /// Of all: `next_cursor` of the call before.
-    cursor: Option<String>,
-}
-
-/// What was replayed.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Replayed {
-    /// How many.
-    replayed: usize,
-    /// Which.
-    task_ids: Vec<String>,
-    /// Those that were not, and why.
-    refused: Vec<Refused>,
-    /// Whether dead ones are left that this call did not come to.
-    more: bool,
-    /// For a call that goes on with those; null when there are none.
-    next_cursor: Option<String>,
-}
-
-/// A task that was not replayed.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Refused {
-    /// The task's id.
-    task_id: String,
-    /// Why: code of the problem that replaying it alone answers.
-    #[schema(example = "task_not_replayable")]
-    code: &'static str,
-    /// The same in words.
-    detail: String,
-}
 
 /// What a readable request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,16 +25,12 @@ enum Wanted {
     All(DeadLetterQuery),
 }
 
-/// Replays several tasks, or all dead ones.
+/// Replay several tasks, or all dead ones
 ///
 /// At most 100 a call. What cannot be replayed is named and keeps nothing else from it.
 #[utoipa::path(
-    post, path = "/api/dead-letters/replay", tag = "dead letters", request_body = ReplayRequest,
-    responses(
-        (status = 200, description = "How many, which, and which not", body = Replayed),
-        (status = 400, description = "`invalid_request`, `malformed_json`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`store_unavailable`, where no task was replayed", body = ProblemDocument, content_type = "application/problem+json"),
-    ),
+    post, path = "/api/dead-letters/replay", operation_id = "replay_dead_letters", tag = "dead letters", request_body = ReplayRequest,
+    responses((status = 200, description = "How many, which, and which not", body = Replayed)),
     security(("bearer" = []))
 )]
 pub async fn replay_many(
@@ -92,9 +44,9 @@ pub async fn replay_many(
             let one_more = DeadLetterQuery { limit: MOST + 1, ..query };
             let found = state.tasks.records().dead_letters(&one_more).await?;
             let mut ids: Vec<TaskId> = found.iter().map(|record| record.id).collect();
-            let more = ids.len() > MOST as usize;
-            ids.truncate(MOST as usize);
-            let next = ids.last().filter(|_| more).map(ToString::to_string);
+            let more = ids.len() > MAX_REPLAYS;
+            ids.truncate(MAX_REPLAYS);
+            let next = ids.last().copied().filter(|_| more);
             (ids, next)
         }
     };
@@ -106,9 +58,13 @@ pub async fn replay_many(
     let (mut task_ids, mut refused, mut unavailable) = (Vec::new(), Vec::new(), None);
     for (id, outcome) in tried {
         match outcome {
-            Ok(_) => task_ids.push(id.to_string()),
+            Ok(_) => task_ids.push(id),
             Err(problem) => {
-                refused.push(Refused { task_id: id.to_string(), code: problem.code(), detail: problem.told() });
+                refused.push(RefusedReplay {
+                    task_id: id,
+                    code: problem.code().to_owned(),
+                    detail: problem.told(),
+                });
                 if problem.is_unavailable() {
                     unavailable = Some(problem);
                 }
@@ -124,45 +80,47 @@ pub async fn replay_many(
 }
 
 fn read(request: ReplayRequest, owner: &str) -> Result<Wanted, Problem> {
-    let ReplayRequest { task_ids, all, kind, code, cursor } = request;
-    let wrong = |field: &str, message: String| {
-        Err(Problem::invalid_request().detail("See errors for each field.").field(field, message))
+    let mut wrong = FieldErrors::default();
+    let all = wrong.optional("all", request.all).unwrap_or_default();
+    let kind = wrong.optional("kind", request.kind);
+    let code = wrong.optional("code", request.code);
+    let before = wrong.optional("cursor", request.cursor);
+    let ids = wrong.optional("task_ids", request.task_ids);
+    let wanted = match (ids, all) {
+        (Some(_), true) => {
+            wrong.refuse("all", "must not come with task_ids");
+            None
+        }
+        (None, false) => {
+            if wrong.is_empty() {
+                wrong.refuse("task_ids", "must be a list of ids; or all must be true");
+            }
+            None
+        }
+        (Some(_), false) if kind.is_some() || code.is_some() || before.is_some() => {
+            wrong.refuse("task_ids", "must come without kind, code and cursor, which belong to all");
+            None
+        }
+        (Some(ids), false) => Some(Wanted::These(these(ids, &mut wrong))),
+        (None, true) => {
+            let owner = owner.to_owned();
+            Some(Wanted::All(DeadLetterQuery { owner, kind, code, before, limit: MOST, ..DeadLetterQuery::default() }))
+        }
     };
-    match (task_ids, all) {
-        (Some(_), true) => wrong("all", "must not come with task_ids".to_owned()),
-        (None, false) => wrong("task_ids", "must be a list of ids; or all must be true".to_owned()),
-        (Some(_), false) if kind.is_some() || code.is_some() || cursor.is_some() => {
-            wrong("task_ids", "must come without kind, code and cursor, which belong to all".to_owned())
-        }
-        (Some(ids), false) => {
-            if ids.is_empty() || ids.len() > MOST as usize {
-                return wrong("task_ids", format!("must have 1 to {MOST} ids, not {}", ids.len()));
-            }
-            let mut read: Vec<TaskId> = Vec::with_capacity(ids.len());
-            for (at, id) in ids.iter().enumerate() {
-                match id.parse() {
-                    Ok(id) if !read.contains(&id) => read.push(id),
-                    Ok(_) => {}
-                    Err(error) => return wrong("task_ids", format!("number {at}: {error}")),
-                }
-            }
-            Ok(Wanted::These(read))
-        }
-        (None, true) => match cursor.as_deref().map(str::parse).transpose() {
-            Ok(before) => {
-                let owner = owner.to_owned();
-                Ok(Wanted::All(DeadLetterQuery {
-                    owner,
-                    kind,
-                    code,
-                    before,
-                    limit: MOST,
-                    ..DeadLetterQuery::default()
-                }))
-            }
-            Err(error) => wrong("cursor", error.to_string()),
-        },
+    wanted.filter(|_| wrong.is_empty()).ok_or_else(|| Problem::of_fields(wrong))
+}
+
+/// The ids, each once.
+fn these(given: Vec<Given<TaskId>>, wrong: &mut FieldErrors) -> Vec<TaskId> {
+    if given.is_empty() || given.len() > MAX_REPLAYS {
+        wrong.refuse("task_ids", format!("must have 1 to {MAX_REPLAYS} ids, not {}", given.len()));
+        return Vec::new();
     }
+    let mut ids: Vec<TaskId> = Vec::with_capacity(given.len());
+    for (at, id) in given.into_iter().enumerate() {
+        ids.extend(wrong.optional(&format!("task_ids[{at}]"), Some(id)).filter(|id| !ids.contains(id)));
+    }
+    ids
 }
 
 #[cfg(test)]
@@ -176,9 +134,7 @@ mod tests {
         let read = read(serde_json::from_value(request.clone()).unwrap(), "u");
         match (read, expected) {
             (Ok(got), Ok(expected)) => assert_eq!(got, expected, "{request}"),
-            (Err(problem), Err(field)) => {
-                assert!(format!("{problem:?}").contains(&format!("field: \"{field}\"")), "{request}: {problem:?}");
-            }
+            (Err(problem), Err(field)) => assert_eq!(problem.refused(), [field], "{request}: {problem:?}"),
             (got, expected) => panic!("{request}: {got:?}, not {expected:?}"),
         }
     }
@@ -197,7 +153,8 @@ mod tests {
         check(json!({"all": false}), Err("task_ids"));
         check(json!({"task_ids": []}), Err("task_ids"));
         check(json!({"task_ids": vec![ID; 101]}), Err("task_ids"));
-        check(json!({"task_ids": [ID, "$ne"]}), Err("task_ids"));
+        check(json!({"task_ids": [ID, "$ne"]}), Err("task_ids[1]"));
+        check(json!({"task_ids": "all"}), Err("task_ids"));
         check(json!({"task_ids": [ID], "kind": "probe"}), Err("task_ids"));
         check(json!({"task_ids": [ID], "all": true}), Err("all"));
         check(json!({"all": true, "cursor": "x"}), Err("cursor"));

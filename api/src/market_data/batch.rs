@@ -1,91 +1,35 @@
 //! `POST /api/market-data/fetch/batch`: submits many backfills as one task.
 
 use super::run_at::RunAt;
-use super::submission::{Accepted, Submission, submit};
+use super::submission::{Submission, Submitted, submit};
 use super::wanted::{Wanted, refuse_unknown};
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::Body;
 use crate::state::Shared;
 use crate::trace::Trace;
-use crate::webhooks::WebhookRequest;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use candlemill_shared::forms::{Accepted, BatchItem, BatchRequest, FieldErrors, Given, WebhookRequest};
 use candlemill_shared::job::{FetchBatch, FetchHistory, Job};
-use serde::Deserialize;
-use serde_json::Value;
 use std::collections::HashSet;
-use utoipa::ToSchema;
 
 /// Most bytes of this call's body: a fetch has about a hundred.
 pub(crate) const LARGEST_BODY: usize = 2 * 1024 * 1024;
-/// Wrong fields that one answer lists.
-const MOST_ERRORS: usize = 20;
 
-/// What to fetch: either `fetches`, or one range of many `symbols`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BatchRequest {
-    /// Symbols of which the same range is fetched.
-    #[serde(default)]
-    #[schema(example = json!(["BTCUSDT", "ETHUSDT"]))]
-    symbols: Option<Vec<String>>,
-    /// With `symbols`: length of the candles.
-    #[serde(default)]
-    #[schema(example = "1m")]
-    interval: Option<String>,
-    /// With `symbols`: first open time, as in a single fetch.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, example = "2020-01-01T00:00:00Z")]
-    start: Option<Value>,
-    /// With `symbols`: first open time that is no longer wanted; now when absent.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, example = "2020-01-04T00:00:00Z")]
-    end: Option<Value>,
-    /// Fetches of their own ranges.
-    #[serde(default)]
-    fetches: Option<Vec<BatchItem>>,
-    /// When it is to run, at most 30 days ahead; at once when absent or past.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    run_at: Option<Value>,
-    /// Who is told of the end of the whole batch.
-    #[serde(default)]
-    webhook: Option<WebhookRequest>,
-}
-
-/// One fetch of a batch.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BatchItem {
-    /// The exchange's symbol.
-    symbol: String,
-    /// Length of the candles.
-    interval: String,
-    /// First open time: RFC 3339, UTC milliseconds, or `listing`.
-    #[schema(value_type = String)]
-    start: Value,
-    /// First open time that is no longer wanted; now when absent.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    end: Option<Value>,
-}
-
-/// Submits many backfills as one task, with one progress and one result.
+/// Submit many backfills as one task
 ///
-/// The batch is durable when this answers. Each of its fetches becomes a task of its own (`GET /api/tasks?parent=…`);
-/// what is asked for twice is fetched once. Cancelling the batch cancels them all.
+/// One progress, one result. The batch is durable when this answers. Each of its fetches becomes a task of its own
+/// (`GET /api/tasks?parent=…`); what is asked for twice is fetched once. Cancelling the batch cancels them all.
 #[utoipa::path(
-    post, path = "/api/market-data/fetch/batch", tag = "market data", request_body = BatchRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; kept 24 h")),
+    post, path = "/api/market-data/fetch/batch", operation_id = "submit_batch", tag = "backfills", request_body = BatchRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated submission the same task, for 24 hours",
+        min_length = 1, max_length = 255)),
     responses(
-        (status = 202, description = "Accepted; `Location` names the task", body = Accepted),
-        (status = 400, description = "`invalid_request`, `malformed_json`: what and where", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "`tier_limit`: which limit, and which tier lifts it", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`idempotency_conflict`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "`body_too_large`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`unknown_symbol`: the exchange said so within the last 10 minutes; `webhook_refused`, `webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`store_unavailable`, `overloaded`: nothing was stored", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 202, description = "Accepted", body = Accepted, headers(("Location" = String, description = "The task's record"))),
+        (status = 403, description = "`tier_limit`: which limit, and which tier lifts it"),
+        (status = 409, description = "`idempotency_conflict`"),
+        (status = 422, description = "`unknown_symbol`: the exchange said so within the last 10 minutes; `webhook_refused`, `webhooks_disabled`"),
     ),
     security(("bearer" = []))
 )]
@@ -95,50 +39,45 @@ pub async fn batch(
     Trace(trace): Trace,
     headers: HeaderMap,
     Body(request): Body<BatchRequest>,
-) -> Result<Accepted, Problem> {
+) -> Result<Submitted, Problem> {
     let now = state.clock.now_ms();
-    let asked = request.symbols.as_ref().map_or(0, Vec::len) + request.fetches.as_ref().map_or(0, Vec::len);
-    // Before thousands of fetches are read.
-    state.tiers.admit_batch(admitted.caller.tier, asked)?;
-    let (job, run_at) = read(&request, now)?;
+    // Before thousands of fetches are looked at.
+    state.tiers.admit_batch(admitted.caller.tier, length(&request))?;
+    let (job, run_at, webhook) = read(request, now)?;
     let grant = admitted.caller.grant(now);
-    let webhook = request.webhook.as_ref();
     let request = Submission { job: &job, run_at, webhook, trace, headers: &headers }.request()?;
     state.service.check(&grant, &request)?;
     refuse_unknown(&state, &grant, &job.fetches, request.idempotency_key.as_deref()).await?;
     submit(&state, &grant, &request).await
 }
 
-/// The batch that was asked for; or what is wrong with it.
-fn read(request: &BatchRequest, now: i64) -> Result<(FetchBatch, RunAt), Problem> {
-    let mut wrong = Vec::new();
-    let run_at = RunAt::read(request.run_at.as_ref(), now)
-        .map_err(|error| wrong.push(("run_at".to_owned(), error)))
-        .unwrap_or_default();
-    let (runs, later) = (run_at.due().unwrap_or(now), run_at.due().is_some());
-    let fetches = match items(request) {
-        Ok(items) => {
-            let mut read = |(place, item): (Place, Wanted<'_>)| {
-                item.read(runs, later, |field, why| wrong.extend(place.of(field).map(|place| (place, why))))
-            };
-            items.into_iter().filter_map(&mut read).collect()
-        }
-        Err((field, why)) => {
-            wrong.push((field.to_owned(), why.to_owned()));
-            Vec::new()
-        }
-    };
-    if wrong.is_empty() {
-        return Ok((FetchBatch { fetches: without_doubles(fetches) }, run_at));
+/// How many fetches are asked for.
+fn length(request: &BatchRequest) -> usize {
+    fn of<T>(given: Option<&Given<Vec<T>>>) -> usize {
+        if let Some(Given::Read(list)) = given { list.len() } else { 0 }
     }
-    let more = wrong.len().saturating_sub(MOST_ERRORS);
-    let told = if more > 0 {
-        format!("See errors for each field; {more} more are not listed.")
-    } else {
-        "See errors for each field.".to_owned()
-    };
-    let listed = wrong.into_iter().take(MOST_ERRORS);
-    Err(listed.fold(Problem::invalid_request().detail(told), |problem, (field, why)| problem.field(field, why)))
+    of(request.symbols.as_ref()) + of(request.fetches.as_ref())
+}
+
+/// The batch that was asked for; or what is wrong with it.
+fn read(request: BatchRequest, now: i64) -> Result<(FetchBatch, RunAt, Option<WebhookRequest>), Problem> {
+    let mut wrong = FieldErrors::default();
+    let run_at = RunAt::read(request.run_at.clone(), now, &mut wrong);
+    let webhook = wrong.optional("webhook", request.webhook.clone());
+    let fetches = items(request, &mut wrong);
+    let (runs, later) = (run_at.due().unwrap_or(now), run_at.due().is_some());
+    let read = fetches.into_iter().filter_map(|(place, item)| {
+        let mut wrong_here = FieldErrors::default();
+        let fetch = item.read(runs, later, &mut wrong_here);
+        for error in wrong_here.into_vec() {
+            if let Some(field) = place.of(&error.field) {
+                wrong.refuse(field, error.message);
+            }
+        }
+        fetch
+    });
+    let fetches = without_doubles(read.collect());
+    if wrong.is_empty() { Ok((FetchBatch { fetches }, run_at, webhook)) } else { Err(Problem::of_fields(wrong)) }
 }
 
 /// Where a fetch stands in the request.
@@ -161,37 +100,45 @@ impl Place {
 }
 
 /// The fetches, each with its place.
-fn items(request: &BatchRequest) -> Result<Vec<(Place, Wanted<'_>)>, (&'static str, &'static str)> {
-    match (&request.symbols, &request.fetches) {
-        (Some(_), Some(_)) => Err(("fetches", "cannot stand beside symbols; send one of them")),
-        (None, None) => Err(("fetches", "is missing; send fetches, or symbols with interval and start")),
+fn items(request: BatchRequest, wrong: &mut FieldErrors) -> Vec<(Place, Wanted)> {
+    let BatchRequest { symbols, interval, start, end, fetches, .. } = request;
+    match (symbols, fetches) {
+        (Some(_), Some(_)) => wrong.refuse("fetches", "cannot stand beside symbols; send one of them"),
+        (None, None) => wrong.refuse("fetches", "is missing; send fetches, or symbols with interval and start"),
         (Some(symbols), None) => {
-            let interval = request.interval.as_deref().ok_or(("interval", "is missing; it goes with symbols"))?;
-            let start = request.start.as_ref().ok_or(("start", "is missing; it goes with symbols"))?;
-            if symbols.is_empty() {
-                return Err(("symbols", "is empty; name at least one"));
+            let symbols = wrong.optional("symbols", Some(symbols));
+            if symbols.as_ref().is_some_and(Vec::is_empty) {
+                wrong.refuse("symbols", "is empty; name at least one");
             }
-            let end = request.end.as_ref();
-            let wanted = symbols
-                .iter()
-                .enumerate()
-                .map(|(index, symbol)| (Place::Symbols(index), Wanted { symbol, interval, start, end }));
-            Ok(wanted.collect())
+            let of = |(index, symbol)| {
+                let wanted = Wanted {
+                    symbol: Some(symbol),
+                    interval: interval.clone(),
+                    start: start.clone(),
+                    end: end.clone(),
+                };
+                (Place::Symbols(index), wanted)
+            };
+            return symbols.unwrap_or_default().into_iter().enumerate().map(of).collect();
         }
         (None, Some(fetches)) => {
-            if request.interval.is_some() || request.start.is_some() || request.end.is_some() {
-                return Err(("fetches", "have an interval, start and end each; those beside them go with symbols"));
+            if interval.is_some() || start.is_some() || end.is_some() {
+                wrong.refuse("fetches", "have an interval, start and end each; those beside them go with symbols");
+                return Vec::new();
             }
-            if fetches.is_empty() {
-                return Err(("fetches", "is empty; name at least one"));
+            let fetches = wrong.optional("fetches", Some(fetches));
+            if fetches.as_ref().is_some_and(Vec::is_empty) {
+                wrong.refuse("fetches", "is empty; name at least one");
             }
-            let wanted = fetches.iter().enumerate().map(|(index, item)| {
-                let BatchItem { symbol, interval, start, end } = item;
-                (Place::Fetches(index), Wanted { symbol, interval, start, end: end.as_ref() })
-            });
-            Ok(wanted.collect())
+            let mut of = |(index, item)| {
+                let BatchItem { symbol, interval, start, end } =
+                    wrong.optional(&format!("fetches[{index}]"), Some(item))?;
+                Some((Place::Fetches(index), Wanted { symbol, interval, start, end }))
+            };
+            return fetches.unwrap_or_default().into_iter().enumerate().filter_map(&mut of).collect();
         }
     }
+    Vec::new()
 }
 
 fn without_doubles(fetches: Vec<FetchHistory>) -> Vec<FetchHistory> {
@@ -202,22 +149,16 @@ fn without_doubles(fetches: Vec<FetchHistory>) -> Vec<FetchHistory> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const NOW: i64 = 1_700_000_000_000;
     const START: i64 = 1_577_836_800_000;
 
     fn check(name: &str, request: Value, expected: Result<usize, &[&str]>) {
         let request: BatchRequest = serde_json::from_value(request).unwrap();
-        match (read(&request, NOW), expected) {
-            (Ok((job, _)), Ok(fetches)) => assert_eq!(job.fetches.len(), fetches, "{name}"),
-            (Err(problem), Err(fields)) => {
-                let shown = format!("{problem:?}");
-                for field in fields {
-                    assert!(shown.contains(&format!("field: \"{field}\"")), "{name}: {shown}");
-                }
-                assert_eq!(shown.matches("field: ").count(), fields.len(), "{name}: {shown}");
-            }
+        match (read(request, NOW), expected) {
+            (Ok((job, ..)), Ok(fetches)) => assert_eq!(job.fetches.len(), fetches, "{name}"),
+            (Err(problem), Err(fields)) => assert_eq!(problem.refused(), fields, "{name}: {problem:?}"),
             (got, expected) => panic!("{name}: {got:?}, not {expected:?}"),
         }
     }
@@ -251,7 +192,8 @@ mod tests {
         );
         let odd: Vec<String> = (0..50).map(|number| format!("${number}")).collect();
         let request = serde_json::from_value(json!({"symbols": odd, "interval": "1m", "start": START})).unwrap();
-        let shown = format!("{:?}", read(&request, NOW).unwrap_err());
-        assert!(shown.matches("field: ").count() == MOST_ERRORS && shown.contains("30 more"), "{shown}");
+        let document = read(request, NOW).unwrap_err().document();
+        assert_eq!(document["errors"].as_array().unwrap().len(), 20, "{document}");
+        assert!(document["detail"].as_str().unwrap().contains("30 more"), "{document}");
     }
 }

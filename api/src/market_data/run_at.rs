@@ -1,11 +1,11 @@
-//! When a submitted task is to run.
+//! When a task is to run.
 
-use crate::input::Time;
+use candlemill_shared::Timestamp;
+use candlemill_shared::forms::{FieldErrors, Given};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::request::MAX_AHEAD_MS;
-use serde::Deserialize;
 
-/// The time that a request asks for.
+/// When the task is to run that a request asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RunAt {
     /// As it was asked for, UTC ms.
@@ -16,16 +16,12 @@ pub(crate) struct RunAt {
 
 impl RunAt {
     /// Reads the field; what has passed already means now.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub(crate) fn read(value: Option<&serde_json::Value>, now_ms: i64) -> Result<Self, String> {
-        let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(Self::default()) };
-        let asked = Time::deserialize(value).map_err(|error| error.to_string())?.ms();
+    pub(crate) fn read(given: Option<Given<Timestamp>>, now_ms: i64, wrong: &mut FieldErrors) -> Self {
+        let Some(asked) = wrong.optional("run_at", given).map(Timestamp::ms) else { return Self::default() };
         if asked - now_ms > MAX_AHEAD_MS {
-            return Err(format!("lies more than 30 days ahead; now is {}", rfc3339(now_ms)));
+            wrong.refuse("run_at", format!("lies more than 30 days ahead; now is {}", rfc3339(now_ms)));
         }
-        Ok(Self { asked: Some(asked), due: Some(asked).filter(|due| *due > now_ms) })
+        Self { asked: Some(asked), due: Some(asked).filter(|due| *due > now_ms) }
     }
 
     /// UTC ms before which the task is not to run; `None`: at once.
@@ -47,7 +43,10 @@ mod tests {
     const NOW: i64 = 1_700_000_000_000;
 
     fn check(value: Value, expected: Option<Option<i64>>) {
-        assert_eq!(RunAt::read(Some(&value), NOW).map(RunAt::due).ok(), expected, "{value}");
+        let mut wrong = FieldErrors::default();
+        let given = serde_json::from_value(value.clone()).unwrap();
+        let read = RunAt::read(given, NOW, &mut wrong);
+        assert_eq!(wrong.is_empty().then(|| read.due()), expected, "{value}");
     }
 
     #[test]
@@ -62,6 +61,5 @@ mod tests {
         check(json!("tomorrow"), None);
         check(json!(-1), None);
         check(json!({"$gt": 1}), None);
-        assert_eq!(RunAt::read(None, NOW), Ok(RunAt::default()));
     }
 }

@@ -1,23 +1,26 @@
 //! `DELETE /api/task/{id}`: cancels a task.
 
-use super::TaskView;
+use crate::answer::Json;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::TaskPath;
 use crate::state::Shared;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use candlemill_shared::forms::TaskView;
+use candlemill_shared::task::TaskId;
 use candlemill_tasks::CancelOutcome;
 
-/// Cancels a queued task at once, and a running one within one page. What was stored stays.
+/// Cancel a task
+///
+/// One that waits ends at once, one that runs within one page. What was stored stays.
 #[utoipa::path(
-    delete, path = "/api/task/{id}", tag = "tasks", params(("id" = String, Path, description = "Task id")),
+    delete, path = "/api/task/{id}", operation_id = "cancel_task", tag = "tasks", params(("id" = TaskId, Path, description = "Task id")),
     responses(
         (status = 200, description = "It waited and is cancelled now", body = TaskView),
         (status = 202, description = "It runs and is told to stop", body = TaskView),
-        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`task_ended`: nothing to cancel", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "`task_not_found`: none of yours"),
+        (status = 409, description = "`task_ended`: nothing to cancel"),
     ),
     security(("bearer" = []))
 )]

@@ -3,16 +3,17 @@
 //! Snapshots are states, not steps: a client that missed some has missed nothing once it has the newest. So resuming by
 //! `Last-Event-ID` means skipping what the client has seen.
 
-use super::ProgressView;
 use super::progress::newest;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::TaskPath;
 use crate::state::Shared;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use candlemill_shared::forms::ProgressView;
 use candlemill_shared::progress::Progress;
+use candlemill_shared::task::TaskId;
 use futures::{Stream, StreamExt, stream};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,20 +26,20 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// The newest snapshot is read again this often: a message may get lost while Redis restarts.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
-/// Follows a task.
+/// Follow a task until its end
 ///
-/// Events are named `progress`, their id is the snapshot's sequence, their data as of the progress call. A stream ends with
+/// Server-sent events named `progress`; their id is the snapshot's sequence, their data as of the progress call. A stream ends with
 /// the task's end state, with the token, and after 5 minutes at the latest: come back with `Last-Event-ID`.
 #[utoipa::path(
-    get, path = "/api/task/{id}/events", tag = "tasks",
+    get, path = "/api/task/{id}/events", operation_id = "follow_task", tag = "tasks",
     params(
-        ("id" = String, Path, description = "Task id"),
+        ("id" = TaskId, Path, description = "Task id"),
         ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that was seen"),
     ),
     responses(
         (status = 200, description = "Snapshots until the end state", body = String, content_type = "text/event-stream"),
-        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "`too_many_streams`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "`task_not_found`: none of yours"),
+        (status = 503, description = "`too_many_streams`"),
     ),
     security(("bearer" = []))
 )]
@@ -140,7 +141,7 @@ fn event(progress: Progress) -> Event {
 mod tests {
     use super::*;
     use candlemill_shared::figures::Figures;
-    use candlemill_shared::task::{TaskId, TaskState};
+    use candlemill_shared::task::TaskState;
 
     fn snapshot(sequence: u64, state: TaskState) -> Progress {
         Progress {

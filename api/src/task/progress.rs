@@ -1,22 +1,23 @@
 //! `GET /api/task/{id}/progress`: the newest snapshot, from Redis; from the record when Redis has none.
 
-use super::ProgressView;
+use crate::answer::Json;
 use crate::auth::Caller;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::TaskPath;
 use crate::state::{AppState, Shared};
-use axum::Json;
 use axum::extract::State;
+use candlemill_shared::forms::ProgressView;
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskRecord};
 
-/// How far a task is.
+/// Show how far a task is
 #[utoipa::path(
-    get, path = "/api/task/{id}/progress", tag = "tasks", params(("id" = String, Path, description = "Task id")),
+    get, path = "/api/task/{id}/progress", operation_id = "show_progress", tag = "tasks",
+    params(("id" = TaskId, Path, description = "Task id")),
     responses(
-        (status = 200, body = ProgressView),
-        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "The newest snapshot", body = ProgressView),
+        (status = 404, description = "`task_not_found`: none of yours"),
     ),
     security(("bearer" = []))
 )]

@@ -1,20 +1,20 @@
 //! `GET /api/task/{id}`: the durable record, from MongoDB.
 
-use super::TaskView;
+use crate::answer::Json;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::input::TaskPath;
 use crate::state::{AppState, Shared};
-use axum::Json;
 use axum::extract::State;
+use candlemill_shared::forms::TaskView;
 use candlemill_shared::task::TaskId;
 
-/// A task with its attempts and result.
+/// Show a task: its attempts, result and error
 #[utoipa::path(
-    get, path = "/api/task/{id}", tag = "tasks", params(("id" = String, Path, description = "Task id")),
+    get, path = "/api/task/{id}", operation_id = "show_task", tag = "tasks", params(("id" = TaskId, Path, description = "Task id")),
     responses(
-        (status = 200, body = TaskView),
-        (status = 404, description = "`task_not_found`: none of yours", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "The task", body = TaskView),
+        (status = 404, description = "`task_not_found`: none of yours"),
     ),
     security(("bearer" = []))
 )]

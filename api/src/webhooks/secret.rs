@@ -1,30 +1,20 @@
 //! `GET /api/webhooks/secret`: what the caller's webhooks are signed with.
 
+use crate::answer::Json;
 use crate::caller::Admitted;
-use crate::error::{Problem, ProblemDocument};
+use crate::error::Problem;
 use crate::state::Shared;
-use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use serde::Serialize;
-use utoipa::ToSchema;
+use candlemill_shared::forms::WebhookSecret;
 
-/// The secret of the caller's webhooks.
-#[derive(Serialize, ToSchema)]
-pub struct WebhookSecret {
-    /// `whsec_` and the Base64 of the key. The caller's alone, and always the same.
-    #[schema(example = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")]
-    secret: String,
-}
-
-/// The secret that the caller's webhooks are signed with.
+/// Show the secret that your webhooks are signed with
 #[utoipa::path(
-    get, path = "/api/webhooks/secret", tag = "webhooks",
+    get, path = "/api/webhooks/secret", operation_id = "show_webhook_secret", tag = "webhooks",
     responses(
-        (status = 200, body = WebhookSecret),
-        (status = 401, description = "No valid token", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`webhooks_disabled`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "The caller's own secret", body = WebhookSecret),
+        (status = 422, description = "`webhooks_disabled`"),
     ),
     security(("bearer" = []))
 )]

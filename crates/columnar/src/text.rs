@@ -79,7 +79,7 @@ pub(crate) struct CsvWriter {
 }
 
 const HEADER: &[u8] =
-    b"open_time,open,high,low,close,volume,close_time,quote_volume,trades,taker_base,taker_quote,ignore\n";
+    b"open_time,open,high,low,close,volume,close_time,quote_volume,trades,taker_buy_volume,taker_buy_quote_volume,ignore\n";
 
 impl CsvWriter {
     /// Appends the candles, and the header line with the first call, also of a call without candles.

@@ -4,6 +4,7 @@
 //! operators see: who holds which task is the queue's matter.
 
 use candlemill_db::{Bus, StoreError, key};
+pub use candlemill_shared::worker::WorkerState;
 use futures::{Stream, StreamExt};
 use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
@@ -32,30 +33,6 @@ fn heartbeat_key(id: &str) -> String {
 /// Present when a worker is asked to drain.
 fn drain_key(id: &str) -> String {
     key(&format!("{{workers}}:drain:{id}"))
-}
-
-/// What a worker does with tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WorkerState {
-    /// It claims tasks.
-    Running,
-    /// It claims none; those under way end or are handed back.
-    Draining,
-    /// It claims none and has none.
-    Drained,
-}
-
-impl WorkerState {
-    /// The state's name in answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Draining => "draining",
-            Self::Drained => "drained",
-        }
-    }
 }
 
 /// One pool of a worker. The pool is a text: workers of another version may have others.

@@ -11,12 +11,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Debug;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// A kind of job: constants, a payload, and what its results mean. Its execution lives in the worker.
 ///
 /// The engine stores payloads and results as documents of [`Job::VERSION`] and never looks inside; what it has to know of them
 /// it asks for here.
-pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Job: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static {
     /// The kind's name on the wire and in the store.
     const KIND: &'static str;
     /// Version of the form of payload and result. Workers read every version that was ever stored.
@@ -42,6 +43,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What it did, over all of its attempts. Members that are absent in what earlier versions stored have defaults.
     type Result: Serialize + DeserializeOwned + Default + Clone + Debug + Send + Sync + 'static;
 
+    /// The request as it is shown: short, times in RFC 3339.
+    type RequestView: Serialize + ToSchema;
+
+    /// The result as it is shown: times in RFC 3339.
+    type ResultView: From<Self::Result> + Serialize + ToSchema;
+
     /// The lowest version of which a program reads this payload: one that uses nothing new stays readable for older workers.
     fn version(&self) -> u32 {
         Self::VERSION
@@ -53,10 +60,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         hex::encode(Sha256::digest(format!("{}\n{owner}\n{asked}", Self::KIND)))
     }
 
-    /// The request as it is shown: short, times in RFC 3339.
-    fn request(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
-    }
+    /// The request as it is shown.
+    fn request(&self) -> Self::RequestView;
 
     /// Whether `tier` allows it at `now_ms` (UTC). `so_far` is what an earlier life of the task did, for a replay.
     ///

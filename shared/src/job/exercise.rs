@@ -7,9 +7,10 @@ use crate::retry::RetryPolicy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Adds the numbers up to `units`, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Exercise {
     /// Tells one from another.
     pub name: String,
@@ -27,7 +28,7 @@ pub struct Exercise {
 }
 
 /// What an exercise did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Exercised {
     /// Numbers that were added.
@@ -57,6 +58,12 @@ impl Job for Exercise {
     const PART_MEMBERS: &'static [&'static str] = &["done", "total", "sum"];
 
     type Result = Exercised;
+    type RequestView = Self;
+    type ResultView = Exercised;
+
+    fn request(&self) -> Self {
+        self.clone()
+    }
 
     fn figures(result: &Exercised) -> Figures {
         Figures { done: result.done, total: result.total, details: [("sum".to_owned(), result.sum)].into() }

@@ -1,24 +1,35 @@
 //! Fetching several histories as one task.
 
 use super::definition::{Job, Part, PartResult};
-use super::fetch_history::{FetchHistory, FetchResult};
+use super::fetch_history::{FetchHistory, FetchResult, FetchResultView};
 use super::pool::Pool;
 use crate::figures::Figures;
 use crate::retry::RetryPolicy;
+use crate::symbol::Symbol;
 use crate::tier::{Tier, TierRefusal, TierTable};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Symbols of a batch that its request shows.
 const SHOWN_SYMBOLS: usize = 20;
 
 /// Fetches several histories as one task: each becomes a task of its own, and this one ends after the last of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FetchBatch {
     /// What is fetched; 1 to [`MAX_BATCH_FETCHES`](crate::tier::MAX_BATCH_FETCHES).
     pub fetches: Vec<FetchHistory>,
+}
+
+/// A batch as its owner sees it: in short, for it may have thousands of fetches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchRequestView {
+    /// How many fetches.
+    pub fetches: usize,
+    /// Symbols of the first of them, at most 20.
+    pub first_symbols: Vec<Symbol>,
 }
 
 impl Job for FetchBatch {
@@ -35,6 +46,8 @@ impl Job for FetchBatch {
     const PART_MEMBERS: &'static [&'static str] = FetchResult::SUMMED;
 
     type Result = FetchResult;
+    type RequestView = BatchRequestView;
+    type ResultView = FetchResultView;
 
     fn fingerprint(&self, owner: &str) -> String {
         let mut digest = Sha256::new();
@@ -45,12 +58,11 @@ impl Job for FetchBatch {
         hex::encode(digest.finalize())
     }
 
-    /// In short: a batch may have thousands of fetches.
-    fn request(&self) -> Value {
+    fn request(&self) -> BatchRequestView {
         let mut symbols: Vec<_> = self.fetches.iter().map(|fetch| &fetch.symbol).collect();
         symbols.dedup();
-        symbols.truncate(SHOWN_SYMBOLS);
-        json!({ "fetches": self.fetches.len(), "first_symbols": symbols })
+        let first_symbols = symbols.into_iter().take(SHOWN_SYMBOLS).cloned().collect();
+        BatchRequestView { fetches: self.fetches.len(), first_symbols }
     }
 
     fn admit(&self, tiers: &TierTable, tier: Tier, _: Option<&FetchResult>, now_ms: i64) -> Result<(), TierRefusal> {
@@ -85,6 +97,7 @@ mod tests {
     use crate::interval::Interval;
     use crate::job::{Envelope, FetchMode, Start};
     use crate::symbol::Exchange;
+    use serde_json::json;
 
     fn fetch() -> FetchHistory {
         FetchHistory {

@@ -3,20 +3,23 @@
 use super::definition::{Job, Part, PartResult};
 use super::pool::Pool;
 use crate::coverage::Gap;
+use crate::forms::{FetchStart, GapView, TimeSpan};
 use crate::figures::Figures;
 use crate::interval::{Interval, PAGE_BUCKETS};
-use crate::range::{TimeRange, intersection, normalise, rfc3339};
+use crate::range::{TimeRange, intersection, normalise};
 use crate::retry::RetryPolicy;
 use crate::symbol::{Exchange, Symbol};
 use crate::task::TaskState;
 use crate::tier::{Tier, TierRefusal, TierTable};
+use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Fetches the candles of one symbol and interval whose open times lie in a range.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FetchHistory {
     /// Where from.
     #[serde(default)]
@@ -35,7 +38,7 @@ pub struct FetchHistory {
 }
 
 /// What a fetch does about candles that are stored already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FetchMode {
     /// It asks only for what the ledger lacks.
@@ -54,7 +57,7 @@ impl FetchMode {
 }
 
 /// Where a fetch begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// At this time, UTC ms.
@@ -95,10 +98,12 @@ impl Job for FetchHistory {
     };
     const UNIT: &'static str = "pages";
     const RATED: &'static [&'static str] = &[CANDLES_STORED, DUPLICATES];
-    const LARGE_RESULT: &'static [&'static str] = &["gaps", "ranges"];
+    const LARGE_RESULT: &'static [&'static str] = &["gaps", "ranges", "absent", "fetched"];
     const PART_MEMBERS: &'static [&'static str] = FetchResult::SUMMED;
 
     type Result = FetchResult;
+    type RequestView = FetchRequestView;
+    type ResultView = FetchResultView;
 
     fn version(&self) -> u32 {
         if self.mode.is_fetch() { 1 } else { 2 }
@@ -114,22 +119,18 @@ impl Job for FetchHistory {
         hex::encode(Sha256::digest(text))
     }
 
-    fn request(&self) -> Value {
-        let start = match self.start {
-            Start::At(ms) => rfc3339(ms),
-            Start::Listing => "listing".to_owned(),
-        };
-        let mut request = json!({
-            "exchange": self.exchange,
-            "symbol": self.symbol,
-            "interval": self.interval,
-            "start": start,
-            "end": self.end.map(rfc3339),
-        });
-        if !self.mode.is_fetch() {
-            request["mode"] = json!(self.mode);
+    fn request(&self) -> FetchRequestView {
+        FetchRequestView {
+            exchange: self.exchange,
+            symbol: self.symbol.clone(),
+            interval: self.interval,
+            start: match self.start {
+                Start::At(ms) => FetchStart::At(ms.into()),
+                Start::Listing => FetchStart::Listing,
+            },
+            end: self.end.map(Timestamp::from),
+            mode: self.mode,
         }
-        request
     }
 
     fn admit(
@@ -190,8 +191,57 @@ const CANDLES_STORED: &str = "candles_stored";
 /// Detail of the progress: candles that were stored before.
 const DUPLICATES: &str = "duplicates";
 
+/// A fetch as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FetchRequestView {
+    /// Where from.
+    pub exchange: Exchange,
+    /// What.
+    pub symbol: Symbol,
+    /// Length of the candles.
+    pub interval: Interval,
+    /// First open time, or `listing`.
+    pub start: FetchStart,
+    /// First open time that is no longer wanted; null: all that is closed when it runs.
+    pub end: Option<Timestamp>,
+    /// `verify` of a verification; absent of a fetch.
+    #[serde(default, skip_serializing_if = "FetchMode::is_fetch")]
+    pub mode: FetchMode,
+}
+
+/// The result of a fetch as its owner sees it. `range`, `ranges`, `gaps` and `checked_until` have their times in UTC ms and are
+/// kept for earlier clients.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct FetchResultView {
+    /// The counts.
+    #[serde(flatten)]
+    pub result: FetchResult,
+    /// What was asked for, resolved to times; null before that is known.
+    pub asked: Option<TimeSpan>,
+    /// What had to be fetched: the asked range without what the ledger already held. Absent in lists.
+    pub fetched: Vec<TimeSpan>,
+    /// Absent buckets of the asked range with their reason; at most 1,000, the rest in the coverage call. Absent in lists.
+    pub absent: Vec<GapView>,
+    /// Of a verification: open time up to which it has compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_until: Option<Timestamp>,
+}
+
+impl From<FetchResult> for FetchResultView {
+    fn from(result: FetchResult) -> Self {
+        Self {
+            asked: result.range.map(TimeSpan::from),
+            fetched: result.ranges.iter().copied().map(TimeSpan::from).collect(),
+            absent: result.gaps.iter().cloned().map(GapView::from).collect(),
+            compared_until: result.checked_until.map(Timestamp::from),
+            result,
+        }
+    }
+}
+
 /// What a fetch did, over all of its attempts unless said otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct FetchResult {
     /// Candles that were not stored before.
@@ -213,10 +263,13 @@ pub struct FetchResult {
     /// Calls that had to be repeated.
     pub retries: u64,
     /// What was asked for, resolved to times.
+    #[schema(deprecated)]
     pub range: Option<TimeRange>,
     /// What had to be fetched: the asked range without what the ledger already held.
+    #[schema(deprecated)]
     pub ranges: Vec<TimeRange>,
     /// Absent buckets of the asked range with their reason; at most [`MAX_RESULT_GAPS`], the rest in the coverage call.
+    #[schema(deprecated)]
     pub gaps: Vec<Gap>,
     /// Number of all gaps, listed or not.
     pub gaps_total: u64,
@@ -227,6 +280,7 @@ pub struct FetchResult {
     pub reopened: u64,
     /// Of a verification: open time up to which it has compared, UTC ms.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(deprecated)]
     pub checked_until: Option<i64>,
 }
 

@@ -43,7 +43,7 @@ struct Calls {
     request: fn(&Envelope) -> Result<Value, EnvelopeError>,
     admit: Admit,
     no_result: fn() -> Value,
-    result_of_today: fn(&Value) -> Value,
+    show_result: fn(&Value) -> Value,
     figures: fn(&Value) -> Figures,
     parts: fn(&Envelope, &Value, i64) -> Result<Vec<Part>, EnvelopeError>,
     add_parts: fn(&mut Value, &[PartResult]),
@@ -69,14 +69,17 @@ trait Erased: Job {
     const CALLS: Calls = Calls {
         check: |job| job.open::<Self>().map(drop),
         fingerprint: |job, owner| Ok(job.open::<Self>()?.fingerprint(owner)),
-        request: |job| Ok(job.open::<Self>()?.request()),
+        request: |job| {
+            let shown = serde_json::to_value(job.open::<Self>()?.request());
+            Ok(shown.unwrap_or_else(|_| job.payload.clone()))
+        },
         admit: |job, so_far, tiers, tier, now_ms| {
             let so_far = so_far.and_then(|result| Self::Result::deserialize(result).ok());
             Ok(job.open::<Self>()?.admit(tiers, tier, so_far.as_ref(), now_ms))
         },
         no_result: || serde_json::to_value(Self::Result::default()).unwrap_or_default(),
-        result_of_today: |stored| {
-            let read = Self::Result::deserialize(stored).ok();
+        show_result: |stored| {
+            let read = Self::Result::deserialize(stored).ok().map(Self::ResultView::from);
             read.and_then(|result| serde_json::to_value(result).ok()).unwrap_or_else(|| stored.clone())
         },
         figures: |stored| Self::Result::deserialize(stored).map(|result| Self::figures(&result)).unwrap_or_default(),
@@ -162,10 +165,11 @@ impl JobKind {
         (self.calls.no_result)()
     }
 
-    /// A stored result in the form of today: members that earlier versions did not write have their defaults.
+    /// A stored result as it is shown ([`Job::ResultView`]): members that earlier versions did not write have their defaults. What
+    /// cannot be read is shown as it is stored.
     #[must_use]
-    pub fn result_of_today(&self, stored: &Value) -> Value {
-        (self.calls.result_of_today)(stored)
+    pub fn show_result(&self, stored: &Value) -> Value {
+        (self.calls.show_result)(stored)
     }
 
     /// [`Job::figures`].

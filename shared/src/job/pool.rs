@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where a kind of job waits and runs: every pool has its own queue, concurrency and connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pool {
     /// History from exchanges.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An error as it is kept on a task and shown to its owner.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TaskError {
     /// Stable name: `unknown_symbol`, `exchange_unavailable`, …
     pub code: String,

@@ -122,6 +122,35 @@ pub struct TaskRecord {
 }
 
 impl TaskRecord {
+    /// The request as its owner sees it; a batch in short. What cannot be read is shown as it is stored.
+    #[must_use]
+    pub fn request_view(&self) -> Value {
+        match (&self.request, self.kind()) {
+            (Some(kept), _) => kept.clone(),
+            (None, Some(kind)) => kind.request(&self.job),
+            (None, None) => self.job.payload.clone(),
+        }
+    }
+
+    /// What the task did, as its owner sees it.
+    #[must_use]
+    pub fn result_view(&self) -> Option<Value> {
+        let stored = self.result.as_ref()?;
+        Some(self.kind().map_or_else(|| stored.clone(), |kind| kind.show_result(stored)))
+    }
+
+    /// The same without what may be large.
+    #[must_use]
+    pub fn result_view_in_list(&self) -> Option<Value> {
+        let mut result = self.result_view()?;
+        if let Value::Object(members) = &mut result {
+            for large in self.kind().map_or(&[][..], |kind| kind.large_result) {
+                members.remove(*large);
+            }
+        }
+        Some(result)
+    }
+
     /// Whether it waits once more after an end: a replay that no attempt has begun on yet.
     #[must_use]
     pub const fn waits_anew(&self) -> bool {

@@ -1,0 +1,47 @@
+//! The one table of calls: it yields the router and the OpenAPI document.
+
+use crate::state::Shared;
+use crate::{admin, dead_letters, health, market_data, metrics_page, problems, task, webhooks};
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+/// Calls of users.
+pub(crate) fn users() -> OpenApiRouter<Shared> {
+    let large = DefaultBodyLimit::max(market_data::batch::LARGEST_BODY);
+    OpenApiRouter::default()
+        .routes(routes!(market_data::fetch::fetch))
+        .routes(routes!(market_data::batch::batch).layer(large))
+        .routes(routes!(market_data::verify::verify))
+        .routes(routes!(task::list::list))
+        .routes(routes!(task::show::show, task::cancel::cancel))
+        .routes(routes!(task::progress::progress))
+        .routes(routes!(task::events::events))
+        .routes(routes!(market_data::klines::klines))
+        .routes(routes!(market_data::coverage::coverage))
+        .routes(routes!(dead_letters::list::list))
+        .routes(routes!(dead_letters::replay_many::replay_many))
+        .routes(routes!(dead_letters::replay::replay))
+        .routes(routes!(dead_letters::discard::discard))
+        .routes(routes!(webhooks::secret::secret))
+}
+
+/// Calls of operators.
+pub(crate) fn operators() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(admin::queues::queues))
+        .routes(routes!(admin::pause::pause))
+        .routes(routes!(admin::pause::resume))
+        .routes(routes!(admin::drain::drain))
+        .routes(routes!(admin::verify::verify))
+        .routes(routes!(admin::verify::task))
+}
+
+/// Calls without a token.
+pub(crate) fn open() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics_page::metrics))
+        .routes(routes!(problems::problems))
+}
