@@ -1,6 +1,7 @@
 //! `candlemill-dev`: what `./dev` does once its tools are found and the programs are built.
 
 mod run;
+mod with;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -18,13 +19,18 @@ struct Arguments {
 enum Command {
     /// Starts everything, runs a backfill of real candles and keeps serving until Ctrl-C.
     Run(run::Run),
+    /// Starts everything on data that is thrown away, runs a command against it, and ends with the command's exit code.
+    With(with::With),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command::Run(run) = Arguments::parse().command;
-    match Box::pin(run.execute()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match Arguments::parse().command {
+        Command::Run(run) => Box::pin(run.execute()).await.map(|()| ExitCode::SUCCESS),
+        Command::With(with) => Box::pin(with.execute()).await,
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             // Where this fails, standard error is closed.
             drop(writeln!(std::io::stderr(), "\ncandlemill: {error:#}"));

@@ -27,7 +27,7 @@ pub(super) fn body(record: &TaskRecord) -> Value {
 /// The result of today's form; of lists that may be large, the beginning.
 fn shortened(record: &TaskRecord) -> Option<Value> {
     let (stored, kind) = (record.result.as_ref()?, record.kind());
-    let mut result = kind.map_or_else(|| stored.clone(), |kind| kind.result_of_today(stored));
+    let mut result = kind.map_or_else(|| stored.clone(), |kind| kind.show_result(stored));
     for member in kind.map_or(&[][..], |kind| kind.large_result) {
         if let Some(Value::Array(list)) = result.get_mut(*member) {
             list.truncate(LISTED);
