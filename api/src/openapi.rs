@@ -4,7 +4,7 @@ use crate::problems::CODES;
 use crate::routes;
 use candlemill_shared::forms::ProblemDocument;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -118,11 +118,13 @@ fn refers_to(schema: Option<&RefOr<Schema>>, name: &str) -> bool {
 /// Adds the answers that every such call may give, and the headers of all.
 fn complete(operation: &mut Operation, callers: Callers) {
     let has_body = operation.request_body.is_some();
-    let parameters = operation.parameters.as_deref().unwrap_or_default();
-    let is_in = |place: &str| {
-        parameters.iter().any(|one| serde_json::to_value(&one.parameter_in).is_ok_and(|value| value == place))
-    };
-    let (has_query, has_header) = (is_in("query"), is_in("header"));
+    let parameters: Vec<&Parameter> = operation
+        .parameters
+        .iter()
+        .flatten()
+        .filter_map(|one| if let RefOr::T(parameter) = one { Some(parameter) } else { None })
+        .collect();
+    let read_here = parameters.iter().any(|one| !matches!(one.parameter_in, ParameterIn::Path));
     let of_task = parameters.iter().any(|one| one.name == "id" && refers_to(one.schema.as_ref(), "TaskId"));
     let mut common: Vec<(u16, String)> = Vec::new();
     let mut add = |status: u16, codes: &str| common.push((status, codes.to_owned()));
@@ -131,7 +133,7 @@ fn complete(operation: &mut Operation, callers: Callers) {
         add(408, "`slow_body`");
         add(413, "`body_too_large`");
         add(415, "`unsupported_media_type`");
-    } else if has_query || has_header {
+    } else if read_here {
         add(400, "`invalid_request`: every parameter that is wrong");
     }
     if of_task {
@@ -177,14 +179,14 @@ fn describe(status: &str, answer: &mut Response, callers: Callers) {
     let refused = status.starts_with(['4', '5']);
     if refused && answer.content.is_empty() {
         let problem = Content::new(Some(Ref::from_schema_name(ProblemDocument::name())));
-        answer.content.insert("application/problem+json".to_owned(), problem);
+        answer.content.insert("application/problem+json".to_owned(), problem.into());
     }
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let number = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let mut header = |name: &str, schema: ObjectBuilder, told: &str| {
         let mut header = Header::new(schema);
         header.description = Some(told.to_owned());
-        answer.headers.insert(name.to_owned(), header);
+        answer.headers.insert(name.to_owned(), header.into());
     };
     header("X-Trace-Id", text().pattern(Some("^[0-9a-f]{32}$")), "Trace of the request, as it stands in the log and on the task");
     if callers != Callers::Anybody && status != "401" {

@@ -15,11 +15,13 @@ use bytes::{Bytes, BytesMut};
 use candlemill_columnar::{ColumnarError, Format};
 use candlemill_db::StoreError;
 use candlemill_shared::forms::{CandleFormat, FieldErrors, KlineRow, KlinesQuery};
-use candlemill_shared::timestamp::LATEST_MS;
 use candlemill_shared::{Candle, TimeRange, Timestamp};
 use futures::{Stream, StreamExt, TryStreamExt};
 use negotiation::{accepted, content_type, is_paged};
-use utoipa::ToSchema;
+use std::borrow::Cow;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 const USUAL_LIMIT: u64 = 1_000;
 /// Corrections that one answer counts.
@@ -40,14 +42,28 @@ struct ArrowStream(Vec<u8>);
 struct CandleLines(String);
 
 /// Candles as arrays or as objects: a schema alone.
-#[derive(ToSchema)]
-#[schema(untagged)]
-#[expect(dead_code, reason = "describes a body for the document; the body itself is streamed")]
-enum CandleRows {
-    /// As `json`.
-    Rows(Vec<KlineRow>),
-    /// As `objects`.
-    Objects(Vec<Candle>),
+struct CandleRows;
+
+impl PartialSchema for CandleRows {
+    fn schema() -> RefOr<Schema> {
+        let list = |name| ArrayBuilder::new().items(Ref::from_schema_name(name)).build();
+        AnyOfBuilder::new()
+            .item(list(KlineRow::name()))
+            .item(list(Candle::name()))
+            .description(Some("Candles as arrays (`json`), or as objects (`objects`)."))
+            .into()
+    }
+}
+
+impl ToSchema for CandleRows {
+    fn name() -> Cow<'static, str> {
+        "CandleRows".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((KlineRow::name().into_owned(), KlineRow::schema()));
+        schemas.push((Candle::name().into_owned(), Candle::schema()));
+    }
 }
 
 /// What was asked for, checked.
@@ -204,6 +220,7 @@ fn tell_next(query: &KlinesQuery, next: i64, headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candlemill_shared::timestamp::LATEST_MS;
 
     fn of(pairs: &[(&str, &str)]) -> KlinesQuery {
         let map: serde_json::Map<_, _> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();

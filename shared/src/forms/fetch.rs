@@ -272,7 +272,6 @@ pub struct Accepted {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "symbols": ["BTCUSDT", "ETHUSDT"], "interval": "1d", "start": "2020-01-01T00:00:00Z", "end": "2020-03-01T00:00:00Z"}))]
-#[expect(dead_code, reason = "describes a form of the batch's request")]
 struct BatchOfSymbols {
     /// Symbols of which the same range is fetched; how many, the tier says.
     #[schema(min_items = 1, max_items = 10_000)]
@@ -298,7 +297,6 @@ struct BatchOfSymbols {
 #[schema(example = json!({"fetches": [
     {"symbol": "BTCUSDT", "interval": "1h", "start": "2020-01-01T00:00:00Z", "end": "2020-02-01T00:00:00Z"},
     {"symbol": "ETHUSDT", "interval": "1d", "start": "2020-01-01T00:00:00Z", "end": "2020-02-01T00:00:00Z"}]}))]
-#[expect(dead_code, reason = "describes a form of the batch's request")]
 struct BatchOfFetches {
     /// What is fetched; how many, the tier says.
     #[schema(min_items = 1, max_items = 10_000)]
