@@ -90,7 +90,7 @@ pub struct DeadLetterFilter {
     pub cursor: Option<Given<TaskId>>,
     /// Dead letters of this page; 50 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<PageLimit>)]
+    #[param(value_type = Option<PageLimit>, inline)]
     pub limit: Option<Given<PageLimit>>,
 }
 

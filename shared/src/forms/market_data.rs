@@ -95,7 +95,7 @@ pub struct CoverageQuery {
     pub cursor: Option<Given<Timestamp>>,
     /// Gaps of this answer; 1000 when absent. One that reaches in from before `start` comes on top.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<GapLimit>)]
+    #[param(value_type = Option<GapLimit>, inline)]
     pub limit: Option<Given<GapLimit>>,
 }
 
@@ -167,7 +167,7 @@ pub struct KlinesQuery {
     /// Candles of this answer. Absent: 1000 as JSON, all of the range as CSV and Arrow. Candles that are stored while the answer
     /// is written come on top.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<CandleLimit>)]
+    #[param(value_type = Option<CandleLimit>, inline)]
     pub limit: Option<Given<CandleLimit>>,
     /// `X-Next-Cursor` of the answer before; takes the place of `start`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,7 @@ pub struct KlinesQuery {
     pub cursor: Option<Given<Timestamp>>,
     /// How they are written. Absent: as `Accept` says, else `json`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<CandleFormat>)]
+    #[param(value_type = Option<CandleFormat>, inline)]
     pub format: Option<Given<CandleFormat>>,
 }
 

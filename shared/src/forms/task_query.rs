@@ -39,6 +39,6 @@ pub struct TaskFilter {
     pub cursor: Option<String>,
     /// Tasks of this page; 50 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<PageLimit>)]
+    #[param(value_type = Option<PageLimit>, inline)]
     pub limit: Option<Given<PageLimit>>,
 }
