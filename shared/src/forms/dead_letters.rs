@@ -69,7 +69,7 @@ pub type PageLimit = Number<1, 200>;
 
 /// Which dead letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DeadLetterFilter {
     /// Only of this kind.
@@ -108,8 +108,8 @@ pub const MAX_REPLAYS: usize = 100;
 
 /// Which tasks are replayed: either `task_ids`, or `all` with filters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(default = json!({}), example = json!({"all": true, "code": "exchange_unavailable"}))]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"all": true, "code": "exchange_unavailable"}))]
 pub struct ReplayRequest {
     /// These, dead or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,8 +180,8 @@ pub const MAX_REASON: usize = 500;
 
 /// Why nobody needs a dead task any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(default = json!({}), example = json!({"reason": "the symbol was delisted"}))]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "the symbol was delisted"}))]
 pub struct DiscardRequest {
     /// Stays on the record; not of white space alone.
     #[schema(required, value_type = String, min_length = 1, max_length = 500, pattern = r"\S")]

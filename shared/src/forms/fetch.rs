@@ -74,8 +74,8 @@ impl ToSchema for FetchStart {
 
 /// What to fetch. Candles are chosen by their open time: `start` inclusive, `end` exclusive.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(default = json!({}), example = json!({
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
     "symbol": "BTCUSDT", "interval": "1m", "start": "2020-01-01T00:00:00Z", "end": "2020-01-04T00:00:00Z"}))]
 pub struct FetchRequest {
     /// The exchange's symbol; small letters are taken for capitals.
@@ -143,7 +143,7 @@ pub struct WebhookRequest {
 
 /// What to fetch: either `fetches`, or one range of many `symbols`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct BatchRequest {
     /// Symbols of which the same range is fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,8 +209,7 @@ impl BatchRequest {
 
 /// One fetch of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(default = json!({}))]
+#[serde(deny_unknown_fields)]
 pub struct BatchItem {
     /// The exchange's symbol.
     #[schema(required, value_type = Symbol)]

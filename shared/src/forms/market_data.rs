@@ -11,7 +11,7 @@ use crate::timestamp::{GivenTime, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, ArrayItems, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// A span of open times.
@@ -72,7 +72,7 @@ impl From<Gap> for GapView {
 
 /// Of which series the coverage is asked, and which part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CoverageQuery {
     /// The exchange's symbol.
@@ -147,7 +147,7 @@ pub enum CandleFormat {
 
 /// Which candles.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct KlinesQuery {
     /// The exchange's symbol.
@@ -207,7 +207,8 @@ impl PartialSchema for KlineRow {
         let length = columns.len();
         ArrayBuilder::new()
             .prefix_items(columns)
-            .items(ArrayItems::False)
+            // There are none beyond those, and a generator of clients does not take the plain `false`.
+            .items(AnyOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Integer)).item(ObjectBuilder::new().schema_type(Type::String)))
             .min_items(Some(length))
             .max_items(Some(length))
             .description(Some("A candle in the exchange's order. Decimals are texts, to the digit as the exchange printed them."))

@@ -91,8 +91,8 @@ pub const MAX_NAME: usize = 100;
 
 /// Who pauses, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schema(default = json!({}), example = json!({"reason": "the exchange announced maintenance", "by": "kim"}))]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "the exchange announced maintenance", "by": "kim"}))]
 pub struct PauseRequest {
     /// Shown in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
