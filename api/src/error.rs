@@ -100,7 +100,9 @@ impl Problem {
         let mut errors = wrong.into_vec();
         let told = match errors.len().saturating_sub(MAX_ERRORS) {
             0 => "The member errors names each field and parameter that is wrong.".to_owned(),
-            more => format!("The member errors names fields and parameters that are wrong; {more} more are not listed."),
+            more => {
+                format!("The member errors names fields and parameters that are wrong; {more} more are not listed.")
+            }
         };
         errors.truncate(MAX_ERRORS);
         Self { errors, ..Self::invalid_request().detail(told) }

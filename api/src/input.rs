@@ -59,7 +59,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value: Members = serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
-            return Problem::invalid_request().detail("The body must be a JSON object.").field("", "must be a JSON object");
+            return Problem::invalid_request()
+                .detail("The body must be a JSON object.")
+                .field("", "must be a JSON object");
         }
         Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON").detail(error.to_string())
     })?;
@@ -211,7 +213,10 @@ mod tests {
         check_body("null", &[("", "must be a JSON object")]);
         check_body("[1]", &[("", "must be a JSON object")]);
         check_body("\"text\"", &[("", "must be a JSON object")]);
-        check_body(r#"{"symbol":"A","ende":1,"symbol":"B"}"#, &[("symbol", "more than once"), ("ende", "symbol, interval, start")]);
+        check_body(
+            r#"{"symbol":"A","ende":1,"symbol":"B"}"#,
+            &[("symbol", "more than once"), ("ende", "symbol, interval, start")],
+        );
         // Wrong values are told by the call, all at once.
         check_body(r#"{"symbol":7,"start":"soon"}"#, &[]);
         assert_eq!(read_object::<FetchRequest>(b"{\"symbol\":").unwrap_err().code(), "malformed_json");

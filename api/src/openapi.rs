@@ -107,7 +107,9 @@ fn list_codes(schema: &mut RefOr<Schema>) {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().filter_map(Option::as_mut)
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }
 
 /// Whether this is a reference to the schema `name`.
@@ -164,7 +166,8 @@ fn complete(operation: &mut Operation, callers: Callers) {
             .entry(status.to_string())
             .or_insert_with(|| RefOr::T(ResponseBuilder::new().build()));
         if let RefOr::T(answer) = answer {
-            answer.description = if answer.description.is_empty() { codes } else { format!("{}; {codes}", answer.description) };
+            answer.description =
+                if answer.description.is_empty() { codes } else { format!("{}; {codes}", answer.description) };
         }
     }
     for (status, answer) in &mut operation.responses.responses {
@@ -188,7 +191,11 @@ fn describe(status: &str, answer: &mut Response, callers: Callers) {
         header.description = Some(told.to_owned());
         answer.headers.insert(name.to_owned(), header.into());
     };
-    header("X-Trace-Id", text().pattern(Some("^[0-9a-f]{32}$")), "Trace of the request, as it stands in the log and on the task");
+    header(
+        "X-Trace-Id",
+        text().pattern(Some("^[0-9a-f]{32}$")),
+        "Trace of the request, as it stands in the log and on the task",
+    );
     if callers != Callers::Anybody && status != "401" {
         const COUNTED: &str = "absent where the request was not counted, as while Redis is away";
         header("RateLimit-Limit", number(), &format!("Requests per minute; {COUNTED}"));

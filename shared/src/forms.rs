@@ -15,8 +15,8 @@ mod task;
 mod task_query;
 
 pub use dead_letters::{
-    DeadLetterFilter, DeadLetterList, DeadLetterView, DiscardRequest, MAX_REASON, MAX_REPLAYS, PageLimit, RefusedReplay,
-    ReplayRequest, Replayed,
+    DeadLetterFilter, DeadLetterList, DeadLetterView, DiscardRequest, MAX_REASON, MAX_REPLAYS, PageLimit,
+    RefusedReplay, ReplayRequest, Replayed,
 };
 pub use fetch::{Accepted, BatchItem, BatchRequest, FetchRequest, FetchStart, WebhookRequest};
 pub use given::{FieldError, FieldErrors, Given};

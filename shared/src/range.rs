@@ -28,7 +28,7 @@ impl TimeRange {
     /// Length in milliseconds; 0 when empty.
     #[must_use]
     pub const fn length(self) -> i64 {
-        if self.is_empty() { 0 } else { self.end - self.start }
+        if self.is_empty() { 0 } else { self.end.saturating_sub(self.start) }
     }
 
     /// Whether the instant `at` lies inside.

@@ -6,7 +6,7 @@ use crate::apalis_task::begun;
 use crate::claimed::{AttemptFailed, ClaimedTask, Work};
 use crate::context::{KnownJobs, WorkerContext};
 use crate::ending::ending_at_once;
-use crate::job_context::JobContext;
+use crate::job_context::{JobContext, Kept};
 use crate::jobs;
 use crate::outcome::{Outcome, StoredOutcome};
 use crate::retries;
@@ -139,15 +139,18 @@ async fn run_and_settle(
     };
     context.metrics.attempts.inc();
     context.metrics.running.inc();
-    claimed.put(Work::Begun(Box::new(JobContext {
+    let job_context = JobContext {
         record: record.clone(),
+        kept: Arc::new(Kept::of(record.result.clone())),
         cancel: listed.token.clone(),
         draining: context.lifecycle.draining.clone(),
         resources: Arc::clone(&context.resources),
         counters: Arc::default(),
         tasks: context.tasks.clone(),
         reconciler: context.reconciler.clone(),
-    })));
+    };
+    let kept = Arc::clone(&job_context.kept);
+    claimed.put(Work::Begun(Box::new(job_context)));
     let said = inner(begun(claimed.clone(), &context.worker, &record)).await;
     context.metrics.running.dec();
     let outcome = match claimed.take() {
@@ -156,7 +159,7 @@ async fn run_and_settle(
         // A layer around the handler let it not begin, or not end.
         _ => {
             let why = said.as_ref().err().map_or_else(|| "no outcome".to_owned(), ToString::to_string);
-            Outcome::Retry { error: TaskError::new(codes::LAYER, why), so_far: record.result.clone(), after: None }
+            Outcome::Retry { error: TaskError::new(codes::LAYER, why), so_far: kept.newest(), after: None }
         }
     };
     Box::pin(finish(context, record, lease, outcome)).await?;
@@ -167,7 +170,8 @@ async fn run_and_settle(
 pub(crate) async fn run_claimed(known: KnownJobs, claimed: ClaimedTask) -> Result<(), AttemptFailed> {
     match claimed.take() {
         Some(Work::Begun(context)) => {
-            let (so_far, limit) = (context.record.result.clone(), retries::timeout_of(&context.record));
+            let (kept, limit) = (Arc::clone(&context.kept), retries::timeout_of(&context.record));
+            let so_far = || kept.newest();
             // Boxed: the future of a fetch holds its pages under way.
             let outcome = retries::guarded(limit, so_far, Box::pin(jobs::run(known, *context))).await;
             let said = said(&outcome);

@@ -1,7 +1,7 @@
 //! What one attempt of a job has.
 
 use crate::budget::SharedBudget;
-use crate::cpu::CpuPool;
+use crate::cpu::{CpuCancelled, CpuPool, CpuWork};
 use crate::jobs::PageSlots;
 use crate::metrics::Metrics;
 use crate::outcome::Stop;
@@ -15,7 +15,8 @@ use candlemill_shared::{Clock, Exchange};
 use candlemill_tasks::{Checkpoint, TaskEngine};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// Clients of the exchanges.
@@ -26,10 +27,6 @@ pub(crate) struct Resources {
     pub(crate) market: MarketStore,
     pub(crate) exchanges: Exchanges,
     pub(crate) metrics: Arc<Metrics>,
-    #[cfg_attr(
-        not(feature = "test-jobs"),
-        expect(dead_code, reason = "studies, the next kind of job, keep processors busy")
-    )]
     pub(crate) cpu: CpuPool,
     pub(crate) fetching: Fetching,
 }
@@ -43,10 +40,31 @@ pub(crate) struct Fetching {
     pub(crate) split_pages: u64,
 }
 
+/// The newest checkpoint of a task, for an attempt that cannot tell it itself: it panicked, or took too long.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Option<Value>>);
+
+impl Kept {
+    /// As the attempt begins.
+    pub(crate) const fn of(result: Option<Value>) -> Self {
+        Self(Mutex::new(result))
+    }
+
+    pub(crate) fn newest(&self) -> Option<Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn put(&self, result: Value) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+}
+
 /// What one attempt has.
 pub(crate) struct JobContext {
     /// The task as the attempt began.
     pub(crate) record: TaskRecord,
+    /// Its newest checkpoint.
+    pub(crate) kept: Arc<Kept>,
     /// Cancelled when the attempt is to end soon, whatever for.
     pub(crate) cancel: CancellationToken,
     /// Cancelled when the worker stops claiming: the work is handed back at the next step.
@@ -91,7 +109,10 @@ impl JobContext {
             .map_err(|error| candlemill_db::StoreError::corrupt("the result of a task", error))?;
         let kept = || records.checkpoint(record.id, record.attempt, &so_far, now);
         match retry_until_cancelled(self.give_up(), kept).await? {
-            Checkpoint::Kept => Ok(()),
+            Checkpoint::Kept => {
+                self.kept.put(so_far);
+                Ok(())
+            }
             Checkpoint::CancelRequested => Err(Stop::Cancelled),
             Checkpoint::Overtaken => Err(Stop::Overtaken),
         }
@@ -110,6 +131,32 @@ impl JobContext {
         if let Err(error) = board.write(&snapshot).await {
             tracing::warn!(%error, "progress is not shown at the moment");
         }
+    }
+
+    /// Does `work` on a thread for busy work, until it ends or the attempt is to stop: cancelled, overtaken, or handed back because
+    /// the worker drains.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`], [`Stop::Draining`].
+    #[cfg_attr(
+        not(feature = "test-jobs"),
+        expect(dead_code, reason = "studies, the next kind of job, keep processors busy")
+    )]
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&CpuWork) -> Result<T, CpuCancelled> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let stop = self.cancel.child_token();
+        let computed = self.resources.cpu.run(&stop, work);
+        tokio::pin!(computed);
+        let done = tokio::select! {
+            done = &mut computed => done,
+            () = self.draining.cancelled() => {
+                stop.cancel();
+                computed.await
+            }
+        };
+        done.map_err(|CpuCancelled| if self.cancel.is_cancelled() { Stop::Cancelled } else { Stop::Draining })
     }
 
     /// Whether the attempt may go on.

@@ -23,6 +23,8 @@ pub(crate) fn timeout_of(record: &TaskRecord) -> Duration {
 
 /// Why the attempt that is about to begin is one too many: the ones before killed their workers, or the policy has changed.
 pub(crate) fn given_up_before(record: &TaskRecord) -> Option<TaskError> {
+    // Of a kind that this program does not know it knows no bounds either.
+    record.kind()?;
     let why = policy_of(record).given_up(Failures::before(record))?;
     let last = record.attempts.iter().rev().find(|one| one.number < record.attempt);
     let code = last.and_then(|one| one.error.as_ref()).map_or(codes::WORKER_LOST, |error| &error.code);
@@ -30,7 +32,12 @@ pub(crate) fn given_up_before(record: &TaskRecord) -> Option<TaskError> {
 }
 
 /// Runs a job under its time limit; a panic is an outcome.
-pub(crate) async fn guarded<R>(timeout: Duration, so_far: R, job: impl Future<Output = Outcome<R>>) -> Outcome<R> {
+/// `so_far` is asked for what was done until then.
+pub(crate) async fn guarded<R>(
+    timeout: Duration,
+    so_far: impl FnOnce() -> R,
+    job: impl Future<Output = Outcome<R>>,
+) -> Outcome<R> {
     let error = match AssertUnwindSafe(tokio::time::timeout(timeout, job)).catch_unwind().await {
         Ok(Ok(outcome)) => return outcome,
         Ok(Err(_)) => {
@@ -46,7 +53,7 @@ pub(crate) async fn guarded<R>(timeout: Duration, so_far: R, job: impl Future<Ou
             TaskError::new(codes::PANIC, format!("the job broke off: {said}"))
         }
     };
-    Outcome::Retry { error, so_far, after: None }
+    Outcome::Retry { error, so_far: so_far(), after: None }
 }
 
 /// The end of an attempt that failed for a passing reason. `jitter` (0 to 1) draws the wait, `after` is its lower bound.
@@ -60,7 +67,7 @@ pub(crate) fn ending(
 ) -> Ending {
     let policy = policy_of(record);
     let failures = Failures::with(record, &error.code);
-    if let Some(why) = policy.given_up(failures) {
+    if let Some(why) = policy.given_up(failures).filter(|_| record.kind().is_some()) {
         let message = format!("{why}; the last one: {}", error.message);
         let error = Some(TaskError::new(error.code, message));
         return Ending { state: TaskState::Dead, result: so_far, error, run_at: None, at: now_ms };
@@ -154,9 +161,24 @@ mod tests {
         let error = dead.error.unwrap();
         assert_eq!((dead.state, error.code.as_str()), (TaskState::Dead, codes::UNKNOWN_KIND));
         assert!(error.message.contains("10 minutes") && error.message.ends_with("told"), "{}", error.message);
+        // A replay begins to count anew.
+        let mut replayed = unknown.clone();
+        replayed.dead_letter.replayed_after = 3;
+        let told = TaskError::new(codes::UNKNOWN_KIND, "told");
+        assert_eq!(ending(&replayed, told, None, None, UNKNOWN_KIND_FOR_MS, 0.5).state, TaskState::Retrying);
         // Another outcome in between: some worker did know it.
         let known = record(&[codes::UNKNOWN_KIND, AWAY, codes::UNKNOWN_KIND]);
         assert_eq!(handed_on(&known, codes::UNKNOWN_KIND).len(), 1);
+    }
+
+    /// By workers that know it, it may have failed more often than any policy here allows.
+    #[test]
+    fn a_worker_judges_no_kind_that_it_does_not_know() {
+        let mut newer = record(&[AWAY; 30]);
+        newer.job.kind = "from_a_later_release".to_owned();
+        assert_eq!(given_up_before(&newer), None);
+        let ending = ending(&newer, TaskError::new(codes::UNKNOWN_KIND, "told"), None, None, 1_000, 0.5);
+        assert_eq!(ending.state, TaskState::Retrying);
     }
 
     #[test]
@@ -168,7 +190,7 @@ mod tests {
     }
 
     async fn broken_off(timeout_ms: u64, job: impl Future<Output = Outcome<Option<Value>>>) -> String {
-        match guarded(Duration::from_millis(timeout_ms), None, job).await {
+        match guarded(Duration::from_millis(timeout_ms), || None, job).await {
             Outcome::Retry { error, .. } => error.code,
             other => panic!("{other:?}"),
         }

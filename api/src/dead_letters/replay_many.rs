@@ -60,11 +60,7 @@ pub async fn replay_many(
         match outcome {
             Ok(_) => task_ids.push(id),
             Err(problem) => {
-                refused.push(RefusedReplay {
-                    task_id: id,
-                    code: problem.code().to_owned(),
-                    detail: problem.told(),
-                });
+                refused.push(RefusedReplay { task_id: id, code: problem.code().to_owned(), detail: problem.told() });
                 if problem.is_unavailable() {
                     unavailable = Some(problem);
                 }

@@ -111,12 +111,8 @@ fn items(request: BatchRequest, wrong: &mut FieldErrors) -> Vec<(Place, Wanted)>
                 wrong.refuse("symbols", "is empty; name at least one");
             }
             let of = |(index, symbol)| {
-                let wanted = Wanted {
-                    symbol: Some(symbol),
-                    interval: interval.clone(),
-                    start: start.clone(),
-                    end: end.clone(),
-                };
+                let wanted =
+                    Wanted { symbol: Some(symbol), interval: interval.clone(), start: start.clone(), end: end.clone() };
                 (Place::Symbols(index), wanted)
             };
             return symbols.unwrap_or_default().into_iter().enumerate().map(of).collect();

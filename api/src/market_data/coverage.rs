@@ -8,11 +8,11 @@ use crate::market_data::series_query::{GivenSeries, SeriesQuery};
 use crate::state::Shared;
 use axum::extract::State;
 use candlemill_market_store::Series;
-use candlemill_shared::{TimeRange, Timestamp};
 use candlemill_shared::coverage::join_gaps;
 use candlemill_shared::forms::{
     CorrectionView, CoverageQuery, CoverageReport, FieldErrors, GapLimit, GapView, VerifiedRange,
 };
+use candlemill_shared::{TimeRange, Timestamp};
 
 const USUAL_LIMIT: u32 = 1_000;
 /// Restated candles that one answer lists.

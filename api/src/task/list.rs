@@ -44,8 +44,12 @@ async fn children(state: &AppState, filter: TaskFilter, owner: &str) -> Result<J
     let parent = wrong.optional("parent", parent);
     let from = cursor.map_or(Some(0), |text| wrong.check("cursor", text.parse::<usize>())).unwrap_or(0);
     let limit = page_length(limit, &mut wrong) as usize;
-    let others =
-        [("state", in_state.is_some()), ("kind", kind.is_some()), ("symbol", symbol.is_some()), ("interval", interval.is_some())];
+    let others = [
+        ("state", in_state.is_some()),
+        ("kind", kind.is_some()),
+        ("symbol", symbol.is_some()),
+        ("interval", interval.is_some()),
+    ];
     for (field, _) in others.into_iter().filter(|(_, given)| *given) {
         wrong.refuse(field, "does not go with parent");
     }

@@ -24,7 +24,8 @@ pub(crate) struct With {
 impl With {
     pub(crate) async fn execute(self) -> Result<ExitCode> {
         let builder = Stack::builder().without_ledger_check();
-        let stack = builder.api_env("ADMIN_TOKEN", ADMIN_TOKEN).api_env("WEBHOOK_SECRET", WEBHOOK_SECRET).start().await?;
+        let stack =
+            builder.api_env("ADMIN_TOKEN", ADMIN_TOKEN).api_env("WEBHOOK_SECRET", WEBHOOK_SECRET).start().await?;
         let api = stack.client("enterprise").await?;
         let (program, arguments) = self.command.split_first().context("a command is missing")?;
         let status = Command::new(program)

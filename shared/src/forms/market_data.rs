@@ -208,10 +208,16 @@ impl PartialSchema for KlineRow {
         ArrayBuilder::new()
             .prefix_items(columns)
             // There are none beyond those, and a generator of clients does not take the plain `false`.
-            .items(AnyOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Integer)).item(ObjectBuilder::new().schema_type(Type::String)))
+            .items(
+                AnyOfBuilder::new()
+                    .item(ObjectBuilder::new().schema_type(Type::Integer))
+                    .item(ObjectBuilder::new().schema_type(Type::String)),
+            )
             .min_items(Some(length))
             .max_items(Some(length))
-            .description(Some("A candle in the exchange's order. Decimals are texts, to the digit as the exchange printed them."))
+            .description(Some(
+                "A candle in the exchange's order. Decimals are texts, to the digit as the exchange printed them.",
+            ))
             .into()
     }
 }

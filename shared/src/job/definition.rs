@@ -63,6 +63,15 @@ pub trait Job: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static {
     /// The request as it is shown.
     fn request(&self) -> Self::RequestView;
 
+    /// What is wrong with a payload that can be read: bounds that its types do not have. Asked of every request, whatever way it
+    /// comes in. It runs at `now_ms` (UTC) or later.
+    ///
+    /// # Errors
+    /// What was expected.
+    fn validate(&self, _now_ms: i64) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Whether `tier` allows it at `now_ms` (UTC). `so_far` is what an earlier life of the task did, for a replay.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::pool::Pool;
 use crate::figures::Figures;
 use crate::retry::RetryPolicy;
 use crate::symbol::Symbol;
-use crate::tier::{Tier, TierRefusal, TierTable};
+use crate::tier::{MAX_BATCH_FETCHES, Tier, TierRefusal, TierTable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -63,6 +63,15 @@ impl Job for FetchBatch {
         symbols.dedup();
         let first_symbols = symbols.into_iter().take(SHOWN_SYMBOLS).cloned().collect();
         BatchRequestView { fetches: self.fetches.len(), first_symbols }
+    }
+
+    fn validate(&self, now_ms: i64) -> Result<(), String> {
+        if self.fetches.is_empty() || self.fetches.len() > MAX_BATCH_FETCHES {
+            return Err(format!("fetches: there must be 1 to {MAX_BATCH_FETCHES}, not {}", self.fetches.len()));
+        }
+        let each = self.fetches.iter().enumerate();
+        each.into_iter()
+            .try_for_each(|(at, fetch)| fetch.validate(now_ms).map_err(|why| format!("fetches[{at}].{why}")))
     }
 
     fn admit(&self, tiers: &TierTable, tier: Tier, _: Option<&FetchResult>, now_ms: i64) -> Result<(), TierRefusal> {

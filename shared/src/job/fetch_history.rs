@@ -3,15 +3,15 @@
 use super::definition::{Job, Part, PartResult};
 use super::pool::Pool;
 use crate::coverage::Gap;
-use crate::forms::{FetchStart, GapView, TimeSpan};
 use crate::figures::Figures;
+use crate::forms::{FetchStart, GapView, TimeSpan};
 use crate::interval::{Interval, PAGE_BUCKETS};
-use crate::range::{TimeRange, intersection, normalise};
+use crate::range::{TimeRange, intersection, normalise, rfc3339};
 use crate::retry::RetryPolicy;
 use crate::symbol::{Exchange, Symbol};
 use crate::task::TaskState;
 use crate::tier::{Tier, TierRefusal, TierTable};
-use crate::timestamp::Timestamp;
+use crate::timestamp::{LATEST_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -131,6 +131,21 @@ impl Job for FetchHistory {
             end: self.end.map(Timestamp::from),
             mode: self.mode,
         }
+    }
+
+    fn validate(&self, now_ms: i64) -> Result<(), String> {
+        let range = self.range_at(now_ms);
+        let told = |what: &str, ms: i64| format!("{what} is {ms}; 0 to {LATEST_MS} is expected, UTC ms");
+        if !(0..=LATEST_MS).contains(&range.start) {
+            return Err(told("start", range.start));
+        }
+        if !(0..=LATEST_MS).contains(&range.end) {
+            return Err(told("end", range.end));
+        }
+        if range.is_empty() {
+            return Err(format!("start ({}) must lie before end ({})", rfc3339(range.start), rfc3339(range.end)));
+        }
+        Ok(())
     }
 
     fn admit(
@@ -268,6 +283,9 @@ pub struct FetchResult {
     /// What had to be fetched: the asked range without what the ledger already held.
     #[schema(deprecated)]
     pub ranges: Vec<TimeRange>,
+    /// Of a fetch that did not succeed: whether `ranges` have been fetched, rather than were to be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ranges_are_fetched: bool,
     /// Absent buckets of the asked range with their reason; at most [`MAX_RESULT_GAPS`], the rest in the coverage call.
     #[schema(deprecated)]
     pub gaps: Vec<Gap>,
@@ -306,12 +324,14 @@ impl FetchResult {
         "retries",
         "gaps_total",
         "ranges",
+        "ranges_are_fetched",
     ];
 
     /// Adds what parts did. Returns the ranges that they have fetched, ascending and joined.
     pub(super) fn add_all(&mut self, parts: &[PartResult]) -> Vec<TimeRange> {
         let mut fetched = Vec::new();
-        for part in parts.iter().filter_map(|part| Self::deserialize(part.result.as_ref()?).ok()) {
+        let read = parts.iter().filter_map(|part| Some((part.state, Self::deserialize(part.result.as_ref()?).ok()?)));
+        for (state, part) in read {
             self.inserted += part.inserted;
             self.duplicate += part.duplicate;
             self.restated += part.restated;
@@ -321,7 +341,10 @@ impl FetchResult {
             self.weight += part.weight;
             self.retries += part.retries;
             self.gaps_total += part.gaps_total;
-            fetched.extend(part.ranges);
+            // Of one that ended otherwise they may still be what was to be fetched.
+            if state == TaskState::Succeeded || part.ranges_are_fetched {
+                fetched.extend(part.ranges);
+            }
         }
         // How many there are in all only an attempt that plans the rest can tell.
         self.pages_total = 0;

@@ -38,7 +38,7 @@ pub struct JobKind {
 /// The functions of one kind.
 #[derive(Debug)]
 struct Calls {
-    check: fn(&Envelope) -> Result<(), EnvelopeError>,
+    validate: fn(&Envelope, i64) -> Result<Result<(), String>, EnvelopeError>,
     fingerprint: fn(&Envelope, &str) -> Result<String, EnvelopeError>,
     request: fn(&Envelope) -> Result<Value, EnvelopeError>,
     admit: Admit,
@@ -67,7 +67,7 @@ type Admit = fn(&Envelope, Option<&Value>, &TierTable, Tier, i64) -> Result<Resu
 /// The functions of `J`.
 trait Erased: Job {
     const CALLS: Calls = Calls {
-        check: |job| job.open::<Self>().map(drop),
+        validate: |job, now_ms| Ok(job.open::<Self>()?.validate(now_ms)),
         fingerprint: |job, owner| Ok(job.open::<Self>()?.fingerprint(owner)),
         request: |job| {
             let shown = serde_json::to_value(job.open::<Self>()?.request());
@@ -151,12 +151,12 @@ impl JobKind {
         (self.calls.admit)(job, so_far, tiers, tier, now_ms).unwrap_or(Ok(()))
     }
 
-    /// Whether the payload can be read.
+    /// [`Job::validate`]: the inner error is what is wrong with a payload that can be read.
     ///
     /// # Errors
-    /// Why not.
-    pub fn check(&self, job: &Envelope) -> Result<(), EnvelopeError> {
-        (self.calls.check)(job)
+    /// Why it cannot be read.
+    pub fn validate(&self, job: &Envelope, now_ms: i64) -> Result<Result<(), String>, EnvelopeError> {
+        (self.calls.validate)(job, now_ms)
     }
 
     /// The result of a task that has done nothing.

@@ -72,22 +72,31 @@ pub fn mark_lost(attempts: &mut [Attempt]) {
     }
 }
 
-/// Drops what is more than [`MAX_KEPT_ATTEMPTS`]: the oldest, those first that count no more.
+/// Drops what is more than [`MAX_KEPT_ATTEMPTS`]: the oldest, those first that count no more. The first of those that handed the
+/// task on stays: it tells since when no worker knows its kind.
 pub fn drop_surplus(attempts: &mut Vec<Attempt>, replayed_after: u32) {
     while attempts.len() > MAX_KEPT_ATTEMPTS {
-        let newest = attempts.len() - 1;
-        let dropped = attempts[..newest].iter().position(|attempt| !counts(attempt, replayed_after));
+        let past = &attempts[..attempts.len() - 1];
+        let first_handed_on = past.len() - trailing(past, codes::UNKNOWN_KIND, replayed_after).len();
+        let is_needless = |(at, one): (usize, &Attempt)| at != first_handed_on && !counts(one, replayed_after);
+        let dropped = past.iter().enumerate().position(is_needless);
         attempts.remove(dropped.unwrap_or(0));
     }
 }
 
-/// The attempts just before the newest one that left the task to other workers by this code, the oldest first.
+/// The attempts at the end of `past` that ended by this code, after the last replay.
+fn trailing<'a>(past: &'a [Attempt], code: &str, replayed_after: u32) -> &'a [Attempt] {
+    let is_other =
+        |one: &Attempt| one.number <= replayed_after || one.error.as_ref().is_none_or(|error| error.code != code);
+    &past[past.iter().rposition(is_other).map_or(0, |last| last + 1)..]
+}
+
+/// The attempts just before the newest one that left the task to other workers by this code, the oldest first; after a replay those
+/// after it.
 #[must_use]
 pub fn handed_on<'a>(record: &'a TaskRecord, code: &str) -> &'a [Attempt] {
     let end = record.attempts.iter().take_while(|one| one.number < record.attempt).count();
-    let past = &record.attempts[..end];
-    let is_other = |one: &Attempt| one.error.as_ref().is_none_or(|error| error.code != code);
-    &past[past.iter().rposition(is_other).map_or(0, |last| last + 1)..]
+    trailing(&record.attempts[..end], code, record.dead_letter.replayed_after)
 }
 
 #[cfg(test)]
@@ -166,6 +175,18 @@ mod tests {
             prop_assert!(counted(&kept) + 1 >= counted(&all).min(MAX_KEPT_ATTEMPTS));
             prop_assert_eq!(kept.last(), all.last());
         }
+    }
+
+    #[test]
+    fn the_first_that_handed_a_task_on_is_kept_among_many_failures() {
+        let mut attempts: Vec<Attempt> = (1..=39).map(|number| attempt(number, Some("exchange_unavailable"))).collect();
+        for number in 40..=400 {
+            attempts.push(attempt(number, Some(codes::UNKNOWN_KIND)));
+            drop_surplus(&mut attempts, 0);
+        }
+        let first =
+            attempts.iter().find(|one| one.error.as_ref().is_some_and(|error| error.code == codes::UNKNOWN_KIND));
+        assert_eq!((attempts.len(), first.map(|one| one.number)), (MAX_KEPT_ATTEMPTS, Some(40)));
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl Submitter {
                 Verdict::Done(submitted.record.id.to_string())
             }
             Err(error) if error.is_passing() => Verdict::Later(error.to_string()),
+            // A rule that has changed since does not take back what was accepted.
+            Err(_) if self.service.was_accepted(&self.grant(), &message.id).await.unwrap_or(false) => {
+                self.counters.tried("repeated");
+                Verdict::Done(message.id)
+            }
             Err(error) => self.reject(message.id, Refused { error: cause(&error), raw }).await,
         }
     }

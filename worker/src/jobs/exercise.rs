@@ -54,8 +54,7 @@ async fn count(job: &Exercise, context: &JobContext, result: &mut Exercised) -> 
     while result.done < job.units {
         context.may_go_on()?;
         let busy = Duration::from_millis(job.busy_ms);
-        let worked = context.resources.cpu.run(&context.cancel, move |work| keep_busy(work, busy)).await;
-        worked.map_err(|CpuCancelled| Stop::Cancelled)?;
+        context.compute(move |work| keep_busy(work, busy)).await?;
         result.done += 1;
         result.sum += result.done;
         context.checkpoint(result).await?;

@@ -63,7 +63,9 @@ impl TaskEngine {
         if !record.awaits_children() {
             return Ok(None);
         }
-        let (ids, members) = (record.child_ids(), record.kind().map_or(&[][..], |kind| kind.part_members));
+        // How its parts add up only a program says that knows its kind: it is left to one.
+        let Some(kind) = record.kind() else { return Ok(None) };
+        let (ids, members) = (record.child_ids(), kind.part_members);
         let mut found = self.records().find_children(&ids, members).await?;
         let mut planned = HashMap::new();
         if found.len() < ids.len() || found.values().any(|child| child.share.is_none()) {
@@ -79,7 +81,7 @@ impl TaskEngine {
         if counts.ended() as usize == ids.len() {
             let children = sums::Children { ids: &ids, found: &found, planned: &planned };
             let shown = shown_by(&sum(&record, &children, &HashMap::new(), now));
-            return self.all_ended(id, counts, found, &shown, now).await;
+            return self.all_ended(&record, counts, found, &shown, now).await;
         }
         self.records().keep_ended(&found, now).await?;
         let live = self.live(&found).await;
@@ -148,14 +150,16 @@ impl TaskEngine {
     /// Counts the children into their parent, and lets it end: by an attempt of its own, or here when it was cancelled.
     async fn all_ended(
         &self,
-        parent: TaskId,
+        slim: &TaskRecord,
         counts: ChildCounts,
         found: HashMap<TaskId, Found>,
         shown: &Shown,
         now_ms: i64,
     ) -> Result<Option<TaskId>, StoreError> {
         // Whole: its result is written anew.
-        let Some(record) = self.records().get(parent).await?.filter(TaskRecord::awaits_children) else {
+        let life = |record: &TaskRecord| (record.attempt, record.children.as_ref().map(|children| children.generation));
+        let whole = self.records().get(slim.id).await?;
+        let Some(record) = whole.filter(|record| record.awaits_children() && life(record) == life(slim)) else {
             return Ok(None);
         };
         let parts: Vec<PartResult> = found.into_values().map(Found::into_part).collect();

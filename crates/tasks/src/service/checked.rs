@@ -8,6 +8,7 @@ use candlemill_shared::request::{MAX_AHEAD_MS, MAX_IDEMPOTENCY_KEY, TaskRequest}
 use candlemill_shared::telemetry::TraceId;
 use candlemill_shared::tier::TierTable;
 use candlemill_shared::webhook::{Webhook, WebhookConfig};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// A request that breaks no rule.
@@ -39,13 +40,15 @@ pub(super) fn check(
         let known: Vec<_> = job::KINDS.iter().map(|kind| kind.name).collect();
         return Err(invalid("kind", format!("{:?} is no kind of job; one of {}", job.kind, known.join(", "))));
     };
-    kind.check(&job).map_err(|error| match error {
+    let due = due(request.run_at, now_ms).map_err(|why| invalid("run_at", why))?;
+    storable(&job.payload).map_err(|why| invalid("payload", why))?;
+    let read = kind.validate(&job, due.unwrap_or(now_ms)).map_err(|error| match error {
         EnvelopeError::NewerVersion { .. } => invalid("version", error.to_string()),
         EnvelopeError::Undecodable { source, .. } => invalid("payload", source.to_string()),
         EnvelopeError::UnreadablePlan { source, .. } => invalid("payload", source.to_string()),
         EnvelopeError::UnknownKind(_) => invalid("kind", error.to_string()),
     })?;
-    let due = due(request.run_at, now_ms).map_err(|why| invalid("run_at", why))?;
+    read.map_err(|why| invalid("payload", why))?;
     let webhook = webhook(request.webhook.as_deref(), webhooks)?;
     let idempotency = request.idempotency_key.as_deref().map(|key| idempotency_hash(grant.owner(), key)).transpose();
     let trace = match &request.trace_id {
@@ -63,6 +66,23 @@ pub(super) fn check(
         webhook,
         trace,
     })
+}
+
+/// Whether a record can hold `value`. One that it cannot would take all others down that are stored with it.
+pub(super) fn storable(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Number(number) if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) => {
+            Err(format!("{number} is larger than a record holds ({})", i64::MAX))
+        }
+        Value::Array(items) => items.iter().try_for_each(storable),
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+            if name.contains('\0') {
+                return Err(format!("the name {name:?} has a NUL character, which no record holds"));
+            }
+            storable(value)
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// What makes two requests with the same job the same: the time counts as it was asked for, so that a repetition is the same
@@ -114,7 +134,7 @@ mod tests {
     use super::*;
     use candlemill_shared::env::Env;
     use candlemill_shared::tier::Tier;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NOW: i64 = 1_700_000_000_000;
     const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -154,6 +174,22 @@ mod tests {
         assert_eq!(field(with("idempotency_key", json!("é"))), "idempotency_key");
         assert_eq!(field(with("idempotency_key", json!("k".repeat(256)))), "idempotency_key");
         assert_eq!(field(with("trace_id", json!("0".repeat(32)))), "trace_id");
+        // What can be read and makes no sense, or no record could hold.
+        let fetch_of = |start: i64, end: i64| {
+            let payload = json!({"symbol": "BTCUSDT", "interval": "1m", "start": {"at": start}, "end": end});
+            json!({"kind": "fetch_history", "payload": payload})
+        };
+        assert_eq!(field(fetch_of(NOW - 60_000, NOW)), "");
+        assert_eq!(field(fetch_of(NOW, NOW)), "payload");
+        assert_eq!(field(fetch_of(NOW, NOW - 60_000)), "payload");
+        assert_eq!(field(fetch_of(-5_000_000_000_000_000_000, 5_000_000_000_000_000_000)), "payload");
+        assert_eq!(field(json!({"kind": "fetch_batch", "payload": {"fetches": []}})), "payload");
+        assert_eq!(field(json!({"kind": "probe", "payload": {"number": u64::MAX}})), "payload");
+        let mut odd = fetch(9);
+        odd["payload"]["more"] = json!([{"deep": u64::MAX}]);
+        assert_eq!(field(odd.clone()), "payload");
+        odd["payload"]["more"] = json!({"a\0b": 1});
+        assert_eq!(field(odd), "payload");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Requests that can never be accepted, and whose senders are not there to be told: kept as dead letters.
 
-use super::checked::idempotency_hash;
+use super::checked::{idempotency_hash, storable};
 use super::submit::TaskService;
 use crate::grant::Grant;
 use crate::unique_keys;
@@ -45,7 +45,11 @@ impl TaskService {
                 None => return Err(StoreError::Overloaded),
             }
         }
-        engine.records().insert([&record]).await?;
+        let already_there = !engine.records().insert([&record]).await?.is_empty();
+        if already_there {
+            // The letter of an earlier try; or the task that the message became, which goes on.
+            return Ok(record.id);
+        }
         if let Err(error) = engine.progress().keep(&Progress::from_record(&record)).await {
             tracing::debug!(task.id = %record.id, %error, "a dead letter is not shown yet");
         }
@@ -57,7 +61,8 @@ fn dead_letter(grant: &Grant, rejected: &Rejected, idempotency: String, now_ms: 
     let Rejected { message, error, taken_by, .. } = rejected;
     let kind = message.get("kind").and_then(Value::as_str).filter(|kind| kind.len() <= 64).unwrap_or(NO_KIND);
     let version = message.get("version").and_then(Value::as_u64).and_then(|version| u32::try_from(version).ok());
-    let payload = message.get("payload").unwrap_or(message).clone();
+    let payload = message.get("payload").unwrap_or(message);
+    let payload = if storable(payload).is_ok() { payload.clone() } else { Value::String(payload.to_string()) };
     TaskRecord {
         id: TaskId::new(now_ms),
         owner: grant.owner().to_owned(),

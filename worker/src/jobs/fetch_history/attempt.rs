@@ -7,6 +7,7 @@ use crate::jobs::Run;
 use crate::outcome::{Outcome, Stop, of_exchange};
 use crate::store_retry::{retry_briefly, retry_until_cancelled};
 use candlemill_db::StoreError;
+use candlemill_exchanges::Disposition;
 use candlemill_market_store::Series;
 use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::join_gaps;
@@ -19,8 +20,12 @@ impl Run for FetchHistory {
         let mut result: FetchResult = context.result();
         // Boxed: it holds its pages under way.
         let mut fetched = Box::pin(fetch(&context, &self, &series, &mut result)).await;
-        // A parent adds up what its parts have fetched, however they ended.
-        let ends_early = matches!(&fetched, Err(FetchStop::Job(Stop::Cancelled) | FetchStop::Exchange(_)));
+        // A parent adds up what its parts have fetched, also of those that ended without success.
+        let ends_early = match &fetched {
+            Err(FetchStop::Job(Stop::Cancelled)) => true,
+            Err(FetchStop::Exchange(error)) => matches!(error.disposition(), Disposition::Permanent),
+            _ => false,
+        };
         if ends_early && let Err(error) = keep_fetched_ranges(&context, &self, &series, &mut result).await {
             fetched = Err(error.into());
         }
@@ -53,6 +58,7 @@ async fn keep_fetched_ranges(
         vec![TimeRange::new(asked.start, result.checked_until.unwrap_or(asked.start))]
     };
     result.ranges = intersection(&result.ranges, &fetched);
+    result.ranges_are_fetched = true;
     Ok(())
 }
 
@@ -70,6 +76,7 @@ async fn fetch(
     let plan = plan::plan(context, job, series, result).await?;
     result.range = Some(plan.asked);
     result.reopened += plan.reopened;
+    result.ranges_are_fetched = false;
     for range in &plan.missing {
         if !result.ranges.iter().any(|known| known.intersect(*range) == *range) {
             result.ranges.push(*range);
