@@ -19,6 +19,8 @@ pub(crate) fn users() -> OpenApiRouter<Shared> {
         .routes(routes!(task::events::events))
         .routes(routes!(market_data::klines::klines))
         .routes(routes!(market_data::coverage::coverage))
+        .routes(routes!(market_data::series::list_series))
+        .routes(routes!(market_data::symbols::list_symbols))
         .routes(routes!(dead_letters::list::list))
         .routes(routes!(dead_letters::replay_many::replay_many))
         .routes(routes!(dead_letters::replay::replay))

@@ -11,6 +11,7 @@ mod number;
 mod problem;
 mod progress;
 mod queues;
+mod series;
 mod task;
 mod task_query;
 
@@ -31,5 +32,6 @@ pub use queues::{
     Dependencies, Dependency, MAX_NAME, PauseRequest, PausedView, PoolWorkerView, QueueList, QueueView, Readiness,
     WorkerView,
 };
+pub use series::{SeriesCursor, SeriesFilter, SeriesList, SeriesView, SymbolFilter, SymbolLimit, SymbolList, SymbolView};
 pub use task::{AttemptView, ChildrenView, DiscardedView, TaskList, TaskView, WebhookSecret, WebhookView};
 pub use task_query::TaskFilter;

@@ -1,5 +1,5 @@
-//! Housekeeping of stored history: takes over ledgers of earlier versions, compares the ledger with the candles, and asks for
-//! absences again. Runs everywhere; one leader acts, in small steps.
+//! Housekeeping of stored history: takes over ledgers of earlier versions and lists their series, compares the ledger with the
+//! candles, and asks for absences again. Runs everywhere; one leader acts, in small steps.
 
 mod recheck;
 
@@ -56,6 +56,7 @@ impl Keeper {
             return Ok(());
         }
         if self.earlier.is_none_or(|at| at.elapsed() > EARLIER) && market.coverage().adopt_some().await? == 0 {
+            market.coverage().list_all().await?;
             self.earlier = Some(Instant::now());
         }
         let audited = market.coverage().audit_some(BUCKETS).await?;

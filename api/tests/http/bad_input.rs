@@ -137,6 +137,13 @@ async fn paths_queries_and_methods() {
     check(&service, "klines", klines, invalid, &["symbol", "interval", "start", "format", "limit"]).await;
     let coverage = get("/api/market-data/coverage?symbol=BTCUSDT&interval=1m&start=5&end=5");
     check(&service, "coverage", coverage, invalid, &["start"]).await;
+    let series = get("/api/market-data/series?symbol=$where&interval=1H&cursor=BTCUSDT&limit=201");
+    check(&service, "series", series, invalid, &["symbol", "interval", "cursor", "limit"]).await;
+    let symbols = get("/api/market-data/symbols?prefix=&base=$ne&quote=A%20B&cursor=B/C&limit=1001");
+    check(&service, "symbols", symbols, invalid, &["prefix", "base", "quote", "cursor", "limit"]).await;
+    for path in ["/api/market-data/series", "/api/market-data/symbols"] {
+        check(&service, path, get(path), (503, "store_unavailable"), &[]).await;
+    }
     let (klines, coverage) = ("/api/market-data/klines", "/api/market-data/coverage");
     for path in [klines, coverage] {
         let request = get(&format!("{path}?symbol=BTCUSDT&interval=1m&start=5"));

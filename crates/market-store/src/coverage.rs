@@ -10,7 +10,11 @@ mod corrections;
 mod document;
 mod earlier;
 mod ledger;
+mod series_list;
+mod summary;
 
 pub use audit::Audited;
 pub use chunk::Observation;
 pub use ledger::{Coverage, Known};
+pub use series_list::{SeriesPage, SeriesSelection};
+pub use summary::SeriesSummary;

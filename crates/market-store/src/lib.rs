@@ -15,9 +15,9 @@ mod series;
 
 pub use budget::{BudgetAnswer, WeightLedger};
 pub use candles::{Candles, Correction, Inserted};
-pub use coverage::{Audited, Coverage, Known, Observation};
+pub use coverage::{Audited, Coverage, Known, Observation, SeriesPage, SeriesSelection, SeriesSummary};
 pub use history::History;
 pub use market_store::MarketStore;
-pub use markets::{ListRenewal, Market, MarketLookup, Markets};
+pub use markets::{ListRenewal, Market, MarketLookup, MarketPage, MarketSelection, Markets};
 pub use pages::{PageLease, Pages, Taken};
 pub use series::Series;

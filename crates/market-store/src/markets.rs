@@ -6,9 +6,11 @@
 mod collection;
 mod first_open;
 mod first_opens;
+mod page;
 mod renewal;
 mod stored_list;
 
 pub use collection::{MarketLookup, Markets};
+pub use page::{MarketPage, MarketSelection};
 pub use renewal::ListRenewal;
 pub use stored_list::Market;

@@ -35,8 +35,12 @@ impl Series {
 
     /// The series that `binance:BTCUSDT:1m_1577836800000` belongs to.
     pub(crate) fn of_id(id: &str) -> Option<Self> {
-        let (series, _) = id.rsplit_once('_')?;
-        let mut parts = series.split(':');
+        Self::named(id.rsplit_once('_')?.0)
+    }
+
+    /// The series that is called `binance:BTCUSDT:1m`.
+    pub(crate) fn named(id: &str) -> Option<Self> {
+        let mut parts = id.split(':');
         let (exchange, symbol, interval) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self::new(exchange.parse().ok()?, symbol.parse().ok()?, interval.parse().ok()?))
     }

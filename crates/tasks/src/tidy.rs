@@ -2,10 +2,10 @@
 //! what dead ones have left.
 
 use crate::engine::TaskEngine;
-use crate::records::{self, BEGUN_AT, BURIED, QUEUED_AT, TASKS};
+use crate::records::{self, BEGUN_AT, BURIED, QUEUED_AT, TASKS, UNLISTED};
 use candlemill_db::StoreError;
 use candlemill_shared::task::TaskState;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 use mongodb::{Collection, Database};
 
@@ -75,6 +75,11 @@ async fn adopt(database: &Database, now_ms: i64) -> Result<(), Error> {
     // What lacks something, and what it is given.
     let lacking = [
         (doc! { "listed": &is_not }, doc! { "$set": { "listed": records::listed_expression() } }),
+        // Earlier versions listed children among the others.
+        (
+            doc! { "parent": { "$ne": Bson::Null }, "listed": { "$ne": UNLISTED } },
+            doc! { "$set": { "listed": UNLISTED, "milestone": UNLISTED } },
+        ),
         (
             doc! { "state": TaskState::Dead.as_str(), BURIED: &is_not },
             doc! { "$set": { BURIED: records::listed_expression() } },

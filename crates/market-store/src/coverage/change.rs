@@ -51,6 +51,10 @@ impl Coverage {
                 }
             }
         }
+        if !new.is_empty() {
+            // Before its first chunk: none is without a place on the list.
+            self.list_once(series).await?;
+        }
         for batch in new.chunks(BATCH) {
             let documents = batch.iter().map(|(_, stored)| encode(stored)).collect::<Result<Vec<_>, _>>()?;
             let inserted = self.chunks.insert_many(documents).ordered(false).await;

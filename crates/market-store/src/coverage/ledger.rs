@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// A document for each chunk of a series.
 const CHUNKS: &str = "coverage_chunks";
+/// A document for each series that has a chunk.
+const SERIES: &str = "series";
 /// Candles that the exchange restated.
 const CORRECTIONS: &str = "candle_corrections";
 /// Verified ranges, as earlier versions wrote them.
@@ -28,17 +30,21 @@ const EARLIER_GAPS: &str = "coverage_gaps";
 const LAST_MS: i64 = 9_999_999_999_999;
 /// Series of which a process knows that no earlier version's ledger is left.
 const ADOPTED_SERIES: u64 = 100_000;
+/// Series of which a process knows that they are listed.
+const LISTED_SERIES: u64 = 100_000;
 
 /// The ledger.
 #[derive(Debug, Clone)]
 pub struct Coverage {
     pub(super) chunks: Collection<Document>,
+    pub(super) series: Collection<Document>,
     pub(super) corrections: Collection<Document>,
     pub(super) earlier_verified: Collection<Document>,
     pub(super) earlier_gaps: Collection<Document>,
     pub(super) candles: Candles,
     pub(super) clock: Arc<dyn Clock>,
     adopted: Cache<String, ()>,
+    pub(super) listed: Cache<String, ()>,
 }
 
 /// What the ledger says of a range, as it was read.
@@ -68,12 +74,14 @@ impl Coverage {
     pub(crate) fn new(database: &Database, candles: Candles, clock: Arc<dyn Clock>) -> Self {
         Self {
             chunks: database.collection(CHUNKS),
+            series: database.collection(SERIES),
             corrections: database.collection(CORRECTIONS),
             earlier_verified: database.collection(EARLIER_VERIFIED),
             earlier_gaps: database.collection(EARLIER_GAPS),
             candles,
             clock,
             adopted: Cache::new(ADOPTED_SERIES),
+            listed: Cache::new(LISTED_SERIES),
         }
     }
 
@@ -273,7 +281,7 @@ impl Coverage {
     }
 
     /// The stored chunks that share a bucket with `range`, ascending (1) or descending (-1).
-    async fn read(
+    pub(super) async fn read(
         &self,
         series: &Series,
         range: TimeRange,

@@ -162,7 +162,7 @@ impl Markets {
         Ok((list.updated_at(), list.weight_limit()))
     }
 
-    async fn list(&self, exchange: Exchange) -> Result<Arc<StoredList>, StoreError> {
+    pub(super) async fn list(&self, exchange: Exchange) -> Result<Arc<StoredList>, StoreError> {
         let read = async {
             let found = self.markets.find_one(doc! { "_id": exchange.as_str() }).await?;
             Ok::<_, Error>(Arc::new(found.map_or_else(StoredList::default, |document| StoredList::read(&document))))

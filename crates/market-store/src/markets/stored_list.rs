@@ -3,7 +3,7 @@
 use candlemill_shared::{Assets, Exchange, Symbol};
 use moka::Expiry;
 use mongodb::bson::{Document, doc};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,16 @@ pub struct Market {
     pub assets: Option<Assets>,
 }
 
+/// The exchange's word for a market that trades.
+const TRADING: &str = "TRADING";
+
 impl Market {
+    /// Whether it trades.
+    #[must_use]
+    pub fn is_trading(&self) -> bool {
+        self.status == TRADING
+    }
+
     /// One entry of a stored list. Its names are short: there are thousands in one document.
     pub(super) fn entry(&self) -> Document {
         let mut entry = doc! { "s": self.symbol.as_str(), "st": self.status.as_str() };
@@ -51,7 +60,7 @@ impl Market {
 pub(super) struct StoredList {
     updated_at: i64,
     weight_limit: Option<u32>,
-    pub(super) markets: HashMap<Symbol, Market>,
+    pub(super) markets: BTreeMap<Symbol, Market>,
     pub(super) doubt: Option<Doubt>,
 }
 

@@ -6,15 +6,19 @@ use candlemill_shared::task::{TaskRecord, TaskState};
 use mongodb::bson::{self, Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use serde::Serialize;
 
-/// The document: the record's own fields, its id as `_id`, what it is `listed` under, whether it is a `milestone` of that
-/// list or [`list_keys::BURIED`], [`QUEUED_AT`], [`BEGUN_AT`], and `active` while it is in flight.
+/// The document: the record's own fields, its id as `_id`, what it is `listed` under unless it is a child, whether it is a
+/// `milestone` of that list or [`list_keys::BURIED`], [`QUEUED_AT`], [`BEGUN_AT`], and `active` while it is in flight.
 pub(crate) fn to_document(record: &TaskRecord) -> Result<RawDocumentBuf, StoreError> {
     let id = record.id.to_string();
     let when = |stands: bool| stands.then_some(record.updated_at);
+    let milestone = list_keys::milestone(&record.owner, &id);
+    let is_child = record.parent.is_some();
+    let unlisted = || list_keys::UNLISTED.to_owned();
     let stored = Stored {
         record,
-        listed: list_keys::listed(&record.owner, &id),
-        milestone: list_keys::milestone(&record.owner, &id),
+        listed: if is_child { unlisted() } else { list_keys::listed(&record.owner, &id) },
+        // Of children as if it were there: otherwise they would be taken for those of an earlier version, which had none.
+        milestone: if is_child { milestone.map(|_| unlisted()) } else { milestone },
         buried: (record.state == TaskState::Dead).then(|| list_keys::listed(&record.owner, &id)),
         active: (!record.state.is_end()).then_some(true),
         queued_at: when(record.state == TaskState::Queued),
@@ -54,7 +58,7 @@ const FENCE: &str = "fenced_at";
 
 /// Such a document; it vanishes at `expires_at`. Its other fields keep it out of all lists, and out of what lacks something.
 pub(super) fn fence_of(id: &str, now_ms: i64, expires_at: DateTime) -> Document {
-    doc! { "_id": id, FENCE: now_ms, "listed": "", "milestone": "", "expires_at": expires_at }
+    doc! { "_id": id, FENCE: now_ms, "listed": list_keys::UNLISTED, "milestone": list_keys::UNLISTED, "expires_at": expires_at }
 }
 
 /// Whether the document is no record.
@@ -147,6 +151,20 @@ mod tests {
             document.remove(later);
         }
         assert_eq!(from_document(document).unwrap(), given);
+    }
+
+    #[test]
+    fn children_are_in_no_list_of_their_owner() {
+        let text = |document: &Document, field: &str| document.get_str(field).ok().map(str::to_owned);
+        for (id, is_milestone) in [("01J00000000000000000000Z00", true), ("01J0000000000000000000000Z", false)] {
+            let own = TaskRecord { id: id.parse().unwrap(), ..record() };
+            let child = TaskRecord { parent: Some(TaskId::new(1)), ..own.clone() };
+            let (own, child) = (document(&own), document(&child));
+            assert_eq!(text(&own, "listed"), Some(format!("u|{id}")));
+            assert_eq!(text(&own, "milestone"), is_milestone.then(|| format!("2|u|{id}")));
+            assert_eq!(text(&child, "listed").as_deref(), Some(""));
+            assert_eq!(text(&child, "milestone").as_deref(), is_milestone.then_some(""));
+        }
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub(super) const AFTER_ALL: &str = "~";
 /// Field of a dead letter: what it is listed under, once more. An index has entries for these alone.
 pub(crate) const BURIED: &str = "buried";
 
+/// What children have in place of what others are listed under, and are milestones as: it lies outside of every owner's list. They
+/// are found by their parent's plan.
+pub(crate) const UNLISTED: &str = "";
+
 /// What a record is listed under.
 pub(crate) fn listed(owner: &str, id: &str) -> String {
     format!("{owner}|{id}")

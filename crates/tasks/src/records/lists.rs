@@ -1,10 +1,12 @@
-//! Lists of one owner's tasks, stretch by stretch: a question costs what its answer holds, not how many tasks there are.
+//! Lists of one owner's tasks that are nobody's child, stretch by stretch: a question costs what its answer holds, not how many
+//! tasks there are.
 //!
 //! A server may read every match of a range before it gives the first one (`secantusd-rs` does), and use only one field of
 //! an index for a range. So each record has `listed`: its owner, then its id, whose text order is the order of submission;
 //! and ranges of that are read which hold about as many tasks as are wanted. How long such a range is tell *milestones*:
 //! by chance one in 32 tasks is one, one in 32 of those is one of the second level, and so on, as in a skip list (Pugh 1990).
-//! They are found by an index of their own. No index is named in a question: with a hint `secantusd-rs` reads everything.
+//! They are found by an index of their own. Children stand outside of that order, so they cost a list nothing however many a task
+//! has; those that an earlier version listed are passed over until `tidy.rs` has moved them. No index is named in a question: with a hint `secantusd-rs` reads everything.
 
 use super::collection::TaskRecords;
 use super::document::BEGUN_AT;
@@ -13,9 +15,9 @@ use candlemill_db::StoreError;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Interval, Symbol};
 use futures::TryStreamExt;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
-/// What a list of tasks is asked for.
+/// What a list of tasks is asked for. Children are in none.
 #[derive(Debug, Clone)]
 pub struct TaskQuery {
     /// Whose.
@@ -39,7 +41,7 @@ const GROWTH: usize = 4;
 /// Milestones of a level that are looked for at least: chance puts some close together.
 const SPARE: usize = 3;
 impl TaskRecords {
-    /// One owner's tasks, newest first, without what may be large of payloads and results.
+    /// One owner's tasks that are nobody's child, newest first, without what may be large of payloads and results.
     ///
     /// # Errors
     /// When MongoDB fails.
@@ -112,7 +114,8 @@ impl TaskRecords {
 
 /// What a task must be beside its owner's.
 fn wanted(query: &TaskQuery) -> Document {
-    let mut filter = Document::new();
+    // Absent, or null as an earlier version wrote it.
+    let mut filter = doc! { "parent": Bson::Null };
     if let Some(state) = query.state {
         filter.insert("state", state.as_str());
     }

@@ -58,6 +58,13 @@ async fn a_batch_is_followed_to_its_end_and_its_tasks_are_listed_in_order() {
     assert_eq!(last["tasks"][9]["request"]["start"], "2020-01-03T11:00:00Z");
     assert_eq!(last["tasks"][9]["parent"], json!(id));
 
+    // Its children are listed there alone.
+    let own: Value = api.get("/api/tasks", &[]).await.unwrap();
+    let own: Vec<&Value> = own["tasks"].as_array().unwrap().iter().map(|task| &task["task_id"]).collect();
+    assert_eq!(own, [&json!(id)]);
+    let of_symbol: Value = api.get("/api/tasks", &[("symbol", "BTCUSDT".to_owned())]).await.unwrap();
+    assert_eq!(of_symbol["tasks"], json!([]));
+
     let stranger = stack.client("enterprise").await.unwrap();
     let refused = stranger.get::<Value>("/api/tasks", &[("parent", id.clone())]).await.unwrap_err();
     assert_eq!((refused.status(), refused.code()), (Some(404), Some("task_not_found")));

@@ -345,6 +345,8 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /api/dead-letters",
         "GET /api/market-data/coverage",
         "GET /api/market-data/klines",
+        "GET /api/market-data/series",
+        "GET /api/market-data/symbols",
         "GET /api/task/{id}",
         "GET /api/task/{id}/events",
         "GET /api/task/{id}/progress",

@@ -28,6 +28,7 @@ mod receiver;
 mod records;
 mod replay_gate;
 mod retention;
+mod series;
 mod tasks;
 mod verify_api;
 mod versions;

@@ -266,7 +266,8 @@ impl Mill {
     }
 }
 
-async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> TaskEngine {
+/// The engine on these stores.
+pub(crate) async fn connect(redis_url: &str, mongo_uri: &str, database: &str) -> TaskEngine {
     let env = Env::of([("REDIS_URL", redis_url), ("MONGODB_URI", mongo_uri), ("MONGODB_DATABASE", database)]);
     let db = Db::connect(&DbConfig::from_env(&env).unwrap(), Arc::new(SystemClock)).await.unwrap();
     TaskEngine::new(&db, TasksConfig::from_env(&env).unwrap()).unwrap()

@@ -216,6 +216,54 @@ async fn what_an_earlier_version_wrote_is_listed_and_swept() {
     assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap().len(), 1);
 }
 
+/// A child of `parent` as it waits.
+fn child_of(mill: &Mill, parent: &TaskRecord, index: u32) -> TaskRecord {
+    let job = fetch("BTCUSDT", Interval::Minute1, i64::from(index) * HOUR, i64::from(index + 1) * HOUR);
+    TaskRecord { id: TaskId::of_child(parent.id, 0, index), parent: Some(parent.id), ..mill.record("u", &job) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_are_in_no_list_and_those_of_an_earlier_version_leave_theirs() {
+    const CHILDREN: u32 = 300;
+    let mill = Mill::start(SimulatorConfig::default()).await;
+    let job = |number: i64| fetch("ETHUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
+    let older = mill.submit("u", &job(0)).await.record.id;
+    let parent = mill.submit("u", &job(1)).await.record;
+    let children: Vec<TaskRecord> = (0..CHILDREN).map(|index| child_of(&mill, &parent, index)).collect();
+    join_all(children.iter().map(|child| mill.accept(child.clone()))).await;
+    let running = started(&mill.tasks, &children[0], "w").await;
+    let dead = started(&mill.tasks, &children[1], "w").await;
+    let end = Ending { state: TaskState::Dead, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
+    assert!(mill.tasks.records().end(&dead, &end).await.unwrap());
+    let newer = mill.submit("u", &job(2)).await.record.id;
+    let own = vec![newer, parent.id, older];
+    let check = async |name: &str| {
+        assert_eq!(listed(&mill.tasks, "u", None).await, own, "{name}");
+        assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Queued)).await, own, "{name}");
+        for state in [TaskState::Running, TaskState::Dead] {
+            assert_eq!(listed(&mill.tasks, "u", Some(state)).await, [], "{name}: {state:?}");
+        }
+        let letters = DeadLetterQuery { owner: "u".to_owned(), limit: 10, ..DeadLetterQuery::default() };
+        let letters = mill.tasks.records().dead_letters(&letters).await.unwrap();
+        assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [dead.id], "{name}");
+        assert_eq!(mill.tasks.records().get(running.id).await.unwrap().unwrap().parent, Some(parent.id));
+    };
+    check("as this version stores them").await;
+
+    // As earlier versions stored them: listed, and one of them with a null for a parent that it does not have.
+    let (documents, is_child) = (mill.documents().await, doc! { "parent": { "$exists": true } });
+    let listing = doc! { "$set": { "listed": { "$concat": ["$owner", "|", "$_id"] } } };
+    let earlier = documents.update_many(is_child.clone(), vec![listing, doc! { "$unset": "milestone" }]).await.unwrap();
+    assert_eq!(earlier.modified_count, u64::from(CHILDREN));
+    let null = doc! { "$set": { "parent": bson::Bson::Null } };
+    documents.update_one(doc! { "_id": older.to_string() }, null).await.unwrap();
+    check("as an earlier version stored them").await;
+    mill.tasks.tidy_up().await.unwrap();
+    check("as they are after tidying up").await;
+    let filter = doc! { "parent": parent.id.to_string(), "listed": "" };
+    assert_eq!(documents.count_documents(filter).await.unwrap(), u64::from(CHILDREN));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_ended_tasks_left_behind_go_a_day_later() {
     let mill = Mill::start(SimulatorConfig::default()).await;

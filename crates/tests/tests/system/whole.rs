@@ -18,10 +18,14 @@ pub(crate) async fn redis_of(stack: &Stack) -> MultiplexedConnection {
     redis::Client::open(stack.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
+/// The stack's database, past the product.
+pub(crate) async fn database_of(stack: &Stack) -> mongodb::Database {
+    mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap().database(stack.database())
+}
+
 /// Waits until a worker has stored which markets there are: before that nobody knows what is unknown.
 pub(crate) async fn wait_for_markets(stack: &Stack) {
-    let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
-    let markets = client.database(stack.database()).collection::<Document>("markets");
+    let markets = database_of(stack).await.collection::<Document>("markets");
     let waiting = async {
         while markets.find_one(doc! { "_id": "binance" }).await.unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
