@@ -3,7 +3,7 @@
 use crate::bounds::MAX_BODY;
 use crate::error::Problem;
 use crate::state::AppState;
-use crate::{admin, bounds, caller, metrics, openapi, remainder, routes, trace};
+use crate::{admin, bounds, caller, cors, metrics, openapi, remainder, routes, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -24,7 +24,8 @@ pub fn app(state: AppState) -> Router {
     let operators = operators.route_layer(from_fn_with_state(Arc::clone(&state), admin::operator::admit));
     let docs = SwaggerUi::new("/docs").url("/api-docs/openapi.json", openapi::document());
     let open = Router::from(routes::open()).merge(docs);
-    users
+    let cors = cors::layer(&state.cors_origins);
+    let app = users
         .merge(operators)
         .merge(open)
         .fallback(no_such_route)
@@ -34,8 +35,10 @@ pub fn app(state: AppState) -> Router {
         // Within the bounds: what is read here counts among the requests under way.
         .layer(from_fn(remainder::read))
         .layer(from_fn_with_state(bounds::Bounds::default(), bounds::keep))
-        .layer(from_fn_with_state(Arc::clone(&state.metrics), metrics::measure))
-        .layer(from_fn(trace::follow))
+        .layer(from_fn_with_state(Arc::clone(&state.metrics), metrics::measure));
+    // Outside of all that may refuse: a page must be able to read why.
+    let app = if let Some(cors) = cors { app.layer(cors) } else { app };
+    app.layer(from_fn(trace::follow))
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),

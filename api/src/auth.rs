@@ -34,3 +34,4 @@ pub use caller::Caller;
 pub use config::{AuthConfig, TierSource, VARIABLES};
 pub use error::AuthError;
 pub use metrics::AuthMetrics;
+pub use tier::{TierNames, TierPath};

@@ -1,7 +1,8 @@
 //! The API's own settings.
 
 use crate::admin::token::{ADMIN_TOKEN, AdminToken};
-use crate::auth;
+use crate::{auth, cors};
+use axum::http::HeaderValue;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use candlemill_shared::tier::{TIERS_FILE, TierTable};
 use candlemill_shared::webhook::WebhookConfig;
@@ -15,7 +16,8 @@ static API_ADDR: Variable = Variable {
 static API_EVENT_STREAMS: Variable =
     Variable { name: "API_EVENT_STREAMS", default: "2000", help: "most event streams open at once, 1 to 100000" };
 /// Every variable that is read here, besides those of authentication.
-pub static VARIABLES: &[&Variable] = &[&API_ADDR, &TIERS_FILE, &API_EVENT_STREAMS, &ADMIN_TOKEN];
+pub static VARIABLES: &[&Variable] =
+    &[&API_ADDR, &TIERS_FILE, &API_EVENT_STREAMS, &ADMIN_TOKEN, &cors::CORS_ALLOWED_ORIGINS];
 
 /// The API's own settings.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct ApiConfig {
     pub event_streams: usize,
     /// The operators' token; `None`: their calls are refused.
     pub admin: Option<AdminToken>,
+    /// Origins of pages that may call it from a browser.
+    pub cors_origins: Vec<HeaderValue>,
     /// How callers are known.
     pub auth: auth::AuthConfig,
     /// Where owners may have themselves told.
@@ -50,6 +54,7 @@ impl ApiConfig {
             tiers: TierTable::from_env(env)?,
             event_streams,
             admin: AdminToken::from_env(env)?,
+            cors_origins: cors::origins(env)?,
             auth: auth::AuthConfig::from_env(env)?,
             webhooks: WebhookConfig::from_env(env)?,
         })

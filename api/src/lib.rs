@@ -7,6 +7,7 @@ pub mod auth;
 mod bounds;
 pub mod caller;
 mod config;
+mod cors;
 pub mod dead_letters;
 pub mod error;
 pub mod health;
@@ -26,4 +27,5 @@ pub mod webhooks;
 
 pub use app::app;
 pub use config::{ApiConfig, VARIABLES};
+pub use cors::origins as cors_origins;
 pub use state::AppState;

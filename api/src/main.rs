@@ -59,6 +59,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         service: TaskService::start(&tasks, Arc::clone(&tiers), config.webhooks.clone()),
         auth: Arc::new(auth),
         admin: config.admin,
+        cors_origins: config.cors_origins,
         tiers,
         webhooks: config.webhooks,
         streams: Arc::new(Semaphore::new(config.event_streams)),

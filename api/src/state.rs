@@ -3,6 +3,7 @@
 use crate::admin::token::AdminToken;
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
+use axum::http::HeaderValue;
 use candlemill_db::Db;
 use candlemill_market_store::MarketStore;
 use candlemill_shared::Clock;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub auth: Arc<Authenticator>,
     /// The operators' token; `None`: nobody is an operator.
     pub admin: Option<AdminToken>,
+    /// Origins of pages that may call it from a browser.
+    pub cors_origins: Vec<HeaderValue>,
     /// What tiers allow.
     pub tiers: Arc<TierTable>,
     /// Where owners may have themselves told.

@@ -6,9 +6,10 @@ use super::error::AuthError;
 use super::jwks::KeySet;
 use super::metrics::AuthMetrics;
 use super::remembered::{REFUSAL, Verdict};
+use super::tier::TierReader;
+use super::token;
 use super::token::Claims;
 use super::upstream::Upstream;
-use super::{tier, token};
 use candlemill_db::{ExpiringCache, StoreError};
 use candlemill_shared::Clock;
 use candlemill_shared::tier::Tier;
@@ -16,7 +17,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::Expiry;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Tokens that the process remembers at most.
@@ -36,7 +37,9 @@ pub struct Authenticator {
     upstream: Upstream,
     legacy_key: Option<DecodingKey>,
     config: AuthConfig,
-    issuer: String,
+    tiers: TierReader,
+    /// Set when the log has told of a token of another issuer.
+    issuer_told: OnceLock<()>,
     clock: Arc<dyn Clock>,
     metrics: AuthMetrics,
 }
@@ -72,16 +75,16 @@ impl Authenticator {
             .redirect(reqwest::redirect::Policy::none())
             .tcp_nodelay(true)
             .build()?;
-        let issuer = config.issuer();
         let expiry = UntilItsTime(Arc::clone(&clock));
         Ok(Self {
             remembered: Cache::builder().max_capacity(MOST_TOKENS).expire_after(expiry).build(),
-            keys: KeySet::new(http.clone(), &issuer, Arc::clone(&clock), metrics.clone()),
+            keys: KeySet::new(http.clone(), &config.auth_url(), Arc::clone(&clock), metrics.clone()),
             upstream: Upstream::new(http, config.clone()),
             legacy_key: config.jwt_secret.as_deref().map(|secret| DecodingKey::from_secret(secret.as_bytes())),
             shared,
+            tiers: TierReader::new(config.tier_names.clone(), metrics.unknown_tiers.clone()),
+            issuer_told: OnceLock::new(),
             config,
-            issuer,
             clock,
             metrics,
         })
@@ -175,7 +178,16 @@ impl Authenticator {
     /// What can be found wrong without Supabase. Its errors are verdicts.
     async fn precheck(&self, token: &str) -> Result<Claims, AuthError> {
         let (header, claims) = token::read(token)?;
-        claims.check(&self.issuer, self.clock.now_ms())?;
+        let checked = claims.check(&self.config.issuer, &self.config.audience, self.clock.now_ms());
+        if !claims.is_issued_by(&self.config.issuer) && self.issuer_told.set(()).is_ok() {
+            let (found, expected) = (claims.shown_issuer(), &self.config.issuer);
+            tracing::warn!(
+                found,
+                expected,
+                "a token is of another issuer; where users reach Supabase by another name, set SUPABASE_JWT_ISSUER"
+            );
+        }
+        checked?;
         // Rule 3.
         match header.alg {
             Algorithm::ES256 | Algorithm::RS256 | Algorithm::EdDSA => {
@@ -211,12 +223,21 @@ impl Authenticator {
             Tier::Free
         } else {
             match self.config.tier_source {
-                TierSource::AppMetadata => tier::read(user.app_metadata.as_ref().and_then(|data| data.get("tier"))),
-                TierSource::Claim => {
-                    let in_metadata = claims.app_metadata.as_ref().and_then(|data| data.get("tier"));
-                    tier::read(in_metadata.filter(|tier| !tier.is_null()).or(claims.tier.as_ref()))
+                TierSource::AppMetadata => {
+                    let data = user.app_metadata.as_ref();
+                    self.tiers.read(match &self.config.tier_path {
+                        Some(path) => path.find(|name| data.filter(|_| name == "app_metadata")),
+                        None => data.and_then(|data| data.get("tier")),
+                    })
                 }
-                TierSource::Table => tier::read(self.upstream.subscription(&user.id).await?.as_ref()),
+                TierSource::Claim => self.tiers.read(match &self.config.tier_path {
+                    Some(path) => path.find(|name| claims.claim(name)),
+                    None => {
+                        let in_metadata = claims.app_metadata.as_ref().and_then(|data| data.get("tier"));
+                        in_metadata.filter(|tier| !tier.is_null()).or_else(|| claims.claim("tier"))
+                    }
+                }),
+                TierSource::Table => self.tiers.read(self.upstream.subscription(&user.id).await?.as_ref()),
             }
         };
         Ok(Caller {

@@ -1,5 +1,6 @@
 //! How callers are known.
 
+use super::tier::{TierNames, TierPath};
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use std::fmt;
 use std::time::Duration;
@@ -34,6 +35,23 @@ static TIER_SOURCE: Variable = Variable {
     default: "app_metadata",
     help: "where the tier stands: app_metadata (fresh, of the user), claim (of the token) or table (subscriptions)",
 };
+static SUPABASE_JWT_ISSUER: Variable = Variable {
+    name: "SUPABASE_JWT_ISSUER",
+    default: "",
+    help: "iss of the tokens, where Supabase is reached by another name than users know; empty: SUPABASE_URL and /auth/v1",
+};
+static SUPABASE_JWT_AUDIENCE: Variable =
+    Variable { name: "SUPABASE_JWT_AUDIENCE", default: "authenticated", help: "aud that tokens of users have" };
+static TIER_CLAIM: Variable = Variable {
+    name: "TIER_CLAIM",
+    default: "",
+    help: "where the tier stands in the user (app_metadata.plan) or in the token's claims; empty: app_metadata.tier, in a token also tier",
+};
+static TIER_NAMES: Variable = Variable {
+    name: "TIER_NAMES",
+    default: "",
+    help: "the project's own names of tiers, as in gold=pro,business=enterprise",
+};
 /// Every variable that is read here.
 pub static VARIABLES: &[&Variable] = &[
     &SUPABASE_URL,
@@ -42,6 +60,10 @@ pub static VARIABLES: &[&Variable] = &[
     &SUPABASE_JWT_SECRET,
     &TOKEN_CACHE_TTL_SECONDS,
     &TIER_SOURCE,
+    &SUPABASE_JWT_ISSUER,
+    &SUPABASE_JWT_AUDIENCE,
+    &TIER_CLAIM,
+    &TIER_NAMES,
 ];
 
 /// Where a user's tier stands.
@@ -70,6 +92,14 @@ pub struct AuthConfig {
     pub cache_ttl: Duration,
     /// Where the tier stands.
     pub tier_source: TierSource,
+    /// What `iss` of a token must be.
+    pub issuer: String,
+    /// What `aud` of a token must hold.
+    pub audience: String,
+    /// Where in the user or the claims the tier stands; `None`: where it usually does.
+    pub tier_path: Option<TierPath>,
+    /// The project's own names of tiers.
+    pub tier_names: TierNames,
 }
 
 impl fmt::Debug for AuthConfig {
@@ -97,8 +127,14 @@ impl AuthConfig {
             "table" => TierSource::Table,
             other => return Err(wrong(&TIER_SOURCE, format!("{other:?} is none of app_metadata, claim, table"))),
         };
+        let url = env.url(&SUPABASE_URL, &["http", "https"])?;
+        let tier_path = env.text(&TIER_CLAIM).map(|text| tier_path(text, tier_source)).transpose();
         Ok(Self {
-            url: env.url(&SUPABASE_URL, &["http", "https"])?,
+            issuer: env.text(&SUPABASE_JWT_ISSUER).map_or_else(|| format!("{url}/auth/v1"), str::to_owned),
+            audience: env.text_or_default(&SUPABASE_JWT_AUDIENCE),
+            tier_path: tier_path.map_err(|why| wrong(&TIER_CLAIM, why))?,
+            tier_names: TierNames::read(&env.text_or_default(&TIER_NAMES)).map_err(|why| wrong(&TIER_NAMES, why))?,
+            url,
             publishable_key: env.required(&SUPABASE_PUBLISHABLE_KEY)?,
             secret_key,
             jwt_secret: env.text(&SUPABASE_JWT_SECRET).map(str::to_owned),
@@ -107,9 +143,23 @@ impl AuthConfig {
         })
     }
 
-    /// What `iss` must be.
-    pub(super) fn issuer(&self) -> String {
+    /// Where Auth is reached.
+    pub(super) fn auth_url(&self) -> String {
         format!("{}/auth/v1", self.url)
+    }
+}
+
+/// The path of `TIER_CLAIM`, if the tier can stand there.
+fn tier_path(text: &str, source: TierSource) -> Result<TierPath, String> {
+    let path = TierPath::read(text)?;
+    match (source, path.first()) {
+        (TierSource::Table, _) => {
+            Err("goes with TIER_SOURCE app_metadata or claim; a table has the column tier".to_owned())
+        }
+        (TierSource::AppMetadata, "app_metadata") | (TierSource::Claim, _) => Ok(path),
+        (TierSource::AppMetadata, _) => Err(format!(
+            "{text:?} must begin with app_metadata., as in app_metadata.plan; or TIER_SOURCE must be claim"
+        )),
     }
 }
 
@@ -133,7 +183,31 @@ mod tests {
         check(("TIER_SOURCE", "guess"), Err("TIER_SOURCE"));
         check(("TOKEN_CACHE_TTL_SECONDS", "301"), Err("TOKEN_CACHE_TTL_SECONDS"));
         check(("SUPABASE_URL", "x.supabase.co"), Err("SUPABASE_URL"));
+        check(("TIER_CLAIM", "app_metadata.plan"), Ok(TierSource::AppMetadata));
+        for odd in ["plan", "user_metadata.plan", "app_metadata", "app_metadata.", "a..b", &"a.".repeat(9)] {
+            check(("TIER_CLAIM", odd), Err("TIER_CLAIM"));
+        }
+        check(("TIER_NAMES", "gold=pro, Business = enterprise"), Ok(TierSource::AppMetadata));
+        for odd in ["gold", "gold=silver", "=pro", "gold=pro,GOLD=free", "gold=pro,,x=free"] {
+            check(("TIER_NAMES", odd), Err("TIER_NAMES"));
+        }
         assert_eq!(AuthConfig::from_env(&Env::default()).unwrap_err().variable, "SUPABASE_URL");
+    }
+
+    #[test]
+    fn tokens_may_be_issued_under_another_name_than_supabase_is_reached_by() {
+        let read = |extra| AuthConfig::from_env(&Env::of([BASE[0], BASE[1], extra])).unwrap();
+        let usual = read(("TIER_CLAIM", ""));
+        assert_eq!(
+            (usual.issuer.as_str(), usual.audience.as_str()),
+            ("https://x.supabase.co/auth/v1", "authenticated")
+        );
+        let outside = read(("SUPABASE_JWT_ISSUER", "https://auth.example.com/auth/v1"));
+        assert_eq!(
+            (outside.issuer.as_str(), outside.url.as_str()),
+            ("https://auth.example.com/auth/v1", "https://x.supabase.co")
+        );
+        assert_eq!(outside.auth_url(), "https://x.supabase.co/auth/v1");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub struct AuthMetrics {
     pub(super) user_calls: Counter,
     pub(super) user_failures: Counter,
     pub(super) key_fetches: Counter,
+    pub(super) unknown_tiers: Counter,
 }
 
 impl AuthMetrics {
@@ -36,6 +37,7 @@ impl AuthMetrics {
                 "Calls of /auth/v1/user that said nothing about the token",
             ),
             key_fetches: counter("supabase_key_fetches", "Fetches of the signing keys"),
+            unknown_tiers: counter("unknown_tiers", "Users taken as free because no tier has the name of theirs"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::error::AuthError;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Longest token: Supabase's have about 1 KiB, custom claims included.
 const LONGEST: usize = 8 * 1024;
@@ -28,8 +28,9 @@ pub(super) struct Claims {
     pub(super) is_anonymous: Option<bool>,
     #[serde(default)]
     pub(super) app_metadata: Option<Value>,
-    #[serde(default)]
-    pub(super) tier: Option<Value>,
+    /// All others: the tier may stand in any.
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
 }
 
 /// The token of an `Authorization` header.
@@ -61,9 +62,24 @@ impl Claims {
         self.exp.map_or(0, |seconds| (seconds * 1_000.0) as i64)
     }
 
+    /// The claim of this name, if it may hold a tier.
+    pub(super) fn claim(&self, name: &str) -> Option<&Value> {
+        if name == "app_metadata" { self.app_metadata.as_ref() } else { self.others.get(name) }
+    }
+
+    /// Whether `issuer` is who says to have issued it.
+    pub(super) fn is_issued_by(&self, issuer: &str) -> bool {
+        self.iss.as_deref() == Some(issuer)
+    }
+
+    /// Who says to have issued it, in short.
+    pub(super) fn shown_issuer(&self) -> String {
+        self.iss.as_deref().unwrap_or("nobody").chars().filter(|c| !c.is_control()).take(100).collect()
+    }
+
     /// Checks times, issuer, audience and subject.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of today lie far below 2^52")]
-    pub(super) fn check(&self, issuer: &str, now_ms: i64) -> Result<(), AuthError> {
+    pub(super) fn check(&self, issuer: &str, audience: &str, now_ms: i64) -> Result<(), AuthError> {
         // The legacy anon and service_role keys are tokens without a subject: no user.
         let sub = self
             .sub
@@ -75,12 +91,12 @@ impl Claims {
         if self.nbf.is_some_and(|seconds| seconds * 1_000.0 > now_ms as f64 + 30_000.0) {
             return Err(AuthError::invalid("it is not valid yet"));
         }
-        if self.iss.as_deref() != Some(issuer) {
+        if !self.is_issued_by(issuer) {
             return Err(AuthError::invalid("it was issued by another project"));
         }
         let for_users = match &self.aud {
-            Some(Value::String(audience)) => audience == "authenticated",
-            Some(Value::Array(audiences)) => audiences.iter().any(|audience| audience == "authenticated"),
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(several)) => several.iter().any(|one| one == audience),
             _ => false,
         };
         if !for_users {
@@ -147,7 +163,7 @@ mod tests {
             json!({"sub": "6f1cd2f0-1111-4222-8333-444455556666", "exp": 2_000, "iss": "i", "aud": "authenticated"});
         claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         let claims: Claims = serde_json::from_value(claims).unwrap();
-        assert_eq!(claims.check("i", 1_999_999).map_err(|error| error.code()), expected, "{name}");
+        assert_eq!(claims.check("i", "authenticated", 1_999_999).map_err(|error| error.code()), expected, "{name}");
     }
 
     #[test]

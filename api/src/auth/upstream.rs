@@ -78,7 +78,7 @@ impl Upstream {
     async fn ask_user(&self, token: &str) -> (Result<User, AuthError>, Option<u16>) {
         let call = self
             .http
-            .get(format!("{}/user", self.config.issuer()))
+            .get(format!("{}/user", self.config.auth_url()))
             .header("apikey", &self.config.publishable_key)
             .header("x-supabase-api-version", "2024-01-01")
             .bearer_auth(token);

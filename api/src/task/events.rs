@@ -9,7 +9,8 @@ use crate::error::Problem;
 use crate::input::TaskPath;
 use crate::state::Shared;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use candlemill_shared::forms::ProgressView;
 use candlemill_shared::progress::Progress;
@@ -48,7 +49,7 @@ pub async fn events(
     State(state): State<Shared>,
     TaskPath(id): TaskPath,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let caller = admitted.caller;
     // Whose it is comes first: strangers learn nothing, not even how full it is here.
     newest(&state, &caller, id).await?;
@@ -88,9 +89,11 @@ pub async fn events(
     let snapshots = stream::select(live.map(Some), looks).filter_map(std::future::ready).take_until(Box::pin(ending));
     let events = newer_ones(snapshots, seen).map(move |progress| {
         let _open = &open;
-        Ok(event(progress))
+        Ok::<_, Infallible>(event(progress))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    // Proxies such as nginx hold back what they take for an ordinary answer.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
+    Ok((unbuffered, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
 }
 
 /// Held while a stream is open.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bad_input;
+mod browsers;
 mod dead_letters;
 mod operators;
 mod outages;

@@ -105,6 +105,7 @@ impl Service {
             service: TaskService::start(&tasks, Arc::clone(&tiers), webhooks.clone()),
             auth: Arc::new(auth),
             admin: AdminToken::from_env(&env).unwrap(),
+            cors_origins: cors_origins(&env).unwrap(),
             tiers,
             webhooks,
             metrics,

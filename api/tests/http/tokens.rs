@@ -168,3 +168,30 @@ async fn the_tier_may_stand_in_the_token_or_in_a_table() {
     table.supabase.change_user("new@candlemill.test", &UserChange::default());
     assert_eq!(table.ask_for_much(&table.token_of("new")).await, forbidden, "no row is the lowest tier");
 }
+
+#[tokio::test]
+async fn the_tier_may_stand_elsewhere_and_have_other_names() {
+    let (allowed, forbidden) = ((503, "store_unavailable".to_owned()), (403, "tier_limit".to_owned()));
+    let names = ("TIER_NAMES", "gold=pro");
+    let claim = Service::start_with([("TIER_SOURCE", "claim"), ("TIER_CLAIM", "plan"), names]).await;
+    claim.supabase.change_user("new@candlemill.test", &UserChange::default());
+    let with = |name: &str, value: &str| claim.token(&TokenSpec::of("new@candlemill.test").claim(name, value));
+    assert_eq!(claim.ask_for_much(&with("plan", "Gold")).await, allowed);
+    assert_eq!(claim.ask_for_much(&with("plan", "silver")).await, forbidden, "a name that nobody knows");
+    assert_eq!(claim.ask_for_much(&with("tier", "pro")).await, forbidden, "it stands elsewhere");
+    let usual = Service::start_with([names]).await;
+    let gold = UserChange { tier: Some(Some("GOLD".into())), ..UserChange::default() };
+    usual.supabase.change_user("free@candlemill.test", &gold);
+    assert_eq!(usual.ask_for_much(&usual.token_of("free")).await, allowed);
+}
+
+#[tokio::test]
+async fn tokens_of_another_issuer_are_taken_where_it_is_named() {
+    let elsewhere = Service::start_with([("SUPABASE_JWT_ISSUER", "https://auth.example.com/auth/v1")]).await;
+    let usual = elsewhere.token_of("pro");
+    assert_eq!(elsewhere.ask_for_much(&usual).await, (401, "invalid_token".to_owned()));
+    let named = TokenSpec::of("pro@candlemill.test").claim("iss", "https://auth.example.com/auth/v1");
+    assert_eq!(elsewhere.ask_for_much(&elsewhere.token(&named)).await, (503, "store_unavailable".to_owned()));
+    let other = Service::start_with([("SUPABASE_JWT_AUDIENCE", "clients")]).await;
+    assert_eq!(other.ask_for_much(&other.token_of("pro")).await, (401, "invalid_token".to_owned()));
+}

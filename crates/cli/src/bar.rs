@@ -1,6 +1,6 @@
 //! The progress bar of one task: a moving line on a terminal, plain lines elsewhere.
 
-use crate::report::{count, seconds};
+use crate::report::{count, counted, seconds};
 use crate::wire::ProgressView;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal as _, Write as _};
@@ -22,11 +22,18 @@ impl Bar {
     pub fn new(label: &str) -> Self {
         let moving = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{prefix} [{bar:28.green/dim}] {msg}");
+            let style = ProgressStyle::with_template("{prefix} [{bar:16.green/dim}] {wide_msg}");
             bar.with_style(style.map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("━╸─")))
                 .with_prefix(label.to_owned())
         });
         Self { label: label.to_owned(), moving, next_line_at: 0.0 }
+    }
+
+    /// Leaves the bar as it stands, with the cursor on a line of its own.
+    pub fn leave(&self) {
+        if let Some(bar) = &self.moving {
+            bar.abandon();
+        }
     }
 
     /// Shows a snapshot.
@@ -56,18 +63,19 @@ fn permille(percent: f64) -> u64 {
 pub fn line(progress: &ProgressView) -> String {
     let ProgressView { state, percent, pages_done, pages_total, candles_stored, duplicates, rate, .. } = progress;
     let mut text = format!("{percent:5.1} % {state}");
+    // What matters most comes first: a narrow terminal shows no more.
+    if let Some(left) = progress.eta_seconds {
+        text += &format!(", {} left", seconds(left));
+    }
     if *pages_total > 0 {
         text += &format!(", page {pages_done}/{pages_total}");
     }
-    text += &format!(", {} candles", count(*candles_stored));
+    text += &format!(", {}", counted(*candles_stored, "candle"));
     if *duplicates > 0 {
         text += &format!(" (+{} known)", count(*duplicates));
     }
     if *rate > 0.0 {
         text += &format!(", {rate:.0}/s");
-    }
-    if let Some(left) = progress.eta_seconds {
-        text += &format!(", {} left", seconds(left));
     }
     if progress.attempt > 1 {
         text += &format!(", attempt {}", progress.attempt);
@@ -94,7 +102,7 @@ mod tests {
         check(
             &json!({"percent": 40.1, "pages_done": 2, "pages_total": 5, "candles_stored": 2000, "rate": 812.4,
                 "eta_seconds": 3.6, "attempt": 2, "duplicates": 10}),
-            " 40.1 % running, page 2/5, 2,000 candles (+10 known), 812/s, 3.6 s left, attempt 2",
+            " 40.1 % running, 3.6 s left, page 2/5, 2,000 candles (+10 known), 812/s, attempt 2",
         );
     }
 

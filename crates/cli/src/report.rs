@@ -11,11 +11,11 @@ const MOST_GAPS: usize = 8;
 #[must_use]
 pub fn result_lines(result: &FetchResult) -> String {
     let mut text = format!(
-        "stored {} new candles, {} known before; {} pages, {} calls, weight {}, {} repeated; {}",
-        count(result.inserted),
+        "stored {}, {} known before; {}, {}, weight {}, {} repeated; {}",
+        counted(result.inserted, "new candle"),
         count(result.duplicate),
-        count(result.pages),
-        count(result.calls),
+        counted(result.pages, "page"),
+        counted(result.calls, "call"),
         count(result.weight),
         count(result.retries),
         seconds(f64_of(result.duration_ms) / 1_000.0),
@@ -27,25 +27,25 @@ pub fn result_lines(result: &FetchResult) -> String {
         }
     }
     if result.restated > 0 {
-        text.push_str(&format!("\nthe exchange restated {} stored candles", count(result.restated)));
+        text.push_str(&format!("\nthe exchange restated {}", counted(result.restated, "stored candle")));
     }
     if result.reopened > 0 {
         text.push_str(&format!(
-            "\n{} buckets that were called complete had neither candle nor gap; they were fetched again",
-            count(result.reopened)
+            "\n{} that were called complete had neither candle nor gap; they were fetched again",
+            counted(result.reopened, "bucket")
         ));
     }
     if result.rejected > 0 {
-        text.push_str(&format!("\nrefused {} rows that failed the checks", count(result.rejected)));
+        text.push_str(&format!("\nrefused {} that failed the checks", counted(result.rejected, "row")));
     }
     if result.gaps_total == 0 {
         text.push_str("\nno gaps");
         return text;
     }
-    text.push_str(&format!("\n{} gaps:", count(result.gaps_total)));
+    text.push_str(&format!("\n{}:", counted(result.gaps_total, "gap")));
     for gap in result.gaps.iter().take(MOST_GAPS) {
         let (from, to) = (rfc3339(gap.range.start), rfc3339(gap.range.end));
-        text.push_str(&format!("\n  {from} … {to}  {:>4} candles  {}", gap.buckets, reason(gap.reason)));
+        text.push_str(&format!("\n  {from} … {to}  {:>12}  {}", counted(gap.buckets, "candle"), reason(gap.reason)));
     }
     let unlisted = result.gaps_total.saturating_sub(u64::try_from(result.gaps.len().min(MOST_GAPS)).unwrap_or(0));
     if unlisted > 0 {
@@ -76,6 +76,12 @@ pub fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 candle`, `2,000 candles`.
+#[must_use]
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// Seconds in the unit that fits: `420 ms`, `3.6 s`, `2 min 5 s`, `1 h 4 min`.
@@ -111,6 +117,7 @@ mod tests {
     fn numbers() {
         let texts = [0, 999, 1_000, 525_600, 1_234_567].map(count);
         assert_eq!(texts, ["0", "999", "1,000", "525,600", "1,234,567"]);
+        assert_eq!([0, 1, 2_000].map(|n| counted(n, "candle")), ["0 candles", "1 candle", "2,000 candles"]);
         let texts = [0.42, 3.61, 125.0, 3_840.0, f64::NAN].map(seconds);
         assert_eq!(texts, ["420 ms", "3.6 s", "2 min 5 s", "1 h 4 min", "unknown"]);
     }
@@ -122,7 +129,7 @@ mod tests {
         let result =
             FetchResult { inserted: 2, range: Some(range), gaps: vec![gap], gaps_total: 3, ..FetchResult::default() };
         let text = result_lines(&result);
-        assert!(text.contains("1970-01-01T01:00:00Z … 1970-01-01T02:00:00Z     1 candles  outage"), "{text}");
+        assert!(text.contains("1970-01-01T01:00:00Z … 1970-01-01T02:00:00Z      1 candle  outage"), "{text}");
         assert!(text.ends_with("… and 2 more"), "{text}");
         assert!(text.contains("nothing had to be fetched"), "{text}");
         assert!(!text.contains("restated") && !text.contains("called complete"), "{text}");

@@ -1,7 +1,7 @@
 //! `candlemill fetch BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --follow`, and `verify` with the same arguments.
 
-use super::output::say;
-use anyhow::Result;
+use super::output::{complain, say};
+use anyhow::{Context as _, Result};
 use candlemill_cli::wire::{FetchRequest, Moment, Webhook};
 use candlemill_cli::{Accepted, Api, Bar, report};
 use candlemill_shared::task::TaskState;
@@ -91,10 +91,23 @@ impl Rest {
     }
 }
 
+/// Exit code of a program that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
 /// Follows a task to its end and prints its result.
 pub(super) async fn follow(api: &Api, task: &str, label: &str) -> Result<ExitCode> {
     let mut bar = Bar::new(label);
-    api.follow(task, |progress| bar.show(progress)).await?;
+    tokio::select! {
+        followed = api.follow(task, |progress| bar.show(progress)) => followed.map(drop)?,
+        pressed = tokio::signal::ctrl_c() => {
+            pressed.context("listening for Ctrl-C")?;
+            bar.leave();
+            complain(&anyhow::anyhow!(
+                "no longer followed; the task goes on. To look at it: candlemill progress {task}; to stop it: candlemill cancel {task}"
+            ));
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    }
     let record = api.task(task).await?;
     if let Some(result) = &record.result {
         say(&report::result_lines(result))?;

@@ -18,18 +18,18 @@ pub(crate) struct Klines {
     symbol: Symbol,
     /// Length of the candles.
     interval: Interval,
-    /// First open time: a date, RFC 3339 or milliseconds.
+    /// First open time: a date, RFC 3339 or milliseconds; the newest candles when left out.
     #[arg(long)]
-    start: String,
+    start: Option<String>,
     /// First open time that is no longer wanted; now when left out.
     #[arg(long)]
     end: Option<String>,
     /// Most candles.
     #[arg(long)]
     limit: Option<u64>,
-    /// Form of the output.
-    #[arg(long, value_enum, default_value_t = Format::Csv)]
-    format: Format,
+    /// Form of the output; when left out, that of the file's name, or csv.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// File to write; standard output when left out. It appears only when it is whole.
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -45,7 +45,8 @@ enum Format {
 
 impl Klines {
     pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        let format = match self.format {
+        let form = self.format.or_else(|| self.output.as_deref().and_then(named)).unwrap_or(Format::Csv);
+        let format = match form {
             Format::Csv => "csv",
             Format::Json => "json",
             Format::Arrow => "arrow",
@@ -54,12 +55,12 @@ impl Klines {
             ("symbol", self.symbol.to_string()),
             ("interval", self.interval.to_string()),
             ("format", format.to_owned()),
-            ("start", Moment::from(self.start.as_str()).to_string()),
         ];
+        query.extend(self.start.as_deref().map(|start| ("start", Moment::from(start).to_string())));
         query.extend(self.end.as_deref().map(|end| ("end", Moment::from(end).to_string())));
         query.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         let Some(output) = self.output else {
-            let written = write(api, query, self.format, self.limit, &mut std::io::stdout().lock()).await;
+            let written = write(api, query, form, self.limit, &mut std::io::stdout().lock()).await;
             // The reader of the output has read enough.
             let enough = written.as_ref().is_err_and(|error| {
                 error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
@@ -68,7 +69,7 @@ impl Klines {
         };
         let unfinished = unfinished(&output);
         let mut file = File::create(&unfinished).with_context(|| format!("creating {}", unfinished.display()))?;
-        if let Err(error) = write(api, query, self.format, self.limit, &mut file).await {
+        if let Err(error) = write(api, query, form, self.limit, &mut file).await {
             // What remains of it is of no use; that it cannot be removed is not the error to show.
             drop(std::fs::remove_file(&unfinished));
             return Err(error);
@@ -87,12 +88,20 @@ async fn write(
     sink: &mut impl Write,
 ) -> Result<()> {
     let mut writer = BufWriter::new(sink);
-    if format == Format::Json && limit.is_none() {
+    // Without a start it is the newest page that is asked for.
+    let has_start = query.iter().any(|(name, _)| *name == "start");
+    if format == Format::Json && limit.is_none() && has_start {
         candles::write_json(api, query, candles::LARGEST_PAGE, &mut writer).await?;
     } else {
         candles::write(api, &query, &mut writer).await?;
     }
     writer.flush().context("writing the candles")
+}
+
+/// The form that a file's name ends with.
+fn named(output: &Path) -> Option<Format> {
+    let ending = output.extension()?.to_str()?;
+    Format::from_str(ending, true).ok()
 }
 
 /// Name of the file while it is written.
