@@ -1,7 +1,7 @@
 //! The one place that turns errors into HTTP: RFC 9457 problem documents with a stable `code`.
 
-use crate::answer::{Json, line};
 use crate::auth::AuthError;
+use crate::json_line::json_line;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -178,7 +178,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = self.body();
-        let mut response = (self.status, Json(&body)).into_response();
+        let written = json_line(&body).unwrap_or_default();
+        let mut response = (self.status, written).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response.headers_mut().extend(self.headers);
@@ -200,7 +201,7 @@ pub(crate) fn locate(response: Response, path: &str, trace: &str) -> Response {
     members.insert("instance".to_owned(), path.into());
     members.insert("trace_id".to_owned(), trace.into());
     parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, line(&members).map_or_else(|_| Body::empty(), Body::from))
+    Response::from_parts(parts, json_line(&members).map_or_else(|_| Body::empty(), Body::from))
 }
 
 impl From<StoreError> for Problem {

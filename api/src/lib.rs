@@ -12,6 +12,7 @@ pub mod dead_letters;
 pub mod error;
 pub mod health;
 pub mod input;
+mod json_line;
 pub mod market_data;
 pub mod metrics;
 pub mod metrics_page;

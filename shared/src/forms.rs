@@ -32,6 +32,8 @@ pub use queues::{
     Dependencies, Dependency, MAX_NAME, PauseRequest, PausedView, PoolWorkerView, QueueList, QueueView, Readiness,
     WorkerView,
 };
-pub use series::{SeriesCursor, SeriesFilter, SeriesList, SeriesView, SymbolFilter, SymbolLimit, SymbolList, SymbolView};
+pub use series::{
+    SeriesCursor, SeriesFilter, SeriesList, SeriesView, SymbolFilter, SymbolLimit, SymbolList, SymbolView,
+};
 pub use task::{AttemptView, ChildrenView, DiscardedView, TaskList, TaskView, WebhookSecret, WebhookView};
 pub use task_query::TaskFilter;

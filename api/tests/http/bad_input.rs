@@ -85,8 +85,10 @@ async fn bodies_of_a_fetch() {
     let invalid = (400, "invalid_request");
     check(&service, "no JSON", raw("{\"symbol\":"), malformed, &[]).await;
     check(&service, "nothing", raw(""), malformed, &[]).await;
-    check(&service, "an array", raw("[]"), invalid, &[]).await;
-    check(&service, "a missing field", raw("{\"symbol\":\"BTCUSDT\"}"), invalid, &[]).await;
+    check(&service, "an array", raw("[]"), invalid, &[""]).await;
+    check(&service, "a missing field", raw("{\"symbol\":\"BTCUSDT\"}"), invalid, &["interval", "start"]).await;
+    check(&service, "null", raw("null"), invalid, &[""]).await;
+    check(&service, "a field twice", raw("{\"symbol\":\"A\",\"symbol\":\"B\"}"), invalid, &["symbol"]).await;
     check(&service, "not declared as JSON", post().body("{}"), (415, "unsupported_media_type"), &[]).await;
     let huge = format!("{{\"symbol\":\"{}\"}}", "X".repeat(17 * 1024));
     check(&service, "oversized", raw(&huge), (413, "body_too_large"), &[]).await;
@@ -97,7 +99,7 @@ async fn bodies_of_a_fetch() {
         body[field] = value;
         post().json(&body)
     };
-    let unknown = check(&service, "unknown field", with("limit", json!(5)), invalid, &[]).await;
+    let unknown = check(&service, "unknown field", with("limit", json!(5)), invalid, &["limit"]).await;
     assert!(unknown.text.contains("limit"), "{}", unknown.text);
     check(&service, "odd symbol", with("symbol", json!("BTC/USDT")), invalid, &["symbol"]).await;
     check(&service, "symbol with a zero", with("symbol", json!("BTC\0")), invalid, &["symbol"]).await;
@@ -132,7 +134,8 @@ async fn paths_queries_and_methods() {
     }
     let tasks = get("/api/tasks?state=done&symbol=$where&interval=2m&cursor=x&limit=201");
     check(&service, "tasks", tasks, invalid, &["state", "symbol", "interval", "cursor", "limit"]).await;
-    check(&service, "unknown parameter", get("/api/tasks?page=2"), invalid, &[]).await;
+    check(&service, "unknown parameter", get("/api/tasks?page=2"), invalid, &["page"]).await;
+    check(&service, "a parameter twice", get("/api/tasks?limit=1&limit=2"), invalid, &["limit"]).await;
     let klines = get("/api/market-data/klines?symbol=B%20C&interval=1x&start=now&limit=0&format=xml");
     check(&service, "klines", klines, invalid, &["symbol", "interval", "start", "format", "limit"]).await;
     let coverage = get("/api/market-data/coverage?symbol=BTCUSDT&interval=1m&start=5&end=5");

@@ -3,7 +3,7 @@
 use candlemill_api::admin::token::AdminToken;
 use candlemill_api::auth::{AuthConfig, Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
-use candlemill_api::{AppState, app};
+use candlemill_api::{AppState, app, cors_origins};
 use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;

@@ -100,7 +100,7 @@ pub struct SeriesFilter {
     pub cursor: Option<Given<SeriesCursor>>,
     /// Series of this page; 50 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<PageLimit>)]
+    #[param(value_type = Option<PageLimit>, inline)]
     pub limit: Option<Given<PageLimit>>,
 }
 
@@ -169,7 +169,7 @@ pub struct SymbolFilter {
     pub cursor: Option<Given<Symbol>>,
     /// Symbols of this page; 100 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<SymbolLimit>)]
+    #[param(value_type = Option<SymbolLimit>, inline)]
     pub limit: Option<Given<SymbolLimit>>,
 }
 

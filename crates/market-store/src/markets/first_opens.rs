@@ -51,9 +51,8 @@ impl FirstOpens {
         };
         let batches = stream::iter(ids.chunks(BATCH).map(read)).buffer_unordered(AT_ONCE);
         let found: Vec<Vec<Document>> = batches.try_collect().await?;
-        let known = |listing: Document| {
-            Some((listing.get_str("_id").ok()?.to_owned(), listing.get_i64("first_open").ok()?))
-        };
+        let known =
+            |listing: Document| Some((listing.get_str("_id").ok()?.to_owned(), listing.get_i64("first_open").ok()?));
         Ok(found.into_iter().flatten().filter_map(known).collect())
     }
 

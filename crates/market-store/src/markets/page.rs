@@ -120,7 +120,11 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         check(all.clone(), &["BTC", "BTCEUR", "BTCUSDT", "ETHBTC", "ETHUSDT", "币安人生USDT"], false);
         check(MarketSelection { limit: 2, ..all.clone() }, &["BTC", "BTCEUR"], true);
-        check(MarketSelection { limit: 6, ..all.clone() }, &["BTC", "BTCEUR", "BTCUSDT", "ETHBTC", "ETHUSDT", "币安人生USDT"], false);
+        check(
+            MarketSelection { limit: 6, ..all.clone() },
+            &["BTC", "BTCEUR", "BTCUSDT", "ETHBTC", "ETHUSDT", "币安人生USDT"],
+            false,
+        );
         check(MarketSelection { after: symbol("ETHBTC"), ..all.clone() }, &["ETHUSDT", "币安人生USDT"], false);
         check(MarketSelection { after: symbol("BTCA"), limit: 1, ..all.clone() }, &["BTCEUR"], true);
         check(MarketSelection { prefix: symbol("btc"), ..all.clone() }, &["BTC", "BTCEUR", "BTCUSDT"], false);

@@ -173,7 +173,9 @@ async fn pages_hold_every_series_once_and_in_order_while_others_appear() {
 async fn series_that_an_earlier_version_stored_are_listed() {
     let mill = Mill::start(recorded()).await;
     let _worker = mill.worker().await;
-    for (symbol, interval) in [("BTCUSDT", Interval::Minute1), ("BTCUSDT", Interval::Hour1), ("ETHUSDT", Interval::Day1)] {
+    for (symbol, interval) in
+        [("BTCUSDT", Interval::Minute1), ("BTCUSDT", Interval::Hour1), ("ETHUSDT", Interval::Day1)]
+    {
         let id = mill.submit("u", &fetch(symbol, interval, START, START + 48 * HOUR)).await.record.id;
         assert_eq!(mill.end_of(id).await.state, TaskState::Succeeded, "{symbol} {interval}");
     }
@@ -204,8 +206,7 @@ async fn symbols_are_those_of_the_stored_list() {
         let query: Vec<_> = query.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         api.get(SYMBOLS, &query).await.unwrap()
     };
-    let none =
-        SymbolList { exchange: Exchange::Binance, listed_at: None, symbols: Vec::new(), next_cursor: None };
+    let none = SymbolList { exchange: Exchange::Binance, listed_at: None, symbols: Vec::new(), next_cursor: None };
     assert_eq!(symbols(&[]).await, none, "no worker has brought a list yet");
     let before = SystemClock.now_ms();
     stack.add_worker().await.unwrap();
