@@ -47,6 +47,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it takes the operators' token in place of a user's.
+    pub(crate) const fn is_for_operators(&self) -> bool {
+        matches!(self, Self::Queues(_) | Self::Pause(_) | Self::Resume(_) | Self::Drain(_))
+    }
+
     /// Runs the command; its exit code is a failure also when the task that it followed failed.
     pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
         match self {
