@@ -354,6 +354,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /api/webhooks/secret",
         "GET /healthz",
         "GET /metrics",
+        "GET /problems",
         "GET /readyz",
         "POST /api/admin/market-data/verify",
         "POST /api/admin/queues/{pool}/pause",
