@@ -9,7 +9,7 @@ use candlemill_shared::TimeRange;
 use candlemill_shared::coverage::Gap;
 use candlemill_shared::range::{hull, intersection, normalise, subtract};
 use futures::TryStreamExt;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 /// A chunk is compared again after a week, ms.
 const EVERY_MS: i64 = 7 * 86_400_000;
@@ -144,7 +144,8 @@ impl Coverage {
     pub async fn due_gaps(&self, now_ms: i64, limit: u32) -> Result<Vec<(Series, Vec<Gap>)>, StoreError> {
         let reading = "looking for absences to ask again";
         let due = doc! { "recheck_at": { "$gte": 0, "$lte": now_ms } };
-        let cursor = self.chunks.find(due).sort(doc! { "recheck_at": 1 }).limit(i64::from(limit)).await;
+        let chunks = self.chunks.clone_with_type::<RawDocumentBuf>();
+        let cursor = chunks.find(due).sort(doc! { "recheck_at": 1 }).limit(i64::from(limit)).await;
         let mut found = cursor.map_err(StoreError::mongo(reading))?;
         let mut all = Vec::new();
         while let Some(document) = found.try_next().await.map_err(StoreError::mongo(reading))? {

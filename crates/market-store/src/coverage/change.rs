@@ -7,7 +7,7 @@ use crate::series::Series;
 use candlemill_db::{StoreError, duplicates, is_duplicate};
 use candlemill_shared::TimeRange;
 use futures::{StreamExt, TryStreamExt};
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, doc};
 
 /// New chunks of one insertion.
 const BATCH: usize = 500;
@@ -73,7 +73,7 @@ impl Coverage {
     }
 
     pub(super) async fn read_one(&self, series: &Series, id: &str) -> Result<Stored, StoreError> {
-        let found = self.chunks.find_one(doc! { "_id": id }).await;
+        let found = self.chunks.clone_with_type::<RawDocumentBuf>().find_one(doc! { "_id": id }).await;
         match found.map_err(StoreError::mongo("reading the coverage ledger"))? {
             Some(found) => decode(series.interval, &found),
             None => Ok(Stored { id: id.to_owned(), rev: 0, chunk: Chunk::default() }),

@@ -11,7 +11,7 @@ use candlemill_shared::{Clock, TimeRange};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use moka::future::Cache;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::{Collection, Database};
 use std::sync::Arc;
 
@@ -301,7 +301,8 @@ impl Coverage {
         let bound = |ms: i64| series.id_at(ms.clamp(0, LAST_MS));
         let first = series.interval.block_start(range.start.clamp(0, LAST_MS), CHUNK_BUCKETS);
         let ids = doc! { "_id": { "$gte": bound(first), "$lt": bound(range.end) } };
-        let cursor = self.chunks.find(ids).sort(doc! { "_id": order }).await.map_err(StoreError::mongo(READING))?;
+        let chunks = self.chunks.clone_with_type::<RawDocumentBuf>();
+        let cursor = chunks.find(ids).sort(doc! { "_id": order }).await.map_err(StoreError::mongo(READING))?;
         let interval = series.interval;
         let chunks = cursor.map_err(StoreError::mongo_in(READING));
         Ok(chunks.and_then(move |found| std::future::ready(decode(interval, &found))).boxed())

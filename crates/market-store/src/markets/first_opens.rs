@@ -1,12 +1,11 @@
 //! The first candle of each series.
 
 use candlemill_db::StoreError;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, TryStreamExt};
 use moka::future::Cache;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// First candle of each series.
@@ -16,9 +15,8 @@ const MAX_KEPT: u64 = 10_000;
 /// For so long: another process may have learnt of an older one.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// Listings that are read with one command, and commands at once.
-const BATCH: usize = 1_000;
-const AT_ONCE: usize = 4;
+/// Listings in one answer of the server.
+const BATCH: u32 = 5_000;
 
 /// First open times, stored and at hand.
 #[derive(Debug, Clone)]
@@ -39,21 +37,19 @@ impl FirstOpens {
         Ok(found.and_then(|listing| listing.get_i64("first_open").ok()))
     }
 
-    /// Those of `ids` that are known.
-    pub(super) async fn read_all(&self, ids: &[String]) -> Result<HashMap<String, i64>, StoreError> {
+    /// Those whose ids lie from `first` on and before `end`.
+    pub(super) async fn read_between(
+        &self,
+        first: &str,
+        end: &str,
+    ) -> Result<impl Stream<Item = Result<(String, i64), StoreError>> + Send + use<>, StoreError> {
         const READING: &str = "reading listings";
-        let read = |some: &[String]| {
-            let found = self.listings.find(doc! { "_id": { "$in": some } });
-            async move {
-                let found = found.await.map_err(StoreError::mongo(READING))?;
-                found.map_err(StoreError::mongo_in(READING)).try_collect::<Vec<Document>>().await
-            }
-        };
-        let batches = stream::iter(ids.chunks(BATCH).map(read)).buffer_unordered(AT_ONCE);
-        let found: Vec<Vec<Document>> = batches.try_collect().await?;
-        let known =
-            |listing: Document| Some((listing.get_str("_id").ok()?.to_owned(), listing.get_i64("first_open").ok()?));
-        Ok(found.into_iter().flatten().filter_map(known).collect())
+        let found = self.listings.find(doc! { "_id": { "$gte": first, "$lt": end } }).batch_size(BATCH).await;
+        let found = found.map_err(StoreError::mongo(READING))?.map_err(StoreError::mongo_in(READING));
+        Ok(found.try_filter_map(|listing| {
+            let read = || Some((listing.get_str("_id").ok()?.to_owned(), listing.get_i64("first_open").ok()?));
+            std::future::ready(Ok(read()))
+        }))
     }
 
     /// The oldest that is known, `open_time` among them.

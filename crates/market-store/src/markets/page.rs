@@ -5,7 +5,10 @@ use super::stored_list::{Market, StoredList};
 use crate::series::Series;
 use candlemill_db::StoreError;
 use candlemill_shared::{Exchange, Interval, Symbol};
+use futures::TryStreamExt;
+use std::collections::{HashMap, HashSet};
 use std::ops::Bound;
+use std::pin::pin;
 
 /// Which markets of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,16 +46,32 @@ impl Markets {
     pub async fn page(&self, exchange: Exchange, selection: &MarketSelection) -> Result<MarketPage, StoreError> {
         let list = self.list(exchange).await?;
         let (markets, more) = select(&list, selection);
-        let ids = |market: &Market| {
-            let series = |interval| Series::new(exchange, market.symbol.clone(), interval).id();
-            Interval::ALL.map(series)
-        };
-        let all: Vec<String> = markets.iter().copied().flat_map(ids).collect();
-        let known = self.first_opens.read_all(&all).await?;
-        // Of the shortest interval: a month opens long before the first trade.
-        let first_open = |market: &Market| ids(market).iter().find_map(|id| known.get(id).copied());
+        let symbols: Vec<&Symbol> = markets.iter().map(|market| &market.symbol).collect();
+        let known = self.first_opens_of(exchange, &symbols).await?;
+        let first_open = |market: &Market| known.get(&market.symbol).map(|(_, first_open)| *first_open);
         let markets = markets.into_iter().map(|market| (market.clone(), first_open(market))).collect();
         Ok(MarketPage { markets, more, listed_at: Some(list.updated_at()).filter(|at| *at > 0) })
+    }
+
+    /// The first open time of each of `symbols`, of the shortest interval of which it is known: a month opens long before the first
+    /// trade. All listings from the first symbol to the last are read, at most 16 of each: to ask for as many ids costs more.
+    async fn first_opens_of(
+        &self,
+        exchange: Exchange,
+        symbols: &[&Symbol],
+    ) -> Result<HashMap<Symbol, (Interval, i64)>, StoreError> {
+        let bounds = |end: char| symbols.iter().map(move |symbol| format!("{exchange}:{symbol}{end}"));
+        let (Some(first), Some(end)) = (bounds(':').min(), bounds(';').max()) else { return Ok(HashMap::new()) };
+        let mut listings = pin!(self.first_opens.read_between(&first, &end).await?);
+        let (wanted, mut known) = (symbols.iter().copied().collect::<HashSet<_>>(), HashMap::new());
+        while let Some((id, first_open)) = listings.try_next().await? {
+            let Some(Series { symbol, interval, .. }) = Series::named(&id) else { continue };
+            if wanted.contains(&symbol) {
+                let told = known.entry(symbol).or_insert((interval, first_open));
+                *told = (*told).min((interval, first_open));
+            }
+        }
+        Ok(known)
     }
 }
 
