@@ -38,5 +38,5 @@ pub use pauses::{Paused, Pauses};
 pub use progress::{ProgressBoard, ProgressWrite};
 pub use records::{Checkpoint, Claim, ClaimTries, DueWebhook, Ending, TaskQuery, TaskRecords};
 pub use request_rate::{RateDecision, RequestRate};
-pub use service::{Rejected, TaskService};
+pub use service::{Rejected, TaskService, idempotency_key_of};
 pub use workers::{Heartbeat, PoolLoad, WorkerState, Workers};

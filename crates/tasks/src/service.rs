@@ -8,5 +8,6 @@ mod rejected;
 mod replay;
 mod submit;
 
+pub use checked::idempotency_key_of;
 pub use rejected::Rejected;
 pub use submit::TaskService;

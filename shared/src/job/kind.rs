@@ -38,7 +38,7 @@ pub struct JobKind {
 /// The functions of one kind.
 #[derive(Debug)]
 struct Calls {
-    validate: fn(&Envelope, i64) -> Result<Result<(), String>, EnvelopeError>,
+    validate: Validate,
     fingerprint: fn(&Envelope, &str) -> Result<String, EnvelopeError>,
     request: fn(&Envelope) -> Result<Value, EnvelopeError>,
     admit: Admit,
@@ -61,6 +61,8 @@ fn change<J: Job>(stored: &mut Value, change: impl FnOnce(&mut J::Result)) {
     }
 }
 
+/// What is wrong with a job, if it can be read.
+type Validate = fn(&Envelope, i64) -> Result<Result<(), String>, EnvelopeError>;
 /// Whether a tier allows a job, if it can be read.
 type Admit = fn(&Envelope, Option<&Value>, &TierTable, Tier, i64) -> Result<Result<(), TierRefusal>, EnvelopeError>;
 

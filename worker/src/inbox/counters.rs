@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 /// What became of a message at one try.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct InboxOutcome {
-    /// `accepted`, `repeated`, `buried` or `postponed`.
+    /// `accepted`, `repeated`, `dead_letter` or `postponed`.
     pub(crate) outcome: &'static str,
 }
 

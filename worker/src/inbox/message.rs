@@ -2,6 +2,7 @@
 
 use candlemill_shared::request::TaskRequest;
 use candlemill_shared::task::TaskError;
+use candlemill_tasks::idempotency_key_of;
 use serde_json::Value;
 
 /// Largest message, bytes: what is refused must fit into a record.
@@ -48,7 +49,7 @@ impl Message {
         }
         match serde_json::from_value::<TaskRequest>(raw.clone()) {
             Ok(request) => {
-                let idempotency_key = request.idempotency_key.or_else(|| Some(self.id.clone()));
+                let idempotency_key = request.idempotency_key.or_else(|| Some(idempotency_key_of(&self.id)));
                 Ok((TaskRequest { idempotency_key, ..request }, raw))
             }
             Err(error) => Err(refused(raw, format!("the message is no task request: {error}"))),

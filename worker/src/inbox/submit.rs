@@ -5,6 +5,7 @@ use super::counters::InboxCounters;
 use super::handler::Verdict;
 use super::message::{Message, Refused};
 use candlemill_shared::Clock;
+use candlemill_shared::request::TaskRequest;
 use candlemill_shared::task::TaskError;
 use candlemill_tasks::{Grant, Rejected, SubmitError, TaskService};
 use std::sync::Arc;
@@ -31,14 +32,22 @@ impl Submitter {
                 tracing::debug!(message.id, task.id = %submitted.record.id, "a message of the inbox is a task");
                 Verdict::Done(submitted.record.id.to_string())
             }
-            Err(error) if error.is_passing() => Verdict::Later(error.to_string()),
+            // Whatever ails a store, it says nothing against the message.
+            Err(error) if error.is_passing() || matches!(error, SubmitError::Store(_)) => {
+                Verdict::Later(error.to_string())
+            }
             // A rule that has changed since does not take back what was accepted.
-            Err(_) if self.service.was_accepted(&self.grant(), &message.id).await.unwrap_or(false) => {
+            Err(_) if self.was_accepted(&request).await => {
                 self.counters.tried("repeated");
                 Verdict::Done(message.id)
             }
             Err(error) => self.reject(message.id, Refused { error: cause(&error), raw }).await,
         }
+    }
+
+    async fn was_accepted(&self, request: &TaskRequest) -> bool {
+        let Some(key) = &request.idempotency_key else { return false };
+        self.service.was_accepted(&self.grant(), key).await.unwrap_or(false)
     }
 
     async fn reject(&self, id: String, refused: Refused) -> Verdict {

@@ -120,6 +120,13 @@ fn webhook(url: Option<&str>, config: &WebhookConfig) -> Result<Option<Webhook>,
     Ok(Some(Webhook::new(target.as_str().to_owned())))
 }
 
+/// An idempotency key for what has the identity `id` elsewhere: that text itself, where it can be one.
+#[must_use]
+pub fn idempotency_key_of(id: &str) -> String {
+    let fits = (1..=MAX_IDEMPOTENCY_KEY).contains(&id.len()) && id.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if fits { id.to_owned() } else { format!("sha256:{}", hex::encode(Sha256::digest(id))) }
+}
+
 /// An idempotency key as records keep it.
 pub(super) fn idempotency_hash(owner: &str, key: &str) -> Result<String, String> {
     let visible = key.bytes().all(|byte| (0x20..0x7f).contains(&byte));
@@ -223,6 +230,14 @@ mod tests {
         assert_eq!(fingerprint("f".into(), Some(5), None), time);
         let both = hex::encode(Sha256::digest(format!("{time}\nwebhook https://a.com/")));
         assert_eq!(fingerprint("f".into(), Some(5), Some(&Webhook::new("https://a.com/".to_owned()))), both);
+    }
+
+    #[test]
+    fn every_identity_can_be_a_key() {
+        assert_eq!(idempotency_key_of("01JC5Y7V9N8B3M2K1H0G9F8E7D"), "01JC5Y7V9N8B3M2K1H0G9F8E7D");
+        for odd in ["", "füllung-1", &"x".repeat(256), "a\tb"] {
+            assert!(idempotency_hash("u", &idempotency_key_of(odd)).is_ok(), "{odd}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Requests that can never be accepted, and whose senders are not there to be told: kept as dead letters.
 
-use super::checked::{idempotency_hash, storable};
+use super::checked::storable;
 use super::submit::TaskService;
 use crate::grant::Grant;
 use crate::unique_keys;
 use candlemill_db::StoreError;
-use candlemill_shared::job::{Envelope, Pool};
+use candlemill_shared::job::{self, Envelope, Pool};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{Attempt, DeadLetter, TaskError, TaskId, TaskRecord, TaskState};
 use candlemill_shared::telemetry::TraceId;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// A message that became no task.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,7 @@ impl TaskService {
     /// When MongoDB fails; a repetition is harmless.
     pub async fn reject(&self, grant: &Grant, rejected: &Rejected) -> Result<TaskId, StoreError> {
         let (engine, now) = (&self.engine, self.engine.clock().now_ms());
-        let hash = idempotency_hash(grant.owner(), &rejected.key)
-            .map_err(|why| StoreError::corrupt("the key of a message", why))?;
+        let hash = letter_hash(grant.owner(), rejected);
         let mut record = dead_letter(grant, rejected, hash.clone(), now);
         let keys = &engine.records().keys;
         if !keys.bind(&record, record.id, now).await? {
@@ -57,6 +57,13 @@ impl TaskService {
     }
 }
 
+/// What makes two messages one letter. No key of a task is like it: neither a task nor the letter of another message under the
+/// same id stands in its way.
+fn letter_hash(owner: &str, rejected: &Rejected) -> String {
+    let Rejected { key, message, .. } = rejected;
+    hex::encode(Sha256::digest(format!("rejected\n{owner}\n{key}\n{message}")))
+}
+
 fn dead_letter(grant: &Grant, rejected: &Rejected, idempotency: String, now_ms: i64) -> TaskRecord {
     let Rejected { message, error, taken_by, .. } = rejected;
     let kind = message.get("kind").and_then(Value::as_str).filter(|kind| kind.len() <= 64).unwrap_or(NO_KIND);
@@ -67,7 +74,8 @@ fn dead_letter(grant: &Grant, rejected: &Rejected, idempotency: String, now_ms: 
         id: TaskId::new(now_ms),
         owner: grant.owner().to_owned(),
         tier: grant.tier(),
-        pool: Pool::Maintenance,
+        // A replay waits where its kind does.
+        pool: job::kind(kind).map_or(Pool::Maintenance, |kind| kind.pool),
         priority: 0,
         running_at_once: 1,
         job: Envelope { kind: kind.to_owned(), version: version.unwrap_or(1), payload },
