@@ -2,7 +2,8 @@
 
 use crate::figures::{figure, mebibytes};
 use anyhow::{Result, ensure};
-use candlemill_cli::FetchRequest;
+use candlemill_client::forms::FetchRequest;
+use candlemill_client::{fetch_request, fetch_result};
 use candlemill_devkit::{MongoServer, Stack};
 use candlemill_shared::task::TaskState;
 use futures::{StreamExt, TryStreamExt};
@@ -20,7 +21,7 @@ const INSERTS: usize = 2;
 
 /// The request for `candles` minutes from `from` on.
 pub(crate) fn request(from: i64, candles: i64) -> Result<FetchRequest> {
-    FetchRequest::new("GENUSDT", "1m", &from.to_string(), Some(&(from + candles * MINUTE).to_string()))
+    Ok(fetch_request("GENUSDT", "1m", &from.to_string(), Some(&(from + candles * MINUTE).to_string()))?)
 }
 
 /// Lets the simulator make its candles before the clock runs.
@@ -42,7 +43,7 @@ pub(crate) async fn measure(latency: u64, candles: u64, beside: i64) -> Result<(
     warm(&stack, candles).await?;
     let client = stack.client("enterprise").await?;
     // The first request of a token asks Supabase, and the market list must be there: neither belongs to the figure.
-    client.fetch_and_wait(&FetchRequest::new("BTCUSDT", "1d", "2020-01-01", Some("2020-01-02"))?).await?;
+    client.fetch_and_wait(&fetch_request("BTCUSDT", "1d", "2020-01-01", Some("2020-01-02"))?).await?;
 
     let started = Instant::now();
     let mut others = Vec::new();
@@ -67,7 +68,11 @@ pub(crate) async fn measure(latency: u64, candles: u64, beside: i64) -> Result<(
     let again = client.fetch_and_wait(&request(START, candles)?).await?;
     figure(
         "the same again",
-        format!("{:.1} ms, {} calls", started.elapsed().as_secs_f64() * 1e3, again.result.map_or(0, |r| r.calls)),
+        format!(
+            "{:.1} ms, {} calls",
+            started.elapsed().as_secs_f64() * 1e3,
+            fetch_result(&again).map_or(0, |found| found.result.calls)
+        ),
     );
     for worker in &stack.workers {
         figure("worker, peak resident memory", mebibytes(worker.peak_memory()?));

@@ -3,7 +3,7 @@
 use crate::backfill::START;
 use crate::figures::figure;
 use anyhow::{Context as _, Result, ensure};
-use candlemill_cli::FetchRequest;
+use candlemill_client::fetch_request;
 use candlemill_devkit::Stack;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(crate) async fn measure(minutes: u64, limit: u32) -> Result<()> {
     let client = stack.client("enterprise").await?;
     for task in 0..TASKS {
         let (start, end) = ((START + task * each).to_string(), (START + (task + 1) * each).to_string());
-        client.fetch(&FetchRequest::new("GENUSDT", "1s", &start, Some(&end))?, None).await?;
+        client.fetch(&fetch_request("GENUSDT", "1s", &start, Some(&end))?, None).await?;
     }
     // From the first whole minute on.
     let state = stack.simulator.get("/_simulator/state").await?;

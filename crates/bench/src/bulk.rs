@@ -2,7 +2,7 @@
 
 use crate::figures::{figure, per_second};
 use anyhow::{Context as _, Result, ensure};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::Stack;
 use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::Method;

@@ -3,9 +3,9 @@
 use crate::backfill::request;
 use crate::figures::{Latencies, figure};
 use anyhow::{Context as _, Result, ensure};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::Stack;
-use candlemill_shared::task::TaskState;
+use candlemill_shared::task::{TaskId, TaskState};
 use std::time::{Duration, Instant};
 
 /// 2020-01-01, UTC ms.
@@ -28,13 +28,13 @@ pub(crate) async fn measure(tasks: u32) -> Result<()> {
     for number in 0..tasks {
         let start = START + i64::from(number % 4) * CANDLES * 60_000;
         let task = accepting.fetch(&request(start, CANDLES)?, None).await?.task_id;
-        until(&accepting, &task, |state, pages| state == TaskState::Running && pages > 0 || state.is_end()).await?;
+        until(&accepting, task, |state, pages| state == TaskState::Running && pages > 0 || state.is_end()).await?;
         let began = Instant::now();
-        if other.cancel(&task).await.is_err() {
+        if other.cancel(task).await.is_err() {
             late += 1;
             continue;
         }
-        until(&other, &task, |state, _| state.is_end()).await?;
+        until(&other, task, |state, _| state.is_end()).await?;
         latencies.0.push(began.elapsed());
     }
     figure("backfills that had ended before", late);
@@ -43,11 +43,11 @@ pub(crate) async fn measure(tasks: u32) -> Result<()> {
     stack.stop().await
 }
 
-async fn until(api: &Api, task: &str, fits: impl Fn(TaskState, u64) -> bool) -> Result<()> {
+async fn until(api: &Api, task: TaskId, fits: impl Fn(TaskState, u64) -> bool) -> Result<()> {
     let waiting = async {
         loop {
             let shown = api.progress(task).await?;
-            if fits(shown.state, shown.pages_done) {
+            if fits(shown.state, shown.done) {
                 return anyhow::Ok(());
             }
             tokio::time::sleep(Duration::from_millis(2)).await;

@@ -4,10 +4,11 @@
 use crate::figures::{Latencies, figure, per_second};
 use crate::queue::{AT_ONCE, connect, probe, used_memory};
 use anyhow::{Context as _, Result, ensure};
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::forms::FetchRequest;
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use candlemill_shared::job::Pool;
-use candlemill_shared::task::{TaskId, TaskRecord};
+use candlemill_shared::task::TaskRecord;
 use candlemill_tasks::{Submissions, TaskEngine};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
@@ -68,8 +69,8 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
 /// The owner's id, as the API writes it.
 async fn owner(engine: &TaskEngine, api: &Api) -> Result<String> {
     let id = api.fetch(&request(0)?, None).await?.task_id;
-    let record = engine.records().get(id.parse()?).await?.context("the record")?;
-    api.cancel(&id).await?;
+    let record = engine.records().get(id).await?.context("the record")?;
+    api.cancel(id).await?;
     Ok(record.owner)
 }
 
@@ -93,12 +94,12 @@ async fn looks(api: &Api, name: &str, path: &str, query: &[(&str, &str)]) -> Res
 
 fn request(number: u32) -> Result<FetchRequest> {
     let start = 1_577_836_800_000 + i64::from(number) * 60_000;
-    FetchRequest::new("GENUSDT", "1m", &start.to_string(), Some(&(start + 60_000).to_string()))
+    Ok(fetch_request("GENUSDT", "1m", &start.to_string(), Some(&(start + 60_000).to_string()))?)
 }
 
 async fn start_of_another(engine: &TaskEngine, api: &Api, number: u32) -> Result<Duration> {
     let began = Instant::now();
-    let id: TaskId = api.fetch(&request(number)?, None).await?.task_id.parse()?;
+    let id = api.fetch(&request(number)?, None).await?.task_id;
     loop {
         let record = engine.records().get(id).await?.context("the record")?;
         if record.started_at.is_some() {

@@ -3,9 +3,9 @@
 use crate::backfill::request;
 use crate::figures::figure;
 use anyhow::{Result, ensure};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::Stack;
-use candlemill_shared::task::TaskState;
+use candlemill_shared::task::{TaskId, TaskState};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
@@ -38,14 +38,14 @@ pub(crate) async fn measure(kills: u32, seed: u64) -> Result<()> {
     for kill in 0..kills {
         let start = START + i64::from(kill) * CANDLES * MINUTE;
         let accepted = client.fetch(&request(start, CANDLES)?, None).await?;
-        started(&client, &accepted.task_id).await?;
+        started(&client, accepted.task_id).await?;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..WITHIN_MS))).await;
         stack.workers[0].kill9().await?;
         let killed = Instant::now();
-        let before = client.task(&accepted.task_id).await?;
+        let before = client.task(accepted.task_id).await?;
         met_running += u32::from(before.state == TaskState::Running);
         stack.workers[0].restart().await?;
-        let end = tokio::time::timeout(MAX_WAIT, client.follow(&accepted.task_id, |_| {})).await??;
+        let end = tokio::time::timeout(MAX_WAIT, client.follow(accepted.task_id, |_| {})).await??;
         ensure!(end.state == TaskState::Succeeded, "kill {kill}: ended as {}", end.state);
         if before.state == TaskState::Running {
             recoveries.0.push(killed.elapsed());
@@ -76,7 +76,7 @@ async fn check(stack: &Stack, client: &Api, start: i64, kill: u32) -> Result<()>
 }
 
 /// Waits until the task runs, or has ended.
-async fn started(client: &Api, task: &str) -> Result<()> {
+async fn started(client: &Api, task: TaskId) -> Result<()> {
     let waiting = async {
         while client.progress(task).await?.state == TaskState::Queued {
             tokio::time::sleep(Duration::from_millis(2)).await;

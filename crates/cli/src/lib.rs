@@ -1,15 +1,9 @@
-//! A client of the Candlemill API and what a terminal shows of it: progress bar, result, candle chart.
+//! What a terminal shows of Candlemill: progress bars, results in words, a candle chart.
 //!
-//! The program `candlemill` and the development kit are built on it. It uses the public API only.
+//! The program `candlemill` and the development kit are built on it; the API itself is `candlemill-client`'s.
 
-pub mod api;
 pub mod bar;
-pub mod candles;
 pub mod chart;
-pub mod events;
 pub mod report;
-pub mod wire;
 
-pub use api::{Api, ApiError};
-pub use bar::Bar;
-pub use wire::{Accepted, BatchRequest, FetchRequest, Instant, ProgressView, TaskView};
+pub use bar::{Bar, Bars};

@@ -1,15 +1,16 @@
 //! A fetch's result in words.
 
+use candlemill_client::forms::GapView;
 use candlemill_shared::coverage::GapReason;
-use candlemill_shared::job::FetchResult;
-use candlemill_shared::range::rfc3339;
+use candlemill_shared::job::FetchResultView;
 
 /// Most gaps that are listed.
 const MOST_GAPS: usize = 8;
 
-/// What `result` says, as lines without a final line feed.
+/// What `found` says, as lines without a final line feed.
 #[must_use]
-pub fn result_lines(result: &FetchResult) -> String {
+pub fn result_lines(found: &FetchResultView) -> String {
+    let result = &found.result;
     let mut text = format!(
         "stored {}, {} known before; {}, {}, weight {}, {} repeated; {}",
         counted(result.inserted, "new candle"),
@@ -20,9 +21,9 @@ pub fn result_lines(result: &FetchResult) -> String {
         count(result.retries),
         seconds(f64_of(result.duration_ms) / 1_000.0),
     );
-    if let Some(range) = result.range {
-        text.push_str(&format!("\nasked for {} up to {}", rfc3339(range.start), rfc3339(range.end)));
-        if result.ranges.is_empty() {
+    if let Some(asked) = found.asked {
+        text.push_str(&format!("\nasked for {} up to {}", asked.start, asked.end));
+        if found.fetched.is_empty() {
             text.push_str("; all of it was verified before, so nothing had to be fetched");
         }
     }
@@ -43,15 +44,20 @@ pub fn result_lines(result: &FetchResult) -> String {
         return text;
     }
     text.push_str(&format!("\n{}:", counted(result.gaps_total, "gap")));
-    for gap in result.gaps.iter().take(MOST_GAPS) {
-        let (from, to) = (rfc3339(gap.range.start), rfc3339(gap.range.end));
-        text.push_str(&format!("\n  {from} … {to}  {:>12}  {}", counted(gap.buckets, "candle"), reason(gap.reason)));
+    for gap in found.absent.iter().take(MOST_GAPS) {
+        text.push_str(&format!("\n  {}", gap_line(gap)));
     }
-    let unlisted = result.gaps_total.saturating_sub(u64::try_from(result.gaps.len().min(MOST_GAPS)).unwrap_or(0));
+    let unlisted = result.gaps_total.saturating_sub(u64::try_from(found.absent.len().min(MOST_GAPS)).unwrap_or(0));
     if unlisted > 0 {
         text.push_str(&format!("\n  … and {} more", count(unlisted)));
     }
     text
+}
+
+/// A gap: from, to, how many candles, and why.
+#[must_use]
+pub fn gap_line(gap: &GapView) -> String {
+    format!("{} … {}  {:>12}  {}", gap.start, gap.end, counted(gap.buckets, "candle"), reason(gap.reason))
 }
 
 const fn reason(reason: GapReason) -> &'static str {
@@ -84,6 +90,12 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// `1 fetch`, `2,000 fetches`.
+#[must_use]
+pub fn fetches(number: u64) -> String {
+    format!("{} fetch{}", count(number), if number == 1 { "" } else { "es" })
+}
+
 /// Seconds in the unit that fits: `420 ms`, `3.6 s`, `2 min 5 s`, `1 h 4 min`.
 #[must_use]
 pub fn seconds(seconds: f64) -> String {
@@ -111,6 +123,7 @@ const fn f64_of(number: u64) -> f64 {
 mod tests {
     use super::*;
     use candlemill_shared::coverage::Gap;
+    use candlemill_shared::job::FetchResult;
     use candlemill_shared::{Interval, TimeRange};
 
     #[test]
@@ -128,7 +141,7 @@ mod tests {
         let gap = Gap::new(Interval::Hour1, TimeRange::new(3_600_000, 7_200_000), GapReason::Outage);
         let result =
             FetchResult { inserted: 2, range: Some(range), gaps: vec![gap], gaps_total: 3, ..FetchResult::default() };
-        let text = result_lines(&result);
+        let text = result_lines(&result.into());
         assert!(text.contains("1970-01-01T01:00:00Z … 1970-01-01T02:00:00Z      1 candle  outage"), "{text}");
         assert!(text.ends_with("… and 2 more"), "{text}");
         assert!(text.contains("nothing had to be fetched"), "{text}");
@@ -137,7 +150,7 @@ mod tests {
 
     #[test]
     fn verifications_say_what_they_met() {
-        let text = result_lines(&FetchResult { restated: 2, reopened: 1_234, ..FetchResult::default() });
+        let text = result_lines(&FetchResult { restated: 2, reopened: 1_234, ..FetchResult::default() }.into());
         assert!(text.contains("restated 2 stored candles"), "{text}");
         assert!(text.contains("1,234 buckets that were called complete"), "{text}");
     }

@@ -1,6 +1,6 @@
 //! The whole product, started as its users start it: one backfill from the call to the stored candles.
 
-use candlemill_cli::FetchRequest;
+use candlemill_client::{fetch_request, fetch_result};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 
@@ -8,15 +8,15 @@ use candlemill_shared::task::TaskState;
 async fn a_backfill_passes_through_every_program_and_its_repeat_costs_nothing() {
     let mut stack = Stack::builder().through_proxies().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01", Some("2020-01-04")).unwrap();
+    let request = fetch_request("BTCUSDT", "1m", "2020-01-01", Some("2020-01-04")).unwrap();
     let first = api.fetch_and_wait(&request).await.unwrap();
     assert_eq!(first.state, TaskState::Succeeded, "{first:?}");
-    assert_eq!(first.result.unwrap().inserted, 4_320);
+    assert_eq!(fetch_result(&first).unwrap().result.inserted, 4_320);
 
     // A second worker has nothing to do either.
     stack.add_worker().await.unwrap();
     let second = api.fetch_and_wait(&request).await.unwrap();
-    let result = second.result.unwrap();
+    let result = fetch_result(&second).unwrap().result;
     assert_eq!((second.state, result.inserted, result.pages), (TaskState::Succeeded, 0, 0), "{result:?}");
     assert_ne!(first.task_id, second.task_id);
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The services: rooms whose variables `.env.example` documents. Tools (`devkit`, `cli`, `bench`) explain their own.
+/// The services: rooms whose variables `.env.example` documents. Tools (`devkit`, `client`, `cli`, `bench`) explain their own.
 const SERVICES: [&str; 8] = [
     "shared",
     "api",
@@ -22,7 +22,7 @@ const SERVICES: [&str; 8] = [
 ];
 
 /// Every room, the rooms that it may import, and the outside crates that it may not.
-const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 15] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
     ("crates/db", &["shared"], &["axum", "reqwest", "polars", "apalis"]),
     ("crates/tasks", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
@@ -36,10 +36,11 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("api", &["shared", "db", "tasks", "market-store", "columnar"], &["mongodb", "redis", "polars"]),
     ("worker", &["shared", "db", "tasks", "market-store", "exchanges"], &["mongodb", "jsonwebtoken"]),
     ("crates/simulator", &["shared"], &["mongodb", "redis", "apalis", "polars"]),
-    ("crates/cli", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
-    ("crates/devkit", &["shared", "cli"], &["redis", "apalis", "axum", "polars"]),
-    ("crates/bench", &["shared", "db", "tasks", "market-store", "devkit", "cli"], &["polars"]),
-    ("crates/soak", &["shared", "db", "tasks", "market-store", "devkit", "cli", "simulator"], &["polars"]),
+    ("crates/client", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
+    ("crates/cli", &["shared", "client"], &["mongodb", "redis", "apalis", "axum", "polars"]),
+    ("crates/devkit", &["shared", "client", "cli"], &["redis", "apalis", "axum", "polars"]),
+    ("crates/bench", &["shared", "db", "tasks", "market-store", "devkit", "client"], &["polars"]),
+    ("crates/soak", &["shared", "db", "tasks", "market-store", "devkit", "client", "simulator"], &["polars"]),
     ("crates/tests", &["shared", "worker"], &[]),
 ];
 

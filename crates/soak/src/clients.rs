@@ -1,7 +1,7 @@
 //! Clients of every API process, and calls that outlive a fault.
 
 use anyhow::{Result, bail};
-use candlemill_cli::{Api, ApiError};
+use candlemill_client::{Api, ApiError};
 use candlemill_devkit::Stack;
 use std::future::Future;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Clients {
         let mut last = String::new();
         for turn in first.. {
             match timeout(ANSWER, call(self.turn(turn).clone())).await {
-                Ok(Err(error)) if passes(&error) => last = chain(&error),
+                Ok(Err(error)) if error.is_passing() => last = chain(&error),
                 Ok(answer) => return Ok(answer),
                 Err(_) => last = format!("no answer within {ANSWER:?}"),
             }
@@ -54,14 +54,6 @@ impl Clients {
             sleep(AGAIN).await;
         }
         bail!("refused for {max_wait:?}, last: {last}")
-    }
-}
-
-/// Whether the same call may be answered otherwise in a moment.
-fn passes(error: &ApiError) -> bool {
-    match error.status() {
-        Some(status) => status >= 500 || status == 429 || status == 408,
-        None => matches!(error, ApiError::Unreachable { .. }),
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::clients::{Clients, chain};
 use crate::plan::Plan;
 use crate::violation::{Promise, Violation};
-use candlemill_cli::{BatchRequest, FetchRequest};
-use candlemill_shared::TimeRange;
+use candlemill_client::forms::{BatchItem, BatchRequest, FetchRequest};
 use candlemill_shared::task::TaskState;
+use candlemill_shared::{Interval, TimeRange, Timestamp};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -61,23 +61,28 @@ pub(crate) async fn submit(clients: &Clients, plan: &Plan, index: usize, time: T
         let (mut requests, key) = (requests.clone(), key.clone());
         async move {
             match requests.pop() {
-                Some(only) if requests.is_empty() => api.fetch(&only, Some(&key)).await,
+                Some(only) if requests.is_empty() => {
+                    let BatchItem { symbol, interval, start, end } = only;
+                    let request = FetchRequest { symbol, interval, start, end, ..FetchRequest::default() };
+                    api.fetch(&request, Some(&key)).await
+                }
                 last => {
                     requests.extend(last);
-                    api.fetch_batch(&BatchRequest { fetches: requests }, Some(&key)).await
+                    api.fetch_batch(&BatchRequest::of_fetches(requests), Some(&key)).await
                 }
             }
         }
     });
     match accepted.await {
-        Ok(Ok(accepted)) => Ok(Submitted { index, time, task: accepted.task_id }),
+        Ok(Ok(accepted)) => Ok(Submitted { index, time, task: accepted.task_id.to_string() }),
         Ok(Err(refusal)) => Err(refused(chain(&refusal))),
         Err(error) => Err(refused(format!("{error:#}"))),
     }
 }
 
-fn request(symbol: &str, range: TimeRange) -> anyhow::Result<FetchRequest> {
-    FetchRequest::new(symbol, "1m", &range.start.to_string(), Some(&range.end.to_string()))
+fn request(symbol: &str, range: TimeRange) -> anyhow::Result<BatchItem> {
+    let (start, end) = (Timestamp::of_ms(range.start)?, Timestamp::of_ms(range.end)?);
+    Ok(BatchItem::new(symbol.parse()?, Interval::Minute1, start).until(end))
 }
 
 /// Cancels `task` after `wait`.
@@ -86,7 +91,7 @@ pub(crate) async fn cancel(clients: &Clients, task: &str, wait: Option<Duration>
     sleep(wait).await;
     let answer = clients.persistently(0, MAX_WAIT, |api| async move { api.cancel(task).await });
     match answer.await {
-        Ok(Ok(view)) if view["state"] == TaskState::Cancelled.as_str() => Ok(Cancelled::AtOnce),
+        Ok(Ok(view)) if view.state == TaskState::Cancelled => Ok(Cancelled::AtOnce),
         Ok(Ok(_)) => Ok(Cancelled::Requested),
         Ok(Err(refusal)) if refusal.code() == Some("task_ended") => Ok(Cancelled::TooLate),
         Ok(Err(refusal)) => {

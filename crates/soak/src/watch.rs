@@ -2,10 +2,8 @@
 
 use crate::clients::Clients;
 use crate::violation::{Promise, Violation};
-use candlemill_cli::ProgressView;
-use candlemill_cli::events::EventReader;
+use candlemill_client::forms::ProgressView;
 use candlemill_shared::task::TaskState;
-use reqwest::Method;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -99,15 +97,8 @@ async fn follow(
     watched: &mut Watched,
 ) {
     for turn in 0_usize.. {
-        let mut call = clients.turn(turn).request(Method::GET, &format!("/api/task/{task}/events"));
-        call = call.header("Accept", "text/event-stream");
-        if let Some(last) = watched.last_event {
-            call = call.header("Last-Event-ID", last.to_string());
-        }
-        if let Ok(Ok(answer)) = timeout(ANSWER, call.send()).await
-            && answer.status().is_success()
-        {
-            let mut events = EventReader::new(answer);
+        let last = watched.last_event.map(|last| last.to_string());
+        if let Ok(Ok(mut events)) = timeout(ANSWER, clients.turn(turn).events(task, last.as_deref())).await {
             loop {
                 let event = tokio::select! {
                     event = timeout(EVENT, events.next()) => event,
@@ -191,8 +182,8 @@ mod tests {
     use super::*;
 
     fn view(state: TaskState, percent: f64, attempt: u32) -> ProgressView {
-        let view = serde_json::json!({"task_id": "t", "state": state, "percent": percent, "pages_done": 0,
-            "pages_total": 0, "candles_stored": 0, "duplicates": 0, "rate": 0.0, "attempt": attempt});
+        let view = serde_json::json!({"task_id": "01JC5Y7V9N8B3M2K1H0G9F8E7D", "state": state, "percent": percent,
+            "rate": 0.0, "attempt": attempt, "updated_at": 1});
         serde_json::from_value(view).unwrap()
     }
 

@@ -1,10 +1,9 @@
 //! `candlemill cancel ID`
 
-use super::output::say;
+use crate::context::Context;
 use anyhow::Result;
-use candlemill_cli::Api;
+use candlemill_shared::task::TaskState;
 use clap::Args;
-use std::process::ExitCode;
 
 /// Cancels a task that is queued or runs.
 #[derive(Debug, Args)]
@@ -14,9 +13,9 @@ pub(crate) struct Cancel {
 }
 
 impl Cancel {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        api.cancel(&self.task).await?;
-        say(&format!("task {} is being cancelled", self.task))?;
-        Ok(ExitCode::SUCCESS)
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let task = context.api().await?.cancel(&self.task).await?;
+        let how = if task.state == TaskState::Cancelled { "is cancelled" } else { "is being cancelled" };
+        context.answer(&task, || format!("task {} {how}", task.task_id))
     }
 }

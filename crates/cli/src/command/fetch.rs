@@ -1,119 +1,97 @@
-//! `candlemill fetch BTCUSDT 1m --start 2020-01-01 --end 2020-01-04 --follow`, and `verify` with the same arguments.
+//! `candlemill fetch BTCUSDT ETHUSDT 1m --start 2020-01-01 --follow`, and `verify` with the same arguments.
 
-use super::output::{complain, say};
-use anyhow::{Context as _, Result};
-use candlemill_cli::wire::{FetchRequest, Moment, Webhook};
-use candlemill_cli::{Accepted, Api, Bar, report};
-use candlemill_shared::task::TaskState;
-use candlemill_shared::{Interval, Symbol};
+use super::following::{Followed, follow_all};
+use super::wanted::Wanted;
+use crate::context::Context;
+use crate::exit::{FAILED, words};
+use crate::output::{note, say, say_json_line};
+use anyhow::Result;
+use candlemill_client::forms::FetchRequest;
 use clap::Args;
-use std::process::ExitCode;
 
-/// Submits a backfill of candles.
+/// Submits backfills of candles, one for each symbol.
 #[derive(Debug, Args)]
 pub(crate) struct Fetch {
     #[command(flatten)]
-    asked: Asked,
+    submission: Submission,
 }
 
 /// Has stored candles compared with the exchange's: restated ones are recorded, holes filled.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
-    asked: Asked,
+    submission: Submission,
 }
 
 /// Which candles, and what happens after the submission.
 #[derive(Debug, Args)]
-struct Asked {
-    /// Symbol, as in BTCUSDT.
-    symbol: Symbol,
-    /// Length of the candles: 1m, 1h, 1d, 1M, …
-    interval: Interval,
-    /// First open time: a date, RFC 3339, milliseconds, or "listing".
-    #[arg(long)]
-    start: String,
-    /// First open time that is no longer wanted; now when left out.
-    #[arg(long)]
-    end: Option<String>,
-    /// Makes a repeated submission the same task.
+struct Submission {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Makes a repeated submission the same task; of several symbols each has this and its name as its key.
     #[arg(long)]
     idempotency_key: Option<String>,
     /// URL that is told of the end by a signed POST.
     #[arg(long)]
     webhook: Option<String>,
-    /// Follows the task with a progress bar until its end.
+    /// Follows the tasks with a progress bar each until their end.
     #[arg(long, short)]
     follow: bool,
 }
 
 impl Fetch {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        let (request, asked) = self.asked.request();
-        let accepted = api.fetch(&request, asked.idempotency_key.as_deref()).await?;
-        asked.go_on(api, &accepted).await
+    pub(crate) async fn run(self, context: &Context) -> Result<u8> {
+        self.submission.run(context, false).await
     }
 }
 
 impl Verify {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        let (request, asked) = self.asked.request();
-        let accepted = api.verify(&request, asked.idempotency_key.as_deref()).await?;
-        asked.go_on(api, &accepted).await
+    pub(crate) async fn run(self, context: &Context) -> Result<u8> {
+        self.submission.run(context, true).await
     }
 }
 
-/// What is left to do once the request is known.
-struct Rest {
-    label: String,
-    idempotency_key: Option<String>,
-    follow: bool,
-}
-
-impl Asked {
-    fn request(self) -> (FetchRequest, Rest) {
-        let label = format!("{} {}", self.symbol, self.interval);
-        let request = FetchRequest {
-            symbol: self.symbol,
-            interval: self.interval,
-            start: Moment::from(self.start.as_str()),
-            end: self.end.as_deref().map(Moment::from),
-            webhook: self.webhook.map(|url| Webhook { url }),
-        };
-        (request, Rest { label, idempotency_key: self.idempotency_key, follow: self.follow })
-    }
-}
-
-impl Rest {
-    async fn go_on(&self, api: &Api, accepted: &Accepted) -> Result<ExitCode> {
-        say(&accepted.task_id)?;
-        if self.follow { follow(api, &accepted.task_id, &self.label).await } else { Ok(ExitCode::SUCCESS) }
-    }
-}
-
-/// Exit code of a program that Ctrl-C ended: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
-
-/// Follows a task to its end and prints its result.
-pub(super) async fn follow(api: &Api, task: &str, label: &str) -> Result<ExitCode> {
-    let mut bar = Bar::new(label);
-    tokio::select! {
-        followed = api.follow(task, |progress| bar.show(progress)) => followed.map(drop)?,
-        pressed = tokio::signal::ctrl_c() => {
-            pressed.context("listening for Ctrl-C")?;
-            bar.leave();
-            complain(&anyhow::anyhow!(
-                "no longer followed; the task goes on. To look at it: candlemill progress {task}; to stop it: candlemill cancel {task}"
-            ));
-            return Ok(ExitCode::from(INTERRUPTED));
+impl Submission {
+    /// Submits all; what is refused keeps nothing else from being submitted.
+    async fn run(self, context: &Context, verify: bool) -> Result<u8> {
+        let (symbols, interval) = self.wanted.series()?;
+        let api = context.api().await?;
+        let several = symbols.len() > 1;
+        let mut accepted = Vec::new();
+        let mut code = 0;
+        for symbol in symbols {
+            let label = format!("{symbol} {interval}");
+            let key = self.idempotency_key.as_ref();
+            let key = key.map(|key| if several { format!("{key}-{symbol}") } else { key.clone() });
+            let request = FetchRequest::new(symbol, interval, self.wanted.start);
+            let request = FetchRequest {
+                end: self.wanted.end.map(Into::into),
+                ..match &self.webhook {
+                    Some(url) => request.webhook(url),
+                    None => request,
+                }
+            };
+            let submitted = if verify {
+                api.verify(&request, key.as_deref()).await
+            } else {
+                api.fetch(&request, key.as_deref()).await
+            };
+            match submitted {
+                Ok(task) => {
+                    if context.json() {
+                        say_json_line(&task)?;
+                    } else {
+                        say(&if several { format!("{} {label}", task.task_id) } else { task.task_id.to_string() })?;
+                    }
+                    accepted.push(Followed { id: task.task_id.to_string(), label });
+                }
+                Err(refused) if several && !refused.is_unreachable() => {
+                    note(&format!("{label}: {}", words(&refused.into())));
+                    code = FAILED;
+                }
+                Err(refused) => return Err(refused.into()),
+            }
         }
+        Ok(if self.follow { follow_all(context, api, accepted).await?.max(code) } else { code })
     }
-    let record = api.task(task).await?;
-    if let Some(result) = &record.result {
-        say(&report::result_lines(result))?;
-    }
-    if let Some(error) = &record.error {
-        say(&format!("{}: {} (code {})", record.state, error.message, error.code))?;
-    }
-    Ok(if record.state == TaskState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

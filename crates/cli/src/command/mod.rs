@@ -1,41 +1,63 @@
 //! The commands; one file each.
 
+mod batch;
 mod cancel;
+mod candles;
 mod coverage;
+mod dead;
 mod fetch;
+mod following;
 mod klines;
+mod login;
+mod manual;
 mod operators;
-mod output;
+mod parquet;
 mod progress;
+mod series;
+mod symbols;
 mod task;
+mod task_words;
 mod tasks;
+mod wanted;
 
+use crate::context::Context;
 use anyhow::Result;
-use candlemill_cli::Api;
 use clap::Subcommand;
-use std::process::ExitCode;
-
-pub(crate) use output::complain;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Submits a backfill of candles.
+    /// Submits backfills of candles, one for each symbol.
     Fetch(fetch::Fetch),
+    /// Submits one task that fetches many symbols.
+    Batch(batch::Batch),
     /// Has stored candles compared with the exchange's.
     Verify(fetch::Verify),
+    /// Follows a task with a progress bar until its end.
+    Follow(progress::Follow),
     /// Shows how far a task is.
     Progress(progress::Progress),
     /// Shows the record and result of a task.
     Task(task::Task),
-    /// Cancels a task.
-    Cancel(cancel::Cancel),
     /// Lists your tasks, newest first.
     Tasks(tasks::Tasks),
+    /// Cancels a task.
+    Cancel(cancel::Cancel),
+    /// Lists, replays and discards tasks that were given up.
+    #[command(subcommand)]
+    Dead(dead::Dead),
     /// Writes stored candles.
     Klines(klines::Klines),
     /// Shows what is verified and what is absent, and why.
     Coverage(coverage::Coverage),
+    /// Lists the stored series.
+    Series(series::Series),
+    /// Lists the symbols of the exchange.
+    Symbols(symbols::Symbols),
+    /// Keeps a login for this API; the password or token comes on standard input.
+    Login(login::Login),
+    /// Forgets the login for this API.
+    Logout,
     /// Shows every queue and worker (operators).
     Queues(operators::Queues),
     /// Lets workers take no more tasks of a pool (operators).
@@ -44,29 +66,38 @@ pub(crate) enum Command {
     Resume(operators::Resume),
     /// Lets a worker take no more tasks (operators).
     Drain(operators::Drain),
+    /// Writes completions for a shell.
+    Completions(manual::Completions),
+    /// Writes a manual page.
+    Man(manual::Man),
 }
 
 impl Command {
-    /// Whether it takes the operators' token in place of a user's.
-    pub(crate) const fn is_for_operators(&self) -> bool {
-        matches!(self, Self::Queues(_) | Self::Pause(_) | Self::Resume(_) | Self::Drain(_))
-    }
-
-    /// Runs the command; its exit code is a failure also when the task that it followed failed.
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
+    /// Runs the command and returns the exit code; `program` describes the program itself.
+    pub(crate) async fn run(self, context: &Context, program: clap::Command) -> Result<u8> {
+        let done = |result: Result<()>| result.map(|()| 0);
         match self {
-            Self::Fetch(command) => command.run(api).await,
-            Self::Verify(command) => command.run(api).await,
-            Self::Progress(command) => command.run(api).await,
-            Self::Task(command) => command.run(api).await,
-            Self::Cancel(command) => command.run(api).await,
-            Self::Tasks(command) => command.run(api).await,
-            Self::Klines(command) => command.run(api).await,
-            Self::Coverage(command) => command.run(api).await,
-            Self::Queues(command) => command.run(api).await,
-            Self::Pause(command) => command.run(api).await,
-            Self::Resume(command) => command.run(api).await,
-            Self::Drain(command) => command.run(api).await,
+            Self::Fetch(command) => command.run(context).await,
+            Self::Batch(command) => command.run(context).await,
+            Self::Verify(command) => command.run(context).await,
+            Self::Follow(command) => command.run(context).await,
+            Self::Progress(command) => command.run(context).await,
+            Self::Task(command) => done(command.run(context).await),
+            Self::Tasks(command) => done(command.run(context).await),
+            Self::Cancel(command) => done(command.run(context).await),
+            Self::Dead(command) => command.run(context).await,
+            Self::Klines(command) => done(command.run(context).await),
+            Self::Coverage(command) => done(command.run(context).await),
+            Self::Series(command) => done(command.run(context).await),
+            Self::Symbols(command) => done(command.run(context).await),
+            Self::Login(command) => done(command.run(context).await),
+            Self::Logout => done(login::log_out(context)),
+            Self::Queues(command) => done(command.run(context).await),
+            Self::Pause(command) => done(command.run(context).await),
+            Self::Resume(command) => done(command.run(context).await),
+            Self::Drain(command) => done(command.run(context).await),
+            Self::Completions(command) => done(command.run(program)),
+            Self::Man(command) => done(command.run(program)),
         }
     }
 }

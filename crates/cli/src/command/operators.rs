@@ -1,27 +1,32 @@
 //! `candlemill queues`, `pause`, `resume`, `drain`: operators' calls, with the operators' token.
 
-use super::output::{say, say_json};
-use anyhow::{Context as _, Result};
-use candlemill_cli::Api;
+use crate::context::Context;
+use crate::exit::Usage;
+use crate::output::table;
+use anyhow::Result;
+use candlemill_cli::report::{count, counted, seconds};
+use candlemill_client::Api;
+use candlemill_client::forms::{PauseRequest, QueueList, QueueView, WorkerView};
 use clap::Args;
-use serde_json::{Value, json};
-use std::process::ExitCode;
 
 /// Who calls.
 #[derive(Debug, Args)]
 pub(crate) struct Operator {
-    /// The operators' token, `ADMIN_TOKEN` of the API.
+    /// The operators' token, `ADMIN_TOKEN` of the API. Better set by the variable: other users of this machine see options.
     #[arg(long, env = "CANDLEMILL_ADMIN_TOKEN", default_value = "", hide_env_values = true)]
     admin_token: String,
 }
 
 impl Operator {
-    fn api(&self, api: &Api) -> Api {
-        Api::new(api.base(), &self.admin_token)
+    fn api(&self, context: &Context) -> Result<Api, Usage> {
+        if self.admin_token.is_empty() {
+            return Err(Usage("operators' calls need their token: set CANDLEMILL_ADMIN_TOKEN".to_owned()));
+        }
+        Ok(context.open_api().with_token(&self.admin_token))
     }
 }
 
-/// Shows every queue and worker, as JSON.
+/// Shows every queue and worker.
 #[derive(Debug, Args)]
 pub(crate) struct Queues {
     #[command(flatten)]
@@ -29,10 +34,32 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        say_json(&self.operator.api(api).get("/api/admin/queues", &[]).await?)?;
-        Ok(ExitCode::SUCCESS)
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let list = self.operator.api(context)?.queues().await?;
+        context.answer(&list, || words(&list))
     }
+}
+
+fn words(list: &QueueList) -> String {
+    let queue = |queue: &QueueView| {
+        let paused = queue.paused.as_ref().map_or_else(String::new, |paused| {
+            let why = paused.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            format!("paused since {} by {}{why}", paused.since, paused.by)
+        });
+        let oldest = queue.oldest_waiting_seconds.map_or_else(String::new, seconds);
+        let [waiting, delayed, running] = [queue.waiting, queue.delayed, queue.running].map(count);
+        vec![queue.pool.as_str().to_owned(), waiting, delayed, running, oldest, paused]
+    };
+    let worker = |worker: &WorkerView| {
+        let running = worker.running.to_string();
+        vec![worker.id.clone(), worker.state.as_str().to_owned(), running, worker.host.clone(), worker.version.clone()]
+    };
+    let heading = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let queues = [heading(&["QUEUE", "WAITING", "DELAYED", "RUNNING", "OLDEST", ""])];
+    let workers = [heading(&["WORKER", "STATE", "TASKS", "HOST", "VERSION"])];
+    let queues: Vec<_> = queues.into_iter().chain(list.queues.iter().map(queue)).collect();
+    let workers: Vec<_> = workers.into_iter().chain(list.workers.iter().map(worker)).collect();
+    format!("{}\n\n{}", table(&queues), table(&workers))
 }
 
 /// Lets workers take no more tasks of a pool; what runs goes on.
@@ -51,14 +78,16 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        let body = json!({ "reason": self.reason, "by": self.by });
-        let path = format!("/api/admin/queues/{}/pause", segment(&self.pool));
-        let paused: Value = self.operator.api(api).post(&path, Some(&body)).await?;
-        let (since, by) = (&paused["paused"]["since"], &paused["paused"]["by"]);
-        let (since, by) = since.as_str().zip(by.as_str()).context("the answer names the pause")?;
-        say(&format!("{} is paused since {since} by {by}; {} tasks wait", self.pool, paused["waiting"]))?;
-        Ok(ExitCode::SUCCESS)
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let request = PauseRequest { reason: self.reason.map(Into::into), by: self.by.map(Into::into) };
+        let queue = self.operator.api(context)?.pause_queue(&self.pool, &request).await?;
+        context.answer(&queue, || {
+            let since = queue
+                .paused
+                .as_ref()
+                .map_or_else(String::new, |paused| format!(" since {} by {}", paused.since, paused.by));
+            format!("{} is paused{since}; waiting: {}", queue.pool.as_str(), counted(queue.waiting, "task"))
+        })
     }
 }
 
@@ -72,11 +101,9 @@ pub(crate) struct Resume {
 }
 
 impl Resume {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        let path = format!("/api/admin/queues/{}/resume", segment(&self.pool));
-        self.operator.api(api).post::<Value>(&path, None).await?;
-        say(&format!("{} goes on", self.pool))?;
-        Ok(ExitCode::SUCCESS)
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let queue = self.operator.api(context)?.resume_queue(&self.pool).await?;
+        context.answer(&queue, || format!("{} goes on", queue.pool.as_str()))
     }
 }
 
@@ -90,17 +117,10 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
-        let path = format!("/api/admin/workers/{}/drain", segment(&self.worker));
-        self.operator.api(api).post::<Value>(&path, None).await?;
-        say(&format!("{} drains; `candlemill queues` shows when it is drained", self.worker))?;
-        Ok(ExitCode::SUCCESS)
+    pub(crate) async fn run(self, context: &Context) -> Result<()> {
+        let worker = self.operator.api(context)?.drain_worker(&self.worker).await?;
+        context.answer(&worker, || {
+            format!("{} drains; `{} queues` shows when it is drained", worker.id, context.program())
+        })
     }
-}
-
-/// A name as one part of a path: what does not belong into one names nothing.
-fn segment(name: &str) -> String {
-    let fits = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
-    let kept: String = name.chars().filter(fits).collect();
-    if kept.len() == name.len() && !kept.is_empty() { kept } else { "-".to_owned() }
 }

@@ -1,11 +1,10 @@
-//! `candlemill progress ID`
+//! `candlemill progress ID`, `candlemill follow ID …`
 
-use super::fetch;
-use super::output::say;
+use super::following::{Followed, follow_all};
+use crate::context::Context;
 use anyhow::Result;
-use candlemill_cli::{Api, bar};
+use candlemill_cli::bar;
 use clap::Args;
-use std::process::ExitCode;
 
 /// Shows how far a task is.
 #[derive(Debug, Args)]
@@ -17,12 +16,28 @@ pub(crate) struct Progress {
     follow: bool,
 }
 
+/// Follows tasks with a progress bar each until their end.
+#[derive(Debug, Args)]
+pub(crate) struct Follow {
+    /// The tasks' ids.
+    #[arg(required = true, value_name = "TASK")]
+    tasks: Vec<String>,
+}
+
 impl Progress {
-    pub(crate) async fn run(self, api: &Api) -> Result<ExitCode> {
+    pub(crate) async fn run(self, context: &Context) -> Result<u8> {
         if self.follow {
-            return fetch::follow(api, &self.task, &self.task).await;
+            return Follow { tasks: vec![self.task] }.run(context).await;
         }
-        say(bar::line(&api.progress(&self.task).await?).trim_start())?;
-        Ok(ExitCode::SUCCESS)
+        let progress = context.api().await?.progress(&self.task).await?;
+        context.answer(&progress, || bar::line(&progress, usize::MAX).trim_start().to_owned())?;
+        Ok(0)
+    }
+}
+
+impl Follow {
+    pub(crate) async fn run(self, context: &Context) -> Result<u8> {
+        let tasks = self.tasks.into_iter().map(|id| Followed { label: id.clone(), id }).collect();
+        follow_all(context, context.api().await?, tasks).await
     }
 }

@@ -1,7 +1,7 @@
 //! What a run writes to the terminal.
 
 use anyhow::{Context as _, Result};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::{MongoKind, Stack};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;

@@ -3,10 +3,10 @@
 use super::screen::Screen;
 use anyhow::{Context as _, Result, bail, ensure};
 use candlemill_cli::chart::{Bar4, candle_chart};
-use candlemill_cli::wire::FetchRequest;
-use candlemill_cli::{Api, Bar, report};
+use candlemill_cli::{Bar, report};
+use candlemill_client::{Api, fetch_request, fetch_result};
 use candlemill_shared::Interval;
-use candlemill_shared::job::FetchResult;
+use candlemill_shared::job::FetchResultView;
 use candlemill_shared::task::TaskState;
 
 /// One backfill of the demo.
@@ -32,13 +32,14 @@ pub(crate) async fn tell(api: &Api, screen: &mut Screen) -> Result<String> {
     for job in &JOBS {
         let Job { symbol, interval, start, end } = job;
         screen.note(&format!("POST /api/market-data/fetch  {symbol} {interval}  {start} … {end}"))?;
-        let request = FetchRequest::new(symbol, interval.as_str(), start, Some(end))?;
+        let request = fetch_request(symbol, interval.as_str(), start, Some(end))?;
         let accepted = api.fetch(&request, None).await.context("submitting the backfill")?;
         screen.indented(&format!("accepted as task {} ({})", accepted.task_id, accepted.status))?;
         let mut bar = Bar::new(&format!("    {symbol} {interval}"));
-        api.follow(&accepted.task_id, |progress| bar.show(progress)).await.context("following the task")?;
-        let task = api.task(&accepted.task_id).await.context("reading the task's record")?;
-        if let Some(result) = &task.result {
+        api.follow(accepted.task_id, |progress| bar.show(progress)).await.context("following the task")?;
+        let task = api.task(accepted.task_id).await.context("reading the task's record")?;
+        let result = fetch_result(&task);
+        if let Some(result) = &result {
             screen.indented(&report::result_lines(result))?;
         }
         if task.state != TaskState::Succeeded {
@@ -46,15 +47,15 @@ pub(crate) async fn tell(api: &Api, screen: &mut Screen) -> Result<String> {
                 task.error.map_or_else(|| "no reason given".to_owned(), |e| format!("{} ({})", e.message, e.code));
             bail!("task {} ended as {}: {why}", accepted.task_id, task.state);
         }
-        let result = task.result.context("a task that succeeded has a result")?;
+        let result = result.context("a task that succeeded has a result")?;
         read_back(api, screen, job, &result).await?;
-        last = accepted.task_id;
+        last = accepted.task_id.to_string();
     }
     Ok(last)
 }
 
 /// Reads the stored candles of the job's range and draws them; their number must fit the result.
-async fn read_back(api: &Api, screen: &mut Screen, job: &Job, result: &FetchResult) -> Result<()> {
+async fn read_back(api: &Api, screen: &mut Screen, job: &Job, found: &FetchResultView) -> Result<()> {
     let query = [
         ("symbol", job.symbol.to_owned()),
         ("interval", job.interval.to_string()),
@@ -65,8 +66,8 @@ async fn read_back(api: &Api, screen: &mut Screen, job: &Job, result: &FetchResu
     let answer = api.stream("/api/market-data/klines", &query).await.context("reading the candles back")?;
     let text = answer.text().await.context("reading the candles back")?;
     let candles: Vec<Bar4> = text.lines().filter_map(candle).collect();
-    if let (Some(range), false) = (result.range, candles.is_empty()) {
-        let absent: u64 = result.gaps.iter().map(|gap| gap.buckets).sum();
+    if let (Some(range), false) = (found.result.range, candles.is_empty()) {
+        let absent: u64 = found.result.gaps.iter().map(|gap| gap.buckets).sum();
         let expected = job.interval.count(range).saturating_sub(absent);
         let read = u64::try_from(candles.len()).unwrap_or(u64::MAX);
         ensure!(read == expected, "read {read} candles back, but {expected} should be stored");

@@ -6,7 +6,7 @@ use crate::service::{API, Service, WORKER};
 use crate::simulator::Simulator;
 use crate::{MongoServer, Redis, ledger};
 use anyhow::{Context as _, Result};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tempfile::TempDir;

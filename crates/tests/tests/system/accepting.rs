@@ -2,7 +2,8 @@
 
 use crate::mill::{Mill, fetch};
 use crate::whole::redis_of;
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::forms::FetchRequest;
+use candlemill_client::{Api, fetch_request, fetch_result};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
@@ -21,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// An hour of generated minutes; every number is another request.
 fn hour(number: i64) -> FetchRequest {
     let start = 1_672_531_200_000 + number * 3_600_000;
-    FetchRequest::new("GENUSDT", "1m", &start.to_string(), Some(&(start + 3_600_000).to_string())).unwrap()
+    fetch_request("GENUSDT", "1m", &start.to_string(), Some(&(start + 3_600_000).to_string())).unwrap()
 }
 
 async fn tasks(api: &Api) -> Vec<String> {
@@ -103,7 +104,7 @@ async fn records_that_never_reached_the_queue_are_swept_up() {
     let api = stack.client("enterprise").await.unwrap();
     let mut ids = Vec::new();
     for number in 0..5 {
-        ids.push(api.fetch(&hour(number), None).await.unwrap().task_id);
+        ids.push(api.fetch(&hour(number), None).await.unwrap().task_id.to_string());
     }
     // As if Redis had been lost between record and queue.
     let mut connection = redis_of(&stack).await;
@@ -112,7 +113,7 @@ async fn records_that_never_reached_the_queue_are_swept_up() {
     let ends = join_all(ids.iter().map(|id| api.follow(id, |_| {}))).await;
     for end in ends {
         let end = end.unwrap();
-        assert_eq!((end.state, end.attempt, end.candles_stored), (TaskState::Succeeded, 1, 60));
+        assert_eq!((end.state, end.attempt, end.detail("candles_stored")), (TaskState::Succeeded, 1, 60));
     }
 }
 
@@ -131,7 +132,7 @@ async fn every_accepted_task_is_done_once_while_api_and_workers_are_killed() {
             stack.workers[worker].kill9().await.unwrap();
             stack.workers[worker].restart().await.unwrap();
         });
-        accepted.extend(posted.into_iter().map(|answer| answer.unwrap().task_id));
+        accepted.extend(posted.into_iter().map(|answer| answer.unwrap().task_id.to_string()));
         stack.api.kill9().await.unwrap();
         stack.api.restart().await.unwrap();
     }
@@ -143,7 +144,7 @@ async fn every_accepted_task_is_done_once_while_api_and_workers_are_killed() {
             TaskState::Succeeded,
             "{id}"
         );
-        let result = api.task(id).await.unwrap().result.unwrap();
+        let result = fetch_result(&api.task(id).await.unwrap()).unwrap().result;
         assert_eq!(result.inserted + result.duplicate, 60, "{id}: {result:?}");
         inserted += result.inserted;
     }
@@ -160,7 +161,7 @@ async fn every_accepted_task_is_done_once_while_api_and_workers_are_killed() {
 async fn an_api_with_open_streams_stops_in_order_and_clients_come_back() {
     let mut stack = Stack::builder().workers(0).start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let task = api.fetch(&hour(0), None).await.unwrap().task_id;
+    let task = api.fetch(&hour(0), None).await.unwrap().task_id.to_string();
     let mut streams = Vec::new();
     for _ in 0..10 {
         let mut stream = api.stream(&format!("/api/task/{task}/events"), &[]).await.unwrap();

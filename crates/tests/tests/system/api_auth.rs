@@ -1,6 +1,6 @@
 //! Who is let in, by the whole product: API processes, a real Redis between them, and Supabase's wire contract.
 
-use candlemill_cli::FetchRequest;
+use candlemill_client::fetch_request;
 use candlemill_devkit::Stack;
 use candlemill_devkit::simulator::JWT_SECRET;
 use futures::future::join_all;
@@ -146,8 +146,8 @@ async fn what_supabase_knows_is_seen_when_the_memory_of_a_token_ends() {
     change(json!({"email": "free@candlemill.test", "banned": false})).await;
     wait_for(&stack, "no longer banned", &token, LET_IN).await;
 
-    let seconds = FetchRequest::new("BTCUSDT", "1s", "2020-01-01", Some("2020-01-02")).unwrap();
-    let free = candlemill_cli::Api::new(stack.api_url(), &token);
+    let seconds = fetch_request("BTCUSDT", "1s", "2020-01-01", Some("2020-01-02")).unwrap();
+    let free = candlemill_client::Api::new(stack.api_url(), &token);
     assert_eq!(free.fetch(&seconds, None).await.unwrap_err().code(), Some("tier_limit"));
     change(json!({"email": "free@candlemill.test", "tier": "enterprise"})).await;
     let upgraded = async {

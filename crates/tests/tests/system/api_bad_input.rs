@@ -1,6 +1,6 @@
 //! Wrong requests against the whole product: each is refused with a problem that names what was wrong, and leaves nothing.
 
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use candlemill_shared::tier::TierTable;
 use reqwest::header::CONTENT_TYPE;
@@ -280,8 +280,8 @@ async fn over_the_tier(free: &Api) {
 }
 
 async fn foreign_tasks(api: &Api, other: &Api) {
-    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
-    let task = api.fetch_and_wait(&request).await.unwrap().task_id;
+    let request = fetch_request("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
+    let task = api.fetch_and_wait(&request).await.unwrap().task_id.to_string();
     let nobodys = (404, "task_not_found");
     for (method, path) in
         [(Method::GET, ""), (Method::GET, "/progress"), (Method::GET, "/events"), (Method::DELETE, "")]

@@ -1,6 +1,6 @@
 //! Batches through the API: submitted, followed, listed, cancelled and refused.
 
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use reqwest::Method;
@@ -44,7 +44,7 @@ async fn a_batch_is_followed_to_its_end_and_its_tasks_are_listed_in_order() {
 
     let mut percents = Vec::new();
     let end = api.follow(&id, |seen| percents.push(seen.percent)).await.unwrap();
-    assert_eq!((end.state, end.candles_stored), (TaskState::Succeeded, 3_600));
+    assert_eq!((end.state, end.detail("candles_stored")), (TaskState::Succeeded, 3_600));
     assert!(percents.windows(2).all(|pair| pair[0] <= pair[1]), "{percents:?}");
     let task: Value = api.get(&format!("/api/task/{id}"), &[]).await.unwrap();
     assert_eq!((&task["kind"], &task["request"]["fetches"]), (&json!("fetch_batch"), &json!(60)));

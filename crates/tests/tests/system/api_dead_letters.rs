@@ -1,6 +1,7 @@
 //! Dead letters and delayed tasks through the API.
 
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::forms::FetchRequest;
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use mongodb::bson::{Bson, Document, doc};
@@ -11,7 +12,7 @@ const LETTERS: &str = "/api/dead-letters";
 
 fn day(day: u32) -> FetchRequest {
     let (from, to) = (format!("2020-01-0{day}"), format!("2020-01-0{}", day + 1));
-    FetchRequest::new("BTCUSDT", "1m", &from, Some(&to)).unwrap()
+    fetch_request("BTCUSDT", "1m", &from, Some(&to)).unwrap()
 }
 
 /// Lets waiting tasks look as if workers had given them up.
@@ -56,7 +57,7 @@ async fn dead_letters_are_listed_discarded_and_replayed() {
     let api = stack.client("pro").await.unwrap();
     let mut ids = Vec::new();
     for number in 1..=5 {
-        ids.push(api.fetch(&day(number), None).await.unwrap().task_id);
+        ids.push(api.fetch(&day(number), None).await.unwrap().task_id.to_string());
     }
     kill(&stack, &ids[..3], "exchange_unavailable").await;
     kill(&stack, &ids[3..4], "panic").await;
@@ -85,7 +86,7 @@ async fn dead_letters_are_listed_discarded_and_replayed() {
     let ended = api.cancel(&ids[0]).await.unwrap_err();
     assert_eq!((ended.status(), ended.code()), (Some(409), Some("task_ended")), "a dead one is not cancelled");
 
-    let same = api.fetch(&day(1), None).await.unwrap().task_id;
+    let same = api.fetch(&day(1), None).await.unwrap().task_id.to_string();
     let under_way = post(&api, &format!("/{}/replay", ids[0]), &json!({})).await;
     refused("the same under way", &under_way, "task_under_way");
     assert_eq!(under_way.1["task_id"], json!(same));
@@ -141,8 +142,8 @@ async fn all_dead_letters_are_replayed_a_hundred_at_a_time() {
     let posts = (0..120).map(|number| {
         let api = api.clone();
         let request =
-            FetchRequest::new("GENUSDT", "1m", &hour(number).to_string(), Some(&hour(number + 1).to_string())).unwrap();
-        async move { api.fetch(&request, None).await.unwrap().task_id }
+            fetch_request("GENUSDT", "1m", &hour(number).to_string(), Some(&hour(number + 1).to_string())).unwrap();
+        async move { api.fetch(&request, None).await.unwrap().task_id.to_string() }
     });
     let ids = futures::future::join_all(posts).await;
     kill(&stack, &ids, "exchange_unavailable").await;
@@ -175,12 +176,12 @@ async fn a_fetch_waits_for_its_time() {
     assert_eq!((&waits["state"], &waits["run_at"]), (&json!("queued"), &soon["run_at"]));
     assert_eq!(api.follow(id, |_| {}).await.unwrap().state, TaskState::Succeeded);
     let done: Value = api.get(&format!("/api/task/{id}"), &[]).await.unwrap();
-    let started = serde_json::from_value::<candlemill_cli::Instant>(done["started_at"].clone()).unwrap();
-    assert!(started.0 >= now + 3_000, "{done}");
+    let started = serde_json::from_value::<candlemill_shared::Timestamp>(done["started_at"].clone()).unwrap();
+    assert!(started.ms() >= now + 3_000, "{done}");
     let past = submit(json!("2020-01-05T00:00:00Z")).await;
     assert_eq!(past["run_at"], Value::Null, "a time that has passed means now");
     let cancelled = api.cancel(later["task_id"].as_str().unwrap()).await.unwrap();
-    assert_eq!(cancelled["state"], "cancelled");
+    assert_eq!(cancelled.state, TaskState::Cancelled);
     let month = api.request(Method::POST, "/api/market-data/fetch").json(&body(json!(now + 31 * 86_400_000)));
     let problem: Value = month.send().await.unwrap().json().await.unwrap();
     assert_eq!(problem["errors"][0]["field"], "run_at", "{problem}");

@@ -1,7 +1,8 @@
 //! Operators' calls through the API: pause, resume, drain, and what the list shows of them.
 
 use crate::whole::{Source, redis_of, wait_for_pages};
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::forms::FetchRequest;
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::{Service, Stack};
 use candlemill_shared::task::TaskState;
 use mongodb::bson::{Document, doc};
@@ -61,13 +62,13 @@ async fn wait<T>(what: &str, look: impl AsyncFn() -> T, fits: impl Fn(&T) -> boo
 
 fn hour(number: u32) -> FetchRequest {
     let at = |hour: u32| (1_577_836_800_000 + i64::from(hour) * 3_600_000).to_string();
-    FetchRequest::new("BTCUSDT", "1m", &at(number), Some(&at(number + 1))).unwrap()
+    fetch_request("BTCUSDT", "1m", &at(number), Some(&at(number + 1))).unwrap()
 }
 
 async fn submit(api: &Api, requests: impl IntoIterator<Item = FetchRequest>) -> Vec<String> {
     let mut ids = Vec::new();
     for request in requests {
-        ids.push(api.fetch(&request, None).await.unwrap().task_id);
+        ids.push(api.fetch(&request, None).await.unwrap().task_id.to_string());
     }
     ids
 }
@@ -95,7 +96,7 @@ async fn a_paused_queue_ends_what_runs_and_starts_nothing_until_it_is_resumed() 
     let (stack, operator) = stack(1, "2").await;
     let api = stack.client("enterprise").await.unwrap();
     let source = Source::minutes(&stack, 40_000).await;
-    let runs = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let runs = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     wait_for_pages(&api, &runs, 2).await;
 
     let (status, paused) =
@@ -125,7 +126,7 @@ async fn a_paused_queue_ends_what_runs_and_starts_nothing_until_it_is_resumed() 
     for id in &waiting {
         assert_eq!(api.follow(id, |_| {}).await.unwrap().state, TaskState::Succeeded);
         let done = record(&api, id).await;
-        started.push(serde_json::from_value::<candlemill_cli::Instant>(done["started_at"].clone()).unwrap().0);
+        started.push(serde_json::from_value::<candlemill_shared::Timestamp>(done["started_at"].clone()).unwrap().ms());
     }
     assert!(started[0] <= started[2] && started[1] <= started[2], "the youngest starts last: {started:?}");
     source.check_stored(&stack, "paused").await;
@@ -168,7 +169,7 @@ async fn a_drained_workers_tasks_go_to_another_without_loss() {
     let (mut stack, operator) = stack(1, "4").await;
     let api = stack.client("enterprise").await.unwrap();
     let source = Source::minutes(&stack, 60_000).await;
-    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     wait_for_pages(&api, &task, 3).await;
     stack.add_worker().await.unwrap();
     let id = readiness(&stack.workers[0]).await.1["worker"].as_str().unwrap().to_owned();
@@ -234,7 +235,8 @@ async fn the_command_line_client_knows_operators() {
     };
     run(&["pause", "backfill", "--reason", "a move", "--by", "kim"], 0, "paused since").await;
     assert_eq!(queue(&operator, "backfill").await["paused"]["reason"], "a move");
-    run(&["queues"], 0, "\"by\":\"kim\"").await;
+    run(&["queues", "--json"], 0, "\"by\":\"kim\"").await;
+    run(&["queues"], 0, "by kim: a move").await;
     run(&["resume", "backfill"], 0, "goes on").await;
     assert_eq!(queue(&operator, "backfill").await["paused"], Value::Null);
     run(&["pause", "../../task"], 1, "There is no such queue").await;

@@ -5,7 +5,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, TimestampMillisecondType, UInt64Type};
 use arrow_ipc::reader::StreamReader;
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::{Api, fetch_request, fetch_result};
 use candlemill_devkit::Stack;
 use candlemill_shared::Decimal;
 use candlemill_shared::task::TaskState;
@@ -50,7 +50,7 @@ fn hours(more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
 async fn eight_years_of_hours_come_back_to_the_digit_with_every_outage() {
     let stack = Stack::builder().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let request = FetchRequest::new("BTCUSDT", "1h", HOURS.0, Some(HOURS.1)).unwrap();
+    let request = fetch_request("BTCUSDT", "1h", HOURS.0, Some(HOURS.1)).unwrap();
     assert_eq!(api.fetch_and_wait(&request).await.unwrap().state, TaskState::Succeeded);
     let recorded = recorded_hours();
     let (objects, pages) = objects_by_pages(&api, 7_777).await;
@@ -152,7 +152,7 @@ async fn outages(api: &Api, recorded: &[Vec<String>]) {
 
 /// UTC ms of an RFC 3339 text.
 fn ms(time: Value) -> i64 {
-    serde_json::from_value::<candlemill_cli::Instant>(time).unwrap().0
+    serde_json::from_value::<candlemill_shared::Timestamp>(time).unwrap().ms()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +259,7 @@ async fn a_stream_of_events_ends_with_the_task_and_is_resumed_where_it_broke() {
         .unwrap();
     let source = Source::minutes(&stack, 50_000).await;
     let api = stack.client("enterprise").await.unwrap();
-    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     // Two watch at once, and both see the end.
     let (one, other) = tokio::join!(events(&api, &task, None), events(&api, &task, None));
     for seen in [&one, &other] {
@@ -298,18 +298,18 @@ async fn running_work_stops_within_a_page_and_goes_on_where_it_was() {
         .unwrap();
     let source = Source::minutes(&stack, 60_000).await;
     let api = stack.client("enterprise").await.unwrap();
-    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     wait_for_pages(&api, &task, 5).await;
-    let before = api.progress(&task).await.unwrap().pages_done;
+    let before = api.progress(&task).await.unwrap().done;
     let answer = api.request(Method::DELETE, &format!("/api/task/{task}")).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 202, "it is told to stop");
     let end = api.follow(&task, |_| {}).await.unwrap();
     assert_eq!(end.state, TaskState::Cancelled);
-    assert!(end.percent < 100.0 && end.pages_done <= before + 8, "{before} pages, then {end:?}");
-    let cancelled = api.task(&task).await.unwrap().result.unwrap();
-    assert_eq!(cancelled.inserted, end.candles_stored, "the record says what the last snapshot said");
+    assert!(end.percent < 100.0 && end.done <= before + 8, "{before} pages, then {end:?}");
+    let cancelled = fetch_result(&api.task(&task).await.unwrap()).unwrap().result;
+    assert_eq!(cancelled.inserted, end.detail("candles_stored"), "the record says what the last snapshot said");
     let again = api.fetch_and_wait(&source.request()).await.unwrap();
-    let result = again.result.unwrap();
+    let result = fetch_result(&again).unwrap().result;
     assert_eq!(again.state, TaskState::Succeeded);
     // Pages that were stored when the stop came, but not yet counted, are fetched again and found there.
     let all = cancelled.inserted + result.inserted + result.duplicate;

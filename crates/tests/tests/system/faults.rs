@@ -1,7 +1,7 @@
 //! Servers and workers die, are cut off and come back in the middle of a backfill: the collection equals the source.
 
 use crate::whole::{Source, redis_of, wait_for_pages};
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use rand::rngs::StdRng;
@@ -29,7 +29,7 @@ async fn check(name: &str, breaks: impl AsyncFnOnce(&mut Stack)) {
     let mut stack = stack().await;
     let source = Source::minutes(&stack, CANDLES).await;
     let api = stack.client("enterprise").await.unwrap();
-    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     wait_for_pages(&api, &task, 5).await;
     breaks(&mut stack).await;
     let mut shown = 0.0;
@@ -143,10 +143,10 @@ async fn a_worker_told_to_stop_ends_with_status_0_and_another_finishes() {
 async fn without_redis_reads_go_on_and_new_tasks_are_refused_whole() {
     let stack = Stack::builder().through_proxies().workers(0).start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
-    let known = api.fetch(&request, None).await.unwrap().task_id;
+    let request = fetch_request("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
+    let known = api.fetch(&request, None).await.unwrap().task_id.to_string();
     stack.links().redis.cut().await;
-    let other = FetchRequest::new("BTCUSDT", "1m", "2020-01-02", Some("2020-01-03")).unwrap();
+    let other = fetch_request("BTCUSDT", "1m", "2020-01-02", Some("2020-01-03")).unwrap();
     let refused = api.fetch(&other, None).await.unwrap_err();
     assert_eq!((refused.status(), refused.code()), (Some(503), Some("store_unavailable")), "{refused}");
     assert_eq!(api.progress(&known).await.unwrap().state, TaskState::Queued, "progress comes from the record");
@@ -164,12 +164,12 @@ async fn a_redis_without_room_refuses_new_tasks_for_now() {
         let mut command = redis::cmd("CONFIG");
         command.arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut connection).await.unwrap();
     };
-    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01T00:00:00Z", Some("2020-01-01T01:00:00Z")).unwrap();
+    let request = fetch_request("BTCUSDT", "1m", "2020-01-01T00:00:00Z", Some("2020-01-01T01:00:00Z")).unwrap();
     room(1).await;
     let refused = api.fetch(&request, None).await.unwrap_err();
     assert_eq!((refused.status(), refused.code()), (Some(503), Some("store_unavailable")), "{refused}");
     room(0).await;
-    let task = api.fetch(&request, None).await.unwrap().task_id;
+    let task = api.fetch(&request, None).await.unwrap().task_id.to_string();
     assert_eq!(api.follow(&task, |_| {}).await.unwrap().state, TaskState::Succeeded);
 }
 
@@ -226,6 +226,6 @@ async fn a_worker_that_cannot_claim_is_not_ready() {
     redis::cmd("DEL").arg(line).exec_async(&mut connection).await.unwrap();
     stack.workers[0].wait_for_readyz(200).await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     assert_eq!(api.follow(&task, |_| {}).await.unwrap().state, TaskState::Succeeded);
 }

@@ -2,7 +2,7 @@
 
 use crate::mill::{Mill, fetch, recorded, result_of, series};
 use crate::whole::{redis_of, wait_for_markets};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_db::StoreError;
 use candlemill_devkit::Stack;
 use candlemill_market_store::{Market, MarketLookup, MarketStore};
@@ -99,7 +99,7 @@ async fn a_made_up_list_of_markets_shuts_nobody_out_and_is_believed_only_after_a
     assert_eq!(status, 202, "{accepted}");
     assert_eq!(list.get_array("markets").unwrap(), &known, "the list before stays");
     let end = api.follow(accepted["task_id"].as_str().unwrap(), |_| {}).await.unwrap();
-    assert_eq!((end.state, end.candles_stored), (TaskState::Succeeded, 60));
+    assert_eq!((end.state, end.detail("candles_stored")), (TaskState::Succeeded, 60));
 
     // Another leader sees the same list, but too soon.
     another_leader(&mut stack).await;
@@ -118,7 +118,7 @@ async fn a_made_up_list_of_markets_shuts_nobody_out_and_is_believed_only_after_a
     let (status, accepted) = post(&api, "BTCUSDT", 1).await;
     assert_eq!(status, 202, "{accepted}");
     let end = api.follow(accepted["task_id"].as_str().unwrap(), |_| {}).await.unwrap();
-    assert_eq!((end.state, end.candles_stored), (TaskState::Succeeded, 60));
+    assert_eq!((end.state, end.detail("candles_stored")), (TaskState::Succeeded, 60));
 }
 
 #[tokio::test(flavor = "multi_thread")]

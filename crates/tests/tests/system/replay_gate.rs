@@ -1,6 +1,6 @@
 //! A replay passes the gate of the tier that its owner has now.
 
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::Stack;
 use mongodb::bson::{Document, doc};
 use reqwest::Method;

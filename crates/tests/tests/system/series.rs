@@ -2,7 +2,7 @@
 
 use crate::mill::{Mill, connect, fetch, recorded, series};
 use crate::whole::{database_of, wait_for_markets};
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use candlemill_market_store::{MarketStore, Observation, SeriesSelection};
 use candlemill_shared::forms::{CoverageReport, SeriesList, SeriesView, SymbolList};
@@ -18,7 +18,7 @@ const START: i64 = 1_577_836_800_000;
 const HOUR: i64 = 3_600_000;
 
 async fn fetched(api: &Api, symbol: &str, interval: &str, start: &str, end: &str) {
-    let request = FetchRequest::new(symbol, interval, start, Some(end)).unwrap();
+    let request = fetch_request(symbol, interval, start, Some(end)).unwrap();
     assert_eq!(api.fetch_and_wait(&request).await.unwrap().state, TaskState::Succeeded, "{symbol} {interval}");
 }
 
@@ -255,7 +255,7 @@ async fn symbols_are_those_of_the_stored_list() {
 
     // Months begin before the first trade, so the shortest interval tells when it was.
     for (interval, first) in [("1M", "2017-08-01T00:00:00Z"), ("1d", "2017-08-17T00:00:00Z")] {
-        let request = FetchRequest::new("BTCUSDT", interval, "listing", Some("2018-01-01")).unwrap();
+        let request = fetch_request("BTCUSDT", interval, "listing", Some("2018-01-01")).unwrap();
         assert_eq!(api.fetch_and_wait(&request).await.unwrap().state, TaskState::Succeeded);
         let list = symbols(&[("prefix", "BTCUSDT")]).await;
         assert_eq!(list.symbols[0].first_open.map(|at| at.to_string()).as_deref(), Some(first));

@@ -1,26 +1,31 @@
 //! Tasks through the API: submitting, watching, listing, cancelling, reading.
 
 use crate::whole::Source;
-use candlemill_cli::FetchRequest;
+use candlemill_client::fetch_request;
+use candlemill_client::forms::FetchRequest;
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use serde_json::Value;
 
 fn day(day: u32) -> FetchRequest {
     let (from, to) = (format!("2020-01-0{day}"), format!("2020-01-0{}", day + 1));
-    FetchRequest::new("BTCUSDT", "1m", &from, Some(&to)).unwrap()
+    fetch_request("BTCUSDT", "1m", &from, Some(&to)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_in_flight_is_the_same_task_and_keys_outlive_it() {
     let mut stack = Stack::builder().workers(0).start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let first = api.fetch(&day(1), Some("key-1")).await.unwrap().task_id;
-    assert_eq!(api.fetch(&day(1), None).await.unwrap().task_id, first, "the same request in flight");
+    let first = api.fetch(&day(1), Some("key-1")).await.unwrap().task_id.to_string();
+    assert_eq!(api.fetch(&day(1), None).await.unwrap().task_id.to_string(), first, "the same request in flight");
     let conflict = api.fetch(&day(2), Some("key-1")).await.unwrap_err();
     assert_eq!((conflict.status(), conflict.code()), (Some(409), Some("idempotency_conflict")));
     let foreign = stack.client("enterprise").await.unwrap();
-    assert_ne!(foreign.fetch(&day(1), None).await.unwrap().task_id, first, "another user has a task of its own");
+    assert_ne!(
+        foreign.fetch(&day(1), None).await.unwrap().task_id.to_string(),
+        first,
+        "another user has a task of its own"
+    );
     for path in ["", "/progress", "/events"] {
         let answer = foreign.get::<Value>(&format!("/api/task/{first}{path}"), &[]).await.unwrap_err();
         assert_eq!((answer.status(), answer.code()), (Some(404), Some("task_not_found")), "{path}");
@@ -29,8 +34,8 @@ async fn the_same_request_in_flight_is_the_same_task_and_keys_outlive_it() {
 
     stack.add_worker().await.unwrap();
     assert_eq!(api.follow(&first, |_| {}).await.unwrap().state, TaskState::Succeeded);
-    assert_eq!(api.fetch(&day(1), Some("key-1")).await.unwrap().task_id, first, "the key after the end");
-    assert_ne!(api.fetch(&day(1), None).await.unwrap().task_id, first, "without the key it is a new one");
+    assert_eq!(api.fetch(&day(1), Some("key-1")).await.unwrap().task_id.to_string(), first, "the key after the end");
+    assert_ne!(api.fetch(&day(1), None).await.unwrap().task_id.to_string(), first, "without the key it is a new one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,11 +43,11 @@ async fn progress_never_runs_backwards_and_ends_at_100() {
     let stack = Stack::builder().simulator_env("SIMULATOR_LATENCY_MS", "10").start().await.unwrap();
     let source = Source::minutes(&stack, 50_000).await;
     let api = stack.client("enterprise").await.unwrap();
-    let task = api.fetch(&source.request(), None).await.unwrap().task_id;
+    let task = api.fetch(&source.request(), None).await.unwrap().task_id.to_string();
     let mut seen = Vec::new();
-    let end = api.follow(&task, |progress| seen.push((progress.percent, progress.pages_done))).await.unwrap();
+    let end = api.follow(&task, |progress| seen.push((progress.percent, progress.done))).await.unwrap();
     // Pages lie on a grid: the first and the last are parts of pages.
-    assert_eq!((end.state, end.pages_done), (TaskState::Succeeded, 51));
+    assert_eq!((end.state, end.done), (TaskState::Succeeded, 51));
     assert!((end.percent - 100.0).abs() < f64::EPSILON);
     assert!(seen.len() > 3, "a real figure, not a spinner: {seen:?}");
     assert!(seen.windows(2).all(|pair| pair[0] <= pair[1]), "{seen:?}");
@@ -54,10 +59,10 @@ async fn waiting_tasks_are_listed_cancelled_and_may_be_submitted_again() {
     let api = stack.client("pro").await.unwrap();
     let mut ids = Vec::new();
     for number in 1..=3 {
-        ids.push(api.fetch(&day(number), None).await.unwrap().task_id);
+        ids.push(api.fetch(&day(number), None).await.unwrap().task_id.to_string());
     }
     let cancelled = api.cancel(&ids[1]).await.unwrap();
-    assert_eq!(cancelled["state"], "cancelled");
+    assert_eq!(cancelled.state, TaskState::Cancelled);
     let again = api.cancel(&ids[1]).await.unwrap_err();
     assert_eq!((again.status(), again.code()), (Some(409), Some("task_ended")));
 
@@ -74,7 +79,7 @@ async fn waiting_tasks_are_listed_cancelled_and_may_be_submitted_again() {
     assert_eq!(list(&[("state", "cancelled")]).await.0, [ids[1].clone()]);
     assert_eq!(list(&[("symbol", "ETHUSDT")]).await.0, [] as [String; 0]);
 
-    let renewed = api.fetch(&day(2), None).await.unwrap().task_id;
+    let renewed = api.fetch(&day(2), None).await.unwrap().task_id.to_string();
     assert_ne!(renewed, ids[1], "a cancelled task stands in nobody's way");
 }
 
@@ -82,13 +87,13 @@ async fn waiting_tasks_are_listed_cancelled_and_may_be_submitted_again() {
 async fn the_tier_bounds_tasks_at_once_and_what_is_refused_leaves_nothing() {
     let stack = Stack::builder().workers(0).start().await.unwrap();
     let api = stack.client("free").await.unwrap();
-    let first = api.fetch(&day(1), None).await.unwrap().task_id;
+    let first = api.fetch(&day(1), None).await.unwrap().task_id.to_string();
     api.fetch(&day(2), None).await.unwrap();
     let refused = api.fetch(&day(3), None).await.unwrap_err();
     assert_eq!((refused.status(), refused.code()), (Some(403), Some("tier_limit")), "{refused}");
-    let year = FetchRequest::new("BTCUSDT", "1m", "2019-01-01", Some("2020-01-01")).unwrap();
+    let year = fetch_request("BTCUSDT", "1m", "2019-01-01", Some("2020-01-01")).unwrap();
     assert_eq!(api.fetch(&year, None).await.unwrap_err().code(), Some("tier_limit"));
-    let seconds = FetchRequest::new("BTCUSDT", "1s", "2020-01-01", Some("2020-01-02")).unwrap();
+    let seconds = fetch_request("BTCUSDT", "1s", "2020-01-01", Some("2020-01-02")).unwrap();
     assert_eq!(api.fetch(&seconds, None).await.unwrap_err().code(), Some("tier_limit"));
     let tasks: Value = api.get("/api/tasks", &[]).await.unwrap();
     assert_eq!(tasks["tasks"].as_array().unwrap().len(), 2);
@@ -100,7 +105,7 @@ async fn the_tier_bounds_tasks_at_once_and_what_is_refused_leaves_nothing() {
 async fn stored_candles_equal_the_recorded_ones_page_by_page_and_in_every_format() {
     let stack = Stack::builder().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let all = FetchRequest::new("BTCUSDT", "1m", "2020-01-01", Some("2020-01-04")).unwrap();
+    let all = fetch_request("BTCUSDT", "1m", "2020-01-01", Some("2020-01-04")).unwrap();
     assert_eq!(api.fetch_and_wait(&all).await.unwrap().state, TaskState::Succeeded);
 
     let file = candlemill_devkit::project_root().join("data/klines/BTCUSDT_1m.csv.gz");

@@ -1,6 +1,6 @@
 //! Verifications through the API: by users, by operators, and what is told of corrections.
 
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use candlemill_shared::task::TaskState;
 use mongodb::bson::{Document, doc};
@@ -104,7 +104,7 @@ async fn operators_verify_in_their_own_name() {
 async fn corrections_and_confirmations_are_told() {
     let stack = Stack::builder().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
-    let request = FetchRequest::new("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
+    let request = fetch_request("BTCUSDT", "1m", "2020-01-01", Some("2020-01-02")).unwrap();
     assert_eq!(api.fetch_and_wait(&request).await.unwrap().state, TaskState::Succeeded);
     let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
     let database = client.database(stack.database());

@@ -2,7 +2,7 @@
 
 use crate::mill::{Mill, fetch, recorded, result_of, terms};
 use crate::whole::redis_of;
-use candlemill_cli::FetchRequest;
+use candlemill_client::fetch_request;
 use candlemill_devkit::Stack;
 use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::range::rfc3339;
@@ -90,7 +90,7 @@ async fn records_of_every_earlier_form_are_served_in_the_form_of_today() {
     let api = stack.client("pro").await.unwrap();
     let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
     let records = client.database(stack.database()).collection::<Document>("tasks");
-    let today = FetchRequest::new("BTCUSDT", "1h", "2020-01-01", Some("2020-01-02")).unwrap();
+    let today = fetch_request("BTCUSDT", "1h", "2020-01-01", Some("2020-01-02")).unwrap();
     api.fetch(&today, None).await.unwrap();
     let owner = records.find_one(Document::new()).await.unwrap().unwrap().get_str("owner").unwrap().to_owned();
     for (name, stored) in STORED {

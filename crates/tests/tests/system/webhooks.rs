@@ -2,7 +2,7 @@
 
 use crate::mill::{Mill, RunningWorker, fetch, recorded, terms};
 use crate::receiver::{Receiver, Step, answer, answer_with};
-use candlemill_cli::Api;
+use candlemill_client::Api;
 use candlemill_devkit::Stack;
 use candlemill_shared::job::FetchResult;
 use candlemill_shared::task::{TaskError, TaskId, TaskRecord, TaskState};

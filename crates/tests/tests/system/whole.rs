@@ -1,6 +1,7 @@
 //! What tests of the whole product share.
 
-use candlemill_cli::{Api, FetchRequest};
+use candlemill_client::forms::FetchRequest;
+use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
 use mongodb::bson::{Document, doc};
 use redis::aio::MultiplexedConnection;
@@ -48,7 +49,7 @@ impl Source {
 
     pub(crate) fn request(&self) -> FetchRequest {
         let end = (START + self.candles * MINUTE).to_string();
-        FetchRequest::new("GENUSDT", "1m", &START.to_string(), Some(&end)).unwrap()
+        fetch_request("GENUSDT", "1m", &START.to_string(), Some(&end)).unwrap()
     }
 
     /// Compares every stored candle, digit by digit, with what the exchange answers.
@@ -79,7 +80,7 @@ impl Source {
 /// Waits until a task has stored so many pages.
 pub(crate) async fn wait_for_pages(api: &Api, task: &str, pages: u64) {
     let waiting = async {
-        while api.progress(task).await.unwrap().pages_done < pages {
+        while api.progress(task).await.unwrap().done < pages {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -7,10 +7,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use candlemill_cli::{Api, ApiError};
+use candlemill_client::{Api, ApiError};
 use candlemill_shared::task::TaskState;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
+
+const TASK: &str = "01JC5Y7V9N8B3M2K1H0G9F8E7D";
 
 /// What each opening of the stream answers, and the `Last-Event-ID` that each of them brought.
 #[derive(Default)]
@@ -20,7 +22,7 @@ struct Script {
 }
 
 fn progress(state: &str, percent: f64) -> Value {
-    json!({"task_id": "T", "state": state, "percent": percent, "pages_done": 1, "pages_total": 2, "candles_stored": 3,
+    json!({"task_id": TASK, "state": state, "percent": percent, "pages_done": 1, "pages_total": 2, "candles_stored": 3,
         "duplicates": 0, "rate": 1.5, "eta_seconds": null, "attempt": 1, "started_at": 1, "updated_at": 2})
 }
 
@@ -40,14 +42,14 @@ async fn events(State(script): State<Arc<Script>>, headers: HeaderMap) -> Respon
 async fn follow(streams: &[(u16, String)]) -> (Vec<f64>, Vec<Option<String>>, Result<TaskState, ApiError>) {
     let script = Arc::new(Script { streams: Mutex::new(streams.to_vec()), ..Script::default() });
     let app = Router::new()
-        .route("/api/task/T/events", get(events))
-        .route("/api/task/T/progress", get(|| async { Json(progress("running", 50.0)) }))
+        .route(&format!("/api/task/{TASK}/events"), get(events))
+        .route(&format!("/api/task/{TASK}/progress"), get(|| async { Json(progress("running", 50.0)) }))
         .with_state(Arc::clone(&script));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = Api::new(&format!("http://{}", listener.local_addr().unwrap()), "token");
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
     let mut seen = Vec::new();
-    let end = api.follow("T", |progress| seen.push(progress.percent)).await;
+    let end = api.follow(TASK, |progress| seen.push(progress.percent)).await;
     server.abort();
     let asked = script.asked.lock().unwrap().clone();
     (seen, asked, end.map(|progress| progress.state))

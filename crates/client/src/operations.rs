@@ -1,0 +1,44 @@
+//! Which method makes which call of the OpenAPI document.
+
+use crate::api::Api;
+
+/// A call that has a method: the table cannot name a method that is not there.
+macro_rules! operations {
+    ($($id:literal: $method:expr,)*) => {
+        /// The `operationId`s of the calls that have a method.
+        pub const OPERATIONS: &[&str] = &[$({
+            let _ = $method;
+            $id
+        },)*];
+    };
+}
+
+operations! {
+    "submit_fetch": Api::fetch,
+    "submit_batch": Api::fetch_batch,
+    "submit_verification": Api::verify,
+    "list_tasks": Api::tasks,
+    "show_task": Api::task::<&str>,
+    "cancel_task": Api::cancel::<&str>,
+    "show_progress": Api::progress::<&str>,
+    "follow_task": Api::events::<&str>,
+    "read_klines": Api::klines,
+    "read_coverage": Api::coverage,
+    "list_series": Api::series,
+    "list_symbols": Api::symbols,
+    "list_dead_letters": Api::dead_letters,
+    "replay_dead_letters": Api::replay_many,
+    "replay_dead_letter": Api::replay::<&str>,
+    "discard_dead_letter": Api::discard::<&str>,
+    "show_webhook_secret": Api::webhook_secret,
+    "list_queues": Api::queues,
+    "pause_queue": Api::pause_queue::<&str>,
+    "resume_queue": Api::resume_queue::<&str>,
+    "drain_worker": Api::drain_worker::<&str>,
+    "submit_operators_verification": Api::operators_verify,
+    "show_operators_task": Api::operators_task::<&str>,
+    "healthz": Api::health,
+    "readyz": Api::readiness,
+    "metrics": Api::metrics,
+    "problems": Api::problems,
+}
