@@ -11,6 +11,7 @@ mod api_dead_letters;
 mod api_operators;
 mod api_tasks;
 mod batches;
+mod command_line;
 mod dead_letters;
 mod delayed;
 mod faults;
