@@ -94,7 +94,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is not valid")
     }
 
-    /// A request of which these fields or parameters are wrong. At most [`MAX_ERRORS`] are listed.
+    /// A request of which these fields or parameters are wrong. At most 20 are listed.
     #[must_use]
     pub fn of_fields(wrong: FieldErrors) -> Self {
         let mut errors = wrong.into_vec();
