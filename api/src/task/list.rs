@@ -17,7 +17,10 @@ const USUAL_LIMIT: u32 = 50;
 /// Tasks that are nobody's child; `parent` lists the children of one.
 #[utoipa::path(
     get, path = "/api/tasks", operation_id = "list_tasks", tag = "tasks", params(TaskFilter),
-    responses((status = 200, description = "A page of tasks", body = TaskList)),
+    responses(
+        (status = 200, description = "A page of tasks", body = TaskList),
+        (status = 404, description = "`task_not_found`: the task of `parent` is none of yours"),
+    ),
     security(("bearer" = []))
 )]
 pub async fn list(
