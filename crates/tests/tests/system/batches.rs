@@ -203,6 +203,10 @@ async fn an_ended_child_stays_as_long_as_its_parent_waits() {
     let parent = mill.accept(batch(&mill, vec![hours(0, 1), eth])).await.record.id;
     mill.wait(parent, |record| record.children.is_some()).await;
     let first = mill.tasks.records().get(parent).await.unwrap().unwrap().child_ids()[0];
+    // The parent names its children before they are stored.
+    while mill.tasks.records().get(first).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     mill.end_of(first).await;
     // Its time is nearly over, and its sibling is far from done.
     let soon = mongodb::bson::DateTime::from_millis(SystemClock.now_ms() + 60_000);
