@@ -141,12 +141,7 @@ impl JobKind {
     ///
     /// # Errors
     /// The first limit that forbids it.
-    pub fn admit(
-        &self,
-        job: &Envelope,
-        admission: &Admission<'_>,
-        so_far: Option<&Value>,
-    ) -> Result<(), TierRefusal> {
+    pub fn admit(&self, job: &Envelope, admission: &Admission<'_>, so_far: Option<&Value>) -> Result<(), TierRefusal> {
         (self.calls.admit)(job, admission, so_far).unwrap_or(Ok(()))
     }
 
@@ -267,14 +262,16 @@ mod tests {
 
     #[test]
     fn from_the_listing_counts_from_the_first_candle_where_that_is_known() {
-        let listing = |symbol: &str, end: i64| json!({"symbol": symbol, "interval": "1m", "start": "listing", "end": end});
+        let listing =
+            |symbol: &str, end: i64| json!({"symbol": symbol, "interval": "1m", "start": "listing", "end": end});
         let one = |symbol: &str, end: i64| record("fetch_history", 1, &listing(symbol, end), None);
         let first = NOW - NOW % MINUTE - 90_000 * MINUTE;
         let series = |symbol: &str, interval: &str| {
             (Exchange::Binance, symbol.parse().unwrap(), interval.parse::<Interval>().unwrap())
         };
         // Hours and the other symbol say nothing of this one's minutes.
-        let known: Listings = [(series("BTCUSDT", "1m"), first), (series("ETHUSDT", "1h"), first)].into_iter().collect();
+        let known: Listings =
+            [(series("BTCUSDT", "1m"), first), (series("ETHUSDT", "1h"), first)].into_iter().collect();
         let (long, after) = (Some("longest_range_candles"), |candles: i64| first + candles * MINUTE);
         let batch = |ends: &[(&str, i64)]| {
             let fetches: Vec<Value> = ends.iter().map(|(symbol, end)| listing(symbol, *end)).collect();

@@ -133,7 +133,10 @@ async fn it_dies_by_its_own_policy_and_is_replayed() {
     // What is wrong with a request is told before anything is stored.
     let mut wrong = TaskRequest::of(&exercise("wrong", 1)).unwrap();
     wrong.payload["units"] = "many".into();
-    assert!(matches!(service.submit(&grant, &wrong, &Listings::default()).await, Err(SubmitError::Invalid { field: "payload", .. })));
+    assert!(matches!(
+        service.submit(&grant, &wrong, &Listings::default()).await,
+        Err(SubmitError::Invalid { field: "payload", .. })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
