@@ -208,7 +208,7 @@ mod tests {
     use crate::interval::Interval;
     use crate::job::{EARLIEST_MS, FetchResult, Listings, kind};
     use crate::range::TimeRange;
-    use crate::symbol::Exchange;
+    use crate::symbol::{Exchange, Symbol};
     use crate::task::TaskRecord;
     use crate::tier::{Tier, TierTable};
     use serde_json::json;
@@ -267,7 +267,7 @@ mod tests {
         let one = |symbol: &str, end: i64| record("fetch_history", 1, &listing(symbol, end), None);
         let first = NOW - NOW % MINUTE - 90_000 * MINUTE;
         let series = |symbol: &str, interval: &str| {
-            (Exchange::Binance, symbol.parse().unwrap(), interval.parse::<Interval>().unwrap())
+            (Exchange::Binance, symbol.parse::<Symbol>().unwrap(), interval.parse::<Interval>().unwrap())
         };
         // Hours and the other symbol say nothing of this one's minutes.
         let known: Listings =
@@ -297,10 +297,10 @@ mod tests {
 
     #[test]
     fn a_listing_before_2017_or_of_another_start_changes_nothing() {
-        let minutes = (Exchange::Binance, "BTCUSDT".parse().unwrap(), Interval::Minute1);
+        let minutes = (Exchange::Binance, "BTCUSDT".parse::<Symbol>().unwrap(), Interval::Minute1);
         let refused_with = |first: i64, start: Value, end: i64| {
             let payload = json!({"symbol": "BTCUSDT", "interval": "1m", "start": start, "end": end});
-            let known = [(minutes.clone(), first)].into_iter().collect();
+            let known: Listings = [(minutes.clone(), first)].into_iter().collect();
             refused(&record("fetch_history", 1, &payload, None), &known)
         };
         assert_eq!(refused_with(0, json!("listing"), EARLIEST_MS + 50_000 * MINUTE), None);

@@ -86,7 +86,6 @@ async fn a_replay_counts_by_what_is_recorded_too() {
     let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
     let database = client.database(stack.database());
     let (listings, tasks) = (database.collection::<Document>("listings"), database.collection::<Document>("tasks"));
-    let series = doc! { "_id": "binance:BTCUSDT:1d" };
     listings.insert_one(doc! { "_id": "binance:BTCUSDT:1d", "first_open": FIRST }).await.unwrap();
     let week = days("BTCUSDT", "2017-08-25");
     let bodies = [(FETCH, week.clone()), (BATCH, json!({"fetches": [week, days("BTCUSDT", "2017-08-26")]}))];
@@ -104,7 +103,7 @@ async fn a_replay_counts_by_what_is_recorded_too() {
         assert_eq!(tasks.update_one(doc! { "_id": id }, steps).await.unwrap().modified_count, 1);
     }
     let refused = (403, Some("longest_range_candles"));
-    listings.delete_one(series.clone()).await.unwrap();
+    listings.delete_one(doc! { "_id": "binance:BTCUSDT:1d" }).await.unwrap();
     for id in &ids {
         check("an unknown listing", &free, &format!("/api/dead-letters/{id}/replay"), &json!({}), refused).await;
     }
