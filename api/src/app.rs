@@ -7,7 +7,7 @@ use crate::{admin, bounds, caller, cors, metrics, openapi, remainder, routes, tr
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub fn app(state: AppState) -> Router {
         .layer(from_fn_with_state(bounds::Bounds::default(), bounds::keep))
         .layer(from_fn_with_state(Arc::clone(&state.metrics), metrics::measure));
     // Outside of all that may refuse: a page must be able to read why.
-    let app = if let Some(cors) = cors { app.layer(cors) } else { app };
+    let app = if let Some(cors) = cors { app.layer(cors).layer(map_response(cors::only_for_allowed)) } else { app };
     app.layer(from_fn(trace::follow))
         .layer(SetResponseHeaderLayer::overriding(
             HeaderName::from_static("x-content-type-options"),

@@ -24,6 +24,7 @@ mod metrics;
 mod remembered;
 mod tier;
 mod token;
+mod told_once;
 mod upstream;
 
 /// Name of the second level in Redis: validated callers by the SHA-256 of their token. The token itself is never a key nor a value.

@@ -1,7 +1,12 @@
 //! Browsers: which pages of other origins may call the API (the CORS protocol of the Fetch standard).
 
 use axum::http::Method;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LINK,
+    LOCATION, RETRY_AFTER,
+};
+use axum::response::Response;
 use candlemill_shared::env::{Env, EnvError, Variable, wrong};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -76,6 +81,23 @@ pub(crate) fn layer(origins: &[HeaderValue]) -> Option<CorsLayer> {
         ])
         .max_age(MAX_AGE);
     Some(layer)
+}
+
+/// Takes the headers for browsers from an answer that no page may read: of another origin, or of the operators' calls. `Vary` stays:
+/// another origin gets another answer.
+pub(crate) async fn only_for_allowed(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        for name in [
+            ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            ACCESS_CONTROL_MAX_AGE,
+        ] {
+            headers.remove(name);
+        }
+    }
+    answer
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod coverage;
 pub mod fetch;
 pub mod klines;
+pub(crate) mod listings;
 mod run_at;
 pub mod series;
 mod series_query;

@@ -3,12 +3,14 @@
 //! A kind of job is one file here (payload, result, how its parts add up), one in the worker (how it is run), and a line in the one
 //! list ([`for_each_job`](crate::for_each_job)). Everything else knows kinds by [`JobKind`] alone.
 
+mod admission;
 mod definition;
 mod documents;
 mod kind;
 mod list;
 mod pool;
 
+pub use admission::{Admission, Listings};
 pub use definition::{Envelope, EnvelopeError, Job, Part, PartResult};
 pub use documents::{JobPayload, JobRequest, JobResult};
 pub use kind::JobKind;

@@ -9,6 +9,7 @@ use super::remembered::{REFUSAL, Verdict};
 use super::tier::TierReader;
 use super::token;
 use super::token::Claims;
+use super::told_once::ToldOnce;
 use super::upstream::Upstream;
 use candlemill_db::{ExpiringCache, StoreError};
 use candlemill_shared::Clock;
@@ -17,9 +18,13 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::Expiry;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Other issuers that the log tells of, each once: whoever calls chooses what stands in a token.
+const MAX_ISSUERS_TOLD: usize = 16;
+/// Characters of an issuer that the log shows.
+const MAX_ISSUER_SHOWN: usize = 100;
 /// Tokens that the process remembers at most.
 const MOST_TOKENS: u64 = 100_000;
 /// Longest wait for Supabase.
@@ -38,8 +43,8 @@ pub struct Authenticator {
     legacy_key: Option<DecodingKey>,
     config: AuthConfig,
     tiers: TierReader,
-    /// Set when the log has told of a token of another issuer.
-    issuer_told: OnceLock<()>,
+    /// Other issuers that the log has told of.
+    other_issuers: ToldOnce,
     clock: Arc<dyn Clock>,
     metrics: AuthMetrics,
 }
@@ -83,7 +88,7 @@ impl Authenticator {
             legacy_key: config.jwt_secret.as_deref().map(|secret| DecodingKey::from_secret(secret.as_bytes())),
             shared,
             tiers: TierReader::new(config.tier_names.clone(), metrics.unknown_tiers.clone()),
-            issuer_told: OnceLock::new(),
+            other_issuers: ToldOnce::new(MAX_ISSUERS_TOLD, MAX_ISSUER_SHOWN),
             config,
             clock,
             metrics,
@@ -179,8 +184,10 @@ impl Authenticator {
     async fn precheck(&self, token: &str) -> Result<Claims, AuthError> {
         let (header, claims) = token::read(token)?;
         let checked = claims.check(&self.config.issuer, &self.config.audience, self.clock.now_ms());
-        if !claims.is_issued_by(&self.config.issuer) && self.issuer_told.set(()).is_ok() {
-            let (found, expected) = (claims.shown_issuer(), &self.config.issuer);
+        if !claims.is_issued_by(&self.config.issuer)
+            && let Some(found) = self.other_issuers.first_time(claims.issuer())
+        {
+            let expected = &self.config.issuer;
             tracing::warn!(
                 found,
                 expected,

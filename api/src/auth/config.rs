@@ -149,12 +149,18 @@ impl AuthConfig {
     }
 }
 
+/// Claims that Auth itself writes, and that say who a user is: none of them is a tier.
+const CLAIMS_OF_AUTH: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "role", "is_anonymous"];
+
 /// The path of `TIER_CLAIM`, if the tier can stand there.
 fn tier_path(text: &str, source: TierSource) -> Result<TierPath, String> {
     let path = TierPath::read(text)?;
     match (source, path.first()) {
         (TierSource::Table, _) => {
             Err("goes with TIER_SOURCE app_metadata or claim; a table has the column tier".to_owned())
+        }
+        (TierSource::Claim, name) if CLAIMS_OF_AUTH.contains(&name) => {
+            Err(format!("{text:?} says something else in every token; a claim of its own is expected, as in plan"))
         }
         (TierSource::AppMetadata, "app_metadata") | (TierSource::Claim, _) => Ok(path),
         (TierSource::AppMetadata, _) => Err(format!(
@@ -186,6 +192,14 @@ mod tests {
         check(("TIER_CLAIM", "app_metadata.plan"), Ok(TierSource::AppMetadata));
         for odd in ["plan", "user_metadata.plan", "app_metadata", "app_metadata.", "a..b", &"a.".repeat(9)] {
             check(("TIER_CLAIM", odd), Err("TIER_CLAIM"));
+        }
+        let of_claim =
+            |path| AuthConfig::from_env(&Env::of([BASE[0], BASE[1], ("TIER_SOURCE", "claim"), ("TIER_CLAIM", path)]));
+        for path in ["plan", "app_metadata.plan", "billing.plan.name"] {
+            assert_eq!(of_claim(path).unwrap().tier_source, TierSource::Claim, "{path}");
+        }
+        for odd in ["role", "aud", "user_metadata.plan", "raw_user_meta_data.plan"] {
+            assert_eq!(of_claim(odd).unwrap_err().variable, "TIER_CLAIM", "{odd}");
         }
         check(("TIER_NAMES", "gold=pro, Business = enterprise"), Ok(TierSource::AppMetadata));
         for odd in ["gold", "gold=silver", "=pro", "gold=pro,GOLD=free", "gold=pro,,x=free"] {

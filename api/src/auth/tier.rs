@@ -1,10 +1,10 @@
 //! The tier, from wherever it stands.
 
+use super::told_once::ToldOnce;
 use candlemill_shared::tier::Tier;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 /// Most members of a path.
 const MAX_MEMBERS: usize = 8;
@@ -91,12 +91,12 @@ impl TierNames {
 pub(super) struct TierReader {
     names: TierNames,
     unknown: Counter,
-    told: Mutex<BTreeSet<String>>,
+    told: ToldOnce,
 }
 
 impl TierReader {
     pub(super) fn new(names: TierNames, unknown: Counter) -> Self {
-        Self { names, unknown, told: Mutex::default() }
+        Self { names, unknown, told: ToldOnce::new(MAX_TOLD, MAX_NAME) }
     }
 
     pub(super) fn read(&self, found: Option<&Value>) -> Tier {
@@ -108,9 +108,7 @@ impl TierReader {
         };
         self.names.tier(&name).unwrap_or_else(|| {
             self.unknown.inc();
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.len() < MAX_TOLD && told.insert(shown.clone()) {
+            if let Some(shown) = self.told.first_time(&name) {
                 tracing::warn!(
                     tier = shown,
                     "users of this tier are taken as free: no tier has that name; TIER_NAMES can give it one"
@@ -146,7 +144,7 @@ mod tests {
         for number in 0..1_000 {
             reader.read(Some(&json!(format!("tier {number}"))));
         }
-        assert_eq!((reader.unknown.get(), reader.told.lock().unwrap().len()), (1_002, MAX_TOLD));
+        assert_eq!((reader.unknown.get(), reader.told.first_time("another")), (1_002, None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::answer::Json;
 use crate::caller::Admitted;
 use crate::error::Problem;
 use crate::input::TaskPath;
+use crate::market_data::listings;
 use crate::state::Shared;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -38,7 +39,8 @@ pub async fn replay(
 /// Replays one of the caller's tasks.
 pub(super) async fn one(state: &Shared, admitted: &Admitted, id: TaskId) -> Result<TaskRecord, Problem> {
     let grant = admitted.caller.grant(state.clock.now_ms());
-    match state.service.replay(&grant, id).await? {
+    let known = |job| async move { listings::of_job(state, &job).await };
+    match state.service.replay(&grant, id, known).await? {
         ReplayOutcome::Replayed(record) => Ok(*record),
         ReplayOutcome::NotReplayable(record) => Err(not_replayable(&record)),
         ReplayOutcome::UnderWay(other) => Err(under_way(other)),

@@ -1,5 +1,6 @@
 //! `POST /api/market-data/fetch/batch`: submits many backfills as one task.
 
+use super::listings;
 use super::run_at::RunAt;
 use super::submission::{Submission, Submitted, submit};
 use super::wanted::{Wanted, refuse_unknown};
@@ -46,9 +47,10 @@ pub async fn batch(
     let (job, run_at, webhook) = read(request, now)?;
     let grant = admitted.caller.grant(now);
     let request = Submission { job: &job, run_at, webhook, trace, headers: &headers }.request()?;
-    state.service.check(&grant, &request)?;
+    let listings = listings::of(&state, &job.fetches).await?;
+    state.service.check(&grant, &request, &listings)?;
     refuse_unknown(&state, &grant, &job.fetches, request.idempotency_key.as_deref()).await?;
-    submit(&state, &grant, &request).await
+    submit(&state, &grant, &request, &listings).await
 }
 
 /// How many fetches are asked for.

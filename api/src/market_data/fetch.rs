@@ -1,5 +1,6 @@
 //! `POST /api/market-data/fetch`: submits a backfill.
 
+use super::listings;
 use super::run_at::RunAt;
 use super::submission::{Submission, Submitted, submit};
 use super::wanted::{Wanted, refuse_unknown};
@@ -54,9 +55,10 @@ pub(crate) async fn accept(
     let (job, run_at, webhook) = read(request, state.clock.now_ms())?;
     let job = FetchHistory { mode, ..job };
     let request = Submission { job: &job, run_at, webhook, trace, headers }.request()?;
-    state.service.check(grant, &request)?;
+    let listings = listings::of(state, std::slice::from_ref(&job)).await?;
+    state.service.check(grant, &request, &listings)?;
     refuse_unknown(state, grant, std::slice::from_ref(&job), request.idempotency_key.as_deref()).await?;
-    submit(state, grant, &request).await
+    submit(state, grant, &request, &listings).await
 }
 
 /// The job that was asked for; or every field that is wrong.

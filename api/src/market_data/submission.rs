@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use candlemill_shared::Timestamp;
 use candlemill_shared::forms::{Accepted, WebhookRequest};
-use candlemill_shared::job::Job;
+use candlemill_shared::job::{Job, Listings};
 use candlemill_shared::request::{MAX_IDEMPOTENCY_KEY, TaskRequest};
 use candlemill_shared::telemetry::TraceId;
 use candlemill_tasks::{Grant, SubmitError};
@@ -59,8 +59,13 @@ impl<J: Job> Submission<'_, J> {
 }
 
 /// Submits it; the answer tells where it is watched.
-pub(super) async fn submit(state: &AppState, grant: &Grant, request: &TaskRequest) -> Result<Submitted, Problem> {
-    let submitted = state.service.submit(grant, request).await.map_err(|error| match error {
+pub(super) async fn submit(
+    state: &AppState,
+    grant: &Grant,
+    request: &TaskRequest,
+    listings: &Listings,
+) -> Result<Submitted, Problem> {
+    let submitted = state.service.submit(grant, request, listings).await.map_err(|error| match error {
         SubmitError::TooManyTasks => state.tiers.too_many_jobs(grant.tier()).into(),
         other => Problem::from(other),
     })?;

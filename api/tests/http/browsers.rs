@@ -38,10 +38,33 @@ async fn pages_of_allowed_origins_read_answers_and_refusals() {
         }
         assert_eq!(header(&answer, "access-control-allow-credentials"), None, "{path}");
     }
-    let strange = service.send(from("https://other.example.com", Method::GET, "/healthz")).await;
-    assert_eq!(header(&strange, "access-control-allow-origin"), None);
-    let operators = service.send(from(PAGE, Method::GET, "/api/admin/queues")).await;
-    assert_eq!(header(&operators, "access-control-allow-origin"), None);
+    // Not even a preflight tells strangers anything, nor anybody of the operators' calls.
+    for (origin, path) in [("https://other.example.com", "/healthz"), ("null", "/healthz"), (PAGE, "/api/admin/queues")]
+    {
+        for method in [Method::GET, Method::OPTIONS] {
+            let name = format!("{method} {path} from {origin}");
+            let asked = from(origin, method, path).header("Access-Control-Request-Method", "GET");
+            let answer = service.send(asked).await;
+            let told: Vec<_> =
+                answer.headers.keys().filter(|name| name.as_str().starts_with("access-control")).collect();
+            assert!(told.is_empty(), "{name}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn refusals_behind_authentication_are_readable_too() {
+    let service = Service::start_with([("CORS_ALLOWED_ORIGINS", PAGE)]).await;
+    let post = |body: String| {
+        let call = service.request(Method::POST, "/api/market-data/fetch").bearer_auth(service.token_of("pro"));
+        call.header("Origin", PAGE).header("Content-Type", "application/json").body(body)
+    };
+    let fetch = r#"{"symbol":"BTCUSDT","interval":"1m","start":"2020-01-01","end":"2020-01-02"}"#;
+    for (body, status) in [("x".repeat(3 << 20), 413), (fetch.to_owned(), 503), ("{}".to_owned(), 400)] {
+        let answer = service.send(post(body)).await;
+        let origin = header(&answer, "access-control-allow-origin");
+        assert_eq!((answer.status.as_u16(), origin), (status, Some(PAGE)), "{}", answer.text);
+    }
 }
 
 #[tokio::test]

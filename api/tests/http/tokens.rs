@@ -179,6 +179,21 @@ async fn the_tier_may_stand_elsewhere_and_have_other_names() {
     assert_eq!(claim.ask_for_much(&with("plan", "Gold")).await, allowed);
     assert_eq!(claim.ask_for_much(&with("plan", "silver")).await, forbidden, "a name that nobody knows");
     assert_eq!(claim.ask_for_much(&with("tier", "pro")).await, forbidden, "it stands elsewhere");
+    // However deep; what the user writes is no place for it.
+    let deep =
+        Service::start_with([("TIER_SOURCE", "claim"), ("TIER_CLAIM", "app_metadata.billing.plan"), names]).await;
+    let with_plan = |name: &str| {
+        let spec = TokenSpec::of("new@candlemill.test").claim(name, serde_json::json!({"billing": {"plan": "gold"}}));
+        deep.token(&spec)
+    };
+    deep.supabase.change_user("new@candlemill.test", &UserChange::default());
+    assert_eq!(deep.ask_for_much(&with_plan("app_metadata")).await, allowed);
+    assert_eq!(deep.ask_for_much(&with_plan("user_metadata")).await, forbidden);
+    // Of the user, as Supabase has it now.
+    let of_user = Service::start_with([("TIER_CLAIM", "app_metadata.tier"), names]).await;
+    assert_eq!(of_user.ask_for_much(&of_user.token_of("pro")).await, allowed);
+    let elsewhere = Service::start_with([("TIER_CLAIM", "app_metadata.plan"), names]).await;
+    assert_eq!(elsewhere.ask_for_much(&elsewhere.token_of("pro")).await, forbidden, "it stands elsewhere");
     let usual = Service::start_with([names]).await;
     let gold = UserChange { tier: Some(Some("GOLD".into())), ..UserChange::default() };
     usual.supabase.change_user("free@candlemill.test", &gold);

@@ -1,10 +1,11 @@
 //! What a kind of job is, and its payload as it is stored.
 
+use super::admission::Admission;
 use super::pool::Pool;
 use crate::figures::Figures;
 use crate::retry::RetryPolicy;
 use crate::task::TaskState;
-use crate::tier::{Tier, TierRefusal, TierTable};
+use crate::tier::TierRefusal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,17 +73,11 @@ pub trait Job: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether `tier` allows it at `now_ms` (UTC). `so_far` is what an earlier life of the task did, for a replay.
+    /// Whether the owner's tier allows it. `so_far` is what an earlier life of the task did, for a replay.
     ///
     /// # Errors
     /// The first limit that forbids it.
-    fn admit(
-        &self,
-        _tiers: &TierTable,
-        _tier: Tier,
-        _so_far: Option<&Self::Result>,
-        _now_ms: i64,
-    ) -> Result<(), TierRefusal> {
+    fn admit(&self, _admission: &Admission<'_>, _so_far: Option<&Self::Result>) -> Result<(), TierRefusal> {
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! Fetching several histories as one task.
 
+use super::admission::Admission;
 use super::definition::{Job, Part, PartResult};
 use super::fetch_history::{FetchHistory, FetchResult, FetchResultView};
 use super::pool::Pool;
 use crate::figures::Figures;
 use crate::retry::RetryPolicy;
 use crate::symbol::Symbol;
-use crate::tier::{MAX_BATCH_FETCHES, Tier, TierRefusal, TierTable};
+use crate::tier::{MAX_BATCH_FETCHES, TierRefusal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -74,9 +75,9 @@ impl Job for FetchBatch {
             .try_for_each(|(at, fetch)| fetch.validate(now_ms).map_err(|why| format!("fetches[{at}].{why}")))
     }
 
-    fn admit(&self, tiers: &TierTable, tier: Tier, _: Option<&FetchResult>, now_ms: i64) -> Result<(), TierRefusal> {
-        tiers.admit_batch(tier, self.fetches.len())?;
-        self.fetches.iter().try_for_each(|fetch| fetch.admit(tiers, tier, None, now_ms))
+    fn admit(&self, admission: &Admission<'_>, _: Option<&FetchResult>) -> Result<(), TierRefusal> {
+        admission.tiers.admit_batch(admission.tier, self.fetches.len())?;
+        self.fetches.iter().try_for_each(|fetch| fetch.admit(admission, None))
     }
 
     fn figures(result: &FetchResult) -> Figures {

@@ -6,6 +6,7 @@ mod view;
 pub use cut::cut;
 pub use view::{FetchRequestView, FetchResultView};
 
+use super::admission::Admission;
 use super::definition::{Job, Part, PartResult};
 use super::pool::Pool;
 use crate::coverage::Gap;
@@ -16,7 +17,7 @@ use crate::range::{TimeRange, intersection, normalise, rfc3339};
 use crate::retry::RetryPolicy;
 use crate::symbol::{Exchange, Symbol};
 use crate::task::TaskState;
-use crate::tier::{Tier, TierRefusal, TierTable};
+use crate::tier::TierRefusal;
 use crate::timestamp::{LATEST_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -154,16 +155,17 @@ impl Job for FetchHistory {
         Ok(())
     }
 
-    fn admit(
-        &self,
-        tiers: &TierTable,
-        tier: Tier,
-        so_far: Option<&FetchResult>,
-        now_ms: i64,
-    ) -> Result<(), TierRefusal> {
-        // An end left out is what it was when the task ran first.
-        let until = so_far.and_then(|result| result.range).map_or(now_ms, |range| range.end);
-        tiers.admit_fetch(tier, self.interval, self.interval.count(self.range_at(until)))
+    fn admit(&self, admission: &Admission<'_>, so_far: Option<&FetchResult>) -> Result<(), TierRefusal> {
+        let Admission { tiers, tier, listings, now_ms } = *admission;
+        // An end left out is what it was when the task ran first, and so is the first candle.
+        let settled = so_far.and_then(|result| result.range);
+        let mut range = self.range_at(settled.map_or(now_ms, |range| range.end));
+        if self.start == Start::Listing {
+            let recorded = listings.first_open(self.exchange, &self.symbol, self.interval);
+            let first = recorded.map(|open| self.interval.bucket_start(open)).max(settled.map(|range| range.start));
+            range.start = first.map_or(range.start, |first| first.max(range.start));
+        }
+        tiers.admit_fetch(tier, self.interval, self.interval.count(range))
     }
 
     fn figures(result: &FetchResult) -> Figures {

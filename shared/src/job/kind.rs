@@ -1,10 +1,11 @@
 //! A kind of job as the engine knows it: without its types.
 
+use super::admission::Admission;
 use super::definition::{Envelope, EnvelopeError, Job, Part, PartResult};
 use super::pool::Pool;
 use crate::figures::Figures;
 use crate::retry::RetryPolicy;
-use crate::tier::{Tier, TierRefusal, TierTable};
+use crate::tier::TierRefusal;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -64,7 +65,7 @@ fn change<J: Job>(stored: &mut Value, change: impl FnOnce(&mut J::Result)) {
 /// What is wrong with a job, if it can be read.
 type Validate = fn(&Envelope, i64) -> Result<Result<(), String>, EnvelopeError>;
 /// Whether a tier allows a job, if it can be read.
-type Admit = fn(&Envelope, Option<&Value>, &TierTable, Tier, i64) -> Result<Result<(), TierRefusal>, EnvelopeError>;
+type Admit = fn(&Envelope, &Admission<'_>, Option<&Value>) -> Result<Result<(), TierRefusal>, EnvelopeError>;
 
 /// The functions of `J`.
 trait Erased: Job {
@@ -75,9 +76,9 @@ trait Erased: Job {
             let shown = serde_json::to_value(job.open::<Self>()?.request());
             Ok(shown.unwrap_or_else(|_| job.payload.clone()))
         },
-        admit: |job, so_far, tiers, tier, now_ms| {
+        admit: |job, admission, so_far| {
             let so_far = so_far.and_then(|result| Self::Result::deserialize(result).ok());
-            Ok(job.open::<Self>()?.admit(tiers, tier, so_far.as_ref(), now_ms))
+            Ok(job.open::<Self>()?.admit(admission, so_far.as_ref()))
         },
         no_result: || serde_json::to_value(Self::Result::default()).unwrap_or_default(),
         show_result: |stored| {
@@ -142,15 +143,8 @@ impl JobKind {
     ///
     /// # Errors
     /// The first limit that forbids it.
-    pub fn admit(
-        &self,
-        job: &Envelope,
-        so_far: Option<&Value>,
-        tiers: &TierTable,
-        tier: Tier,
-        now_ms: i64,
-    ) -> Result<(), TierRefusal> {
-        (self.calls.admit)(job, so_far, tiers, tier, now_ms).unwrap_or(Ok(()))
+    pub fn admit(&self, job: &Envelope, admission: &Admission<'_>, so_far: Option<&Value>) -> Result<(), TierRefusal> {
+        (self.calls.admit)(job, admission, so_far).unwrap_or(Ok(()))
     }
 
     /// [`Job::validate`]: the inner error is what is wrong with a payload that can be read.
@@ -213,9 +207,12 @@ impl JobKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{FetchResult, kind};
+    use crate::interval::Interval;
+    use crate::job::{EARLIEST_MS, FetchResult, Listings, kind};
     use crate::range::TimeRange;
+    use crate::symbol::{Exchange, Symbol};
     use crate::task::TaskRecord;
+    use crate::tier::{Tier, TierTable};
     use serde_json::json;
 
     const MINUTE: i64 = 60_000;
@@ -232,13 +229,14 @@ mod tests {
         record
     }
 
+    fn refused(record: &TaskRecord, listings: &Listings) -> Option<&'static str> {
+        let admission = Admission { tiers: &TierTable::default(), tier: Tier::Free, listings, now_ms: NOW };
+        let admitted = kind(&record.job.kind).unwrap().admit(&record.job, &admission, record.result.as_ref());
+        admitted.err().map(|refusal| refusal.limit)
+    }
+
     fn check(name: &str, record: &TaskRecord, expected: Option<&str>) {
-        let kind = kind(&record.job.kind).unwrap();
-        let refused = kind
-            .admit(&record.job, record.result.as_ref(), &TierTable::default(), Tier::Free, NOW)
-            .err()
-            .map(|refusal| refusal.limit);
-        assert_eq!(refused, expected, "{name}");
+        assert_eq!(refused(record, &Listings::default()), expected, "{name}");
     }
 
     #[test]
@@ -262,5 +260,53 @@ mod tests {
         check("a long one in a batch", &batch(vec![fetch("1m", 9), fetch("1m", 50_002)]), long);
         check("what nobody can read", &record("fetch_history", 1, &json!({"symbol": 5}), None), None);
         check("what no tier bounds", &record("probe", 1, &json!({"number": 5}), None), None);
+    }
+
+    #[test]
+    fn from_the_listing_counts_from_the_first_candle_where_that_is_known() {
+        let listing =
+            |symbol: &str, end: i64| json!({"symbol": symbol, "interval": "1m", "start": "listing", "end": end});
+        let one = |symbol: &str, end: i64| record("fetch_history", 1, &listing(symbol, end), None);
+        let first = NOW - NOW % MINUTE - 90_000 * MINUTE;
+        let series = |symbol: &str, interval: &str| {
+            (Exchange::Binance, symbol.parse::<Symbol>().unwrap(), interval.parse::<Interval>().unwrap())
+        };
+        // Hours and the other symbol say nothing of this one's minutes.
+        let known: Listings =
+            [(series("BTCUSDT", "1m"), first), (series("ETHUSDT", "1h"), first)].into_iter().collect();
+        let (long, after) = (Some("longest_range_candles"), |candles: i64| first + candles * MINUTE);
+        let batch = |ends: &[(&str, i64)]| {
+            let fetches: Vec<Value> = ends.iter().map(|(symbol, end)| listing(symbol, *end)).collect();
+            record("fetch_batch", 1, &json!({ "fetches": fetches }), None)
+        };
+        for (name, record, expected) in [
+            ("600 candles", one("BTCUSDT", after(600)), None),
+            ("as many as the tier allows", one("BTCUSDT", after(50_000)), None),
+            ("one more", one("BTCUSDT", after(50_001)), long),
+            ("an end before the listing", one("BTCUSDT", after(-1)), None),
+            ("another series", one("ETHUSDT", after(600)), long),
+            ("a batch", batch(&[("BTCUSDT", after(600)), ("BTCUSDT", after(700))]), None),
+            ("a batch with one that is unknown", batch(&[("BTCUSDT", after(600)), ("ETHUSDT", after(600))]), long),
+        ] {
+            assert_eq!(refused(&record, &known), expected, "{name}");
+        }
+        check("600 candles of an unknown listing", &one("BTCUSDT", after(600)), long);
+        // A replay goes on with the range that its first attempt settled on.
+        let settled = |range| record("fetch_history", 1, &listing("BTCUSDT", after(600)), Some(range));
+        check("a settled start", &settled(TimeRange::new(first, after(600))), None);
+        check("a settled start long ago", &settled(TimeRange::new(first - 90_000 * MINUTE, after(600))), long);
+    }
+
+    #[test]
+    fn a_listing_before_2017_or_of_another_start_changes_nothing() {
+        let minutes = (Exchange::Binance, "BTCUSDT".parse::<Symbol>().unwrap(), Interval::Minute1);
+        let refused_with = |first: i64, start: Value, end: i64| {
+            let payload = json!({"symbol": "BTCUSDT", "interval": "1m", "start": start, "end": end});
+            let known: Listings = [(minutes.clone(), first)].into_iter().collect();
+            refused(&record("fetch_history", 1, &payload, None), &known)
+        };
+        assert_eq!(refused_with(0, json!("listing"), EARLIEST_MS + 50_000 * MINUTE), None);
+        let start = NOW - 50_001 * MINUTE;
+        assert_eq!(refused_with(NOW - MINUTE, json!({"at": start}), NOW), Some("longest_range_candles"));
     }
 }

@@ -5,6 +5,7 @@ use super::counters::InboxCounters;
 use super::handler::Verdict;
 use super::message::{Message, Refused};
 use candlemill_shared::Clock;
+use candlemill_shared::job::Listings;
 use candlemill_shared::request::TaskRequest;
 use candlemill_shared::task::TaskError;
 use candlemill_tasks::{Grant, Rejected, SubmitError, TaskService};
@@ -26,7 +27,8 @@ impl Submitter {
             Ok(opened) => opened,
             Err(refused) => return self.reject(message.id, refused).await,
         };
-        match self.service.submit(&self.grant(), &request).await {
+        // Without the store of candles: its fetches from the listing count from the earliest time.
+        match self.service.submit(&self.grant(), &request, &Listings::default()).await {
             Ok(submitted) => {
                 self.counters.tried(if submitted.created { "accepted" } else { "repeated" });
                 tracing::debug!(message.id, task.id = %submitted.record.id, "a message of the inbox is a task");

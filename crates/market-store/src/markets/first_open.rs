@@ -30,6 +30,18 @@ impl Markets {
         Ok(found)
     }
 
+    /// First open times of those of `series` that have one recorded. Read anew each time: another process may have learnt of an
+    /// older one since this one looked.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn recorded_first_opens(&self, series: &[Series]) -> Result<Vec<(Series, i64)>, StoreError> {
+        let ids: Vec<String> = series.iter().map(Series::id).collect();
+        let recorded = self.first_opens.read_all(&ids).await?;
+        let each = series.iter().zip(&ids);
+        Ok(each.filter_map(|(series, id)| Some((series.clone(), *recorded.get(id)?))).collect())
+    }
+
     /// First open time of a series: what is known, or what `ask` says, which is remembered. Those of a process who want to
     /// know at once are answered by one call of `ask`; should that fail, each of the others asks for itself.
     ///

@@ -6,6 +6,7 @@ use moka::future::Cache;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// First candle of each series.
@@ -17,6 +18,8 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// Listings in one answer of the server.
 const BATCH: u32 = 5_000;
+/// Listings that are asked for by one command.
+const MAX_IDS: usize = 500;
 
 /// First open times, stored and at hand.
 #[derive(Debug, Clone)]
@@ -37,6 +40,18 @@ impl FirstOpens {
         Ok(found.and_then(|listing| listing.get_i64("first_open").ok()))
     }
 
+    /// Those of `ids` that are recorded.
+    pub(super) async fn read_all(&self, ids: &[String]) -> Result<HashMap<String, i64>, StoreError> {
+        const READING: &str = "reading listings";
+        let mut read = HashMap::new();
+        for ids in ids.chunks(MAX_IDS) {
+            let found = self.listings.find(doc! { "_id": { "$in": ids } }).await.map_err(StoreError::mongo(READING))?;
+            let found: Vec<Document> = found.try_collect().await.map_err(StoreError::mongo(READING))?;
+            read.extend(found.iter().filter_map(named));
+        }
+        Ok(read)
+    }
+
     /// Those whose ids lie from `first` on and before `end`.
     pub(super) async fn read_between(
         &self,
@@ -46,10 +61,7 @@ impl FirstOpens {
         const READING: &str = "reading listings";
         let found = self.listings.find(doc! { "_id": { "$gte": first, "$lt": end } }).batch_size(BATCH).await;
         let found = found.map_err(StoreError::mongo(READING))?.map_err(StoreError::mongo_in(READING));
-        Ok(found.try_filter_map(|listing| {
-            let read = || Some((listing.get_str("_id").ok()?.to_owned(), listing.get_i64("first_open").ok()?));
-            std::future::ready(Ok(read()))
-        }))
+        Ok(found.try_filter_map(|listing| std::future::ready(Ok(named(&listing)))))
     }
 
     /// The oldest that is known, `open_time` among them.
@@ -63,4 +75,9 @@ impl FirstOpens {
             .map_err(StoreError::mongo("storing a listing"))?;
         Ok(listing.and_then(|listing| listing.get_i64("first_open").ok()).unwrap_or(open_time))
     }
+}
+
+/// A listing's id and first open time.
+fn named(listing: &Document) -> Option<(String, i64)> {
+    Some((listing.get_str("_id").ok()?.to_owned(), listing.get_i64("first_open").ok()?))
 }

@@ -2,7 +2,7 @@
 
 use crate::accept::SubmitError;
 use crate::grant::Grant;
-use candlemill_shared::job::{self, Envelope, EnvelopeError, JobKind};
+use candlemill_shared::job::{self, Admission, Envelope, EnvelopeError, JobKind, Listings};
 use candlemill_shared::range::rfc3339;
 use candlemill_shared::request::{MAX_AHEAD_MS, MAX_IDEMPOTENCY_KEY, TaskRequest};
 use candlemill_shared::telemetry::TraceId;
@@ -30,6 +30,7 @@ pub(super) struct Checked {
 pub(super) fn check(
     grant: &Grant,
     request: &TaskRequest,
+    listings: &Listings,
     tiers: &TierTable,
     webhooks: &WebhookConfig,
     now_ms: i64,
@@ -55,7 +56,8 @@ pub(super) fn check(
         None => TraceId::random(),
         Some(id) => TraceId::parse(id).ok_or_else(|| invalid("trace_id", "must be 32 hex digits, not all 0".into()))?,
     };
-    kind.admit(&job, None, tiers, grant.tier(), due.unwrap_or(now_ms)).map_err(SubmitError::Tier)?;
+    let admission = Admission { tiers, tier: grant.tier(), listings, now_ms: due.unwrap_or(now_ms) };
+    kind.admit(&job, &admission, None).map_err(SubmitError::Tier)?;
     let asked = kind.fingerprint(&job, grant.owner()).map_err(|error| invalid("payload", error.to_string()))?;
     Ok(Checked {
         kind,
@@ -149,7 +151,8 @@ mod tests {
     fn checked(tier: Tier, secret: &str, request: Value) -> Result<Checked, SubmitError> {
         let config = WebhookConfig::from_env(&Env::of([("WEBHOOK_SECRET", secret)])).unwrap();
         let request = serde_json::from_value(request).unwrap();
-        check(&Grant::of_token("u", tier, NOW), &request, &TierTable::default(), &config, NOW)
+        let grant = Grant::of_token("u", tier, NOW);
+        check(&grant, &request, &Listings::default(), &TierTable::default(), &config, NOW)
     }
 
     fn fetch(candles: i64) -> Value {

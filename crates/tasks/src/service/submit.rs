@@ -5,6 +5,7 @@ use crate::accept::{Submissions, SubmitError, Submitted};
 use crate::engine::TaskEngine;
 use crate::grant::Grant;
 use candlemill_db::StoreError;
+use candlemill_shared::job::Listings;
 use candlemill_shared::request::TaskRequest;
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::TierTable;
@@ -27,16 +28,23 @@ impl TaskService {
         Self { engine: engine.clone(), tiers, submissions: Submissions::start(engine), webhooks }
     }
 
-    /// Whether `request` breaks no rule that is known without a store: what [`Self::submit`] would refuse at once.
+    /// Whether `request` breaks no rule that is known without a store: what [`Self::submit`] would refuse at once. `listings` are
+    /// the first open times that are recorded of its series.
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub fn check(&self, grant: &Grant, request: &TaskRequest) -> Result<(), SubmitError> {
-        self.checked(grant, request, self.engine.clock().now_ms()).map(drop)
+    pub fn check(&self, grant: &Grant, request: &TaskRequest, listings: &Listings) -> Result<(), SubmitError> {
+        self.checked(grant, request, listings, self.engine.clock().now_ms()).map(drop)
     }
 
-    fn checked(&self, grant: &Grant, request: &TaskRequest, now_ms: i64) -> Result<Checked, SubmitError> {
-        check(grant, request, &self.tiers, &self.webhooks, now_ms)
+    fn checked(
+        &self,
+        grant: &Grant,
+        request: &TaskRequest,
+        listings: &Listings,
+        now_ms: i64,
+    ) -> Result<Checked, SubmitError> {
+        check(grant, request, listings, &self.tiers, &self.webhooks, now_ms)
     }
 
     /// Accepts a request: its task is durable when this returns, and in the queue or on its way there. A repetition is answered
@@ -44,9 +52,14 @@ impl TaskService {
     ///
     /// # Errors
     /// [`SubmitError`]; then nothing was stored or queued, unless a store failed in the middle: then a repetition finds out.
-    pub async fn submit(&self, grant: &Grant, request: &TaskRequest) -> Result<Submitted, SubmitError> {
+    pub async fn submit(
+        &self,
+        grant: &Grant,
+        request: &TaskRequest,
+        listings: &Listings,
+    ) -> Result<Submitted, SubmitError> {
         let now = self.engine.clock().now_ms();
-        let checked = self.checked(grant, request, now)?;
+        let checked = self.checked(grant, request, listings, now)?;
         let most = self.tiers.of(grant.tier()).jobs_at_once;
         let submitted = self.submissions.submit(self.record(grant, checked, now)?, most).await?;
         tracing::debug!(

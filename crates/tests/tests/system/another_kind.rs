@@ -5,7 +5,7 @@ use crate::mill::{Mill, recorded};
 use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
 use candlemill_shared::env::Env;
-use candlemill_shared::job::{Exercise, Exercised, Job};
+use candlemill_shared::job::{Envelope, Exercise, Exercised, Job, Listings};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::request::TaskRequest;
 use candlemill_shared::retry::codes;
@@ -15,6 +15,7 @@ use candlemill_shared::webhook::WebhookConfig;
 use candlemill_shared::{Clock, SystemClock};
 use candlemill_tasks::{Grant, ReplayOutcome, SubmitError, TaskEngine, TaskService, TasksConfig};
 use candlemill_worker::KnownJobs;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -31,7 +32,7 @@ fn service(tasks: &TaskEngine) -> (TaskService, Grant) {
 
 async fn submit(tasks: &TaskEngine, job: &Exercise) -> TaskId {
     let (service, grant) = service(tasks);
-    let submitted = service.submit(&grant, &TaskRequest::of(job).unwrap()).await.unwrap();
+    let submitted = service.submit(&grant, &TaskRequest::of(job).unwrap(), &Listings::default()).await.unwrap();
     assert!(submitted.created);
     submitted.record.id
 }
@@ -124,14 +125,18 @@ async fn it_dies_by_its_own_policy_and_is_replayed() {
     assert_eq!(dead.error.as_ref().unwrap().code, "exercise_failed");
     let (service, grant) = service(&mill.tasks);
     let stranger = Grant::of_token("stranger", Tier::Pro, 0);
-    assert_eq!(service.replay(&stranger, id).await.unwrap(), ReplayOutcome::NotFound);
-    assert!(matches!(service.replay(&grant, id).await.unwrap(), ReplayOutcome::Replayed(_)));
+    let nothing_known = |_: Envelope| ready(Ok(Listings::default()));
+    assert_eq!(service.replay(&stranger, id, nothing_known).await.unwrap(), ReplayOutcome::NotFound);
+    assert!(matches!(service.replay(&grant, id, nothing_known).await.unwrap(), ReplayOutcome::Replayed(_)));
     let done = mill.wait(id, |record| record.state == TaskState::Succeeded).await;
     assert_eq!((result(&done).sum, done.dead_letter.replays), (sum(4), 1));
     // What is wrong with a request is told before anything is stored.
     let mut wrong = TaskRequest::of(&exercise("wrong", 1)).unwrap();
     wrong.payload["units"] = "many".into();
-    assert!(matches!(service.submit(&grant, &wrong).await, Err(SubmitError::Invalid { field: "payload", .. })));
+    assert!(matches!(
+        service.submit(&grant, &wrong, &Listings::default()).await,
+        Err(SubmitError::Invalid { field: "payload", .. })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod dead_letters;
 mod delayed;
 mod faults;
 mod inbox;
+mod known_listings;
 mod large_batches;
 mod ledger;
 mod market_list;
