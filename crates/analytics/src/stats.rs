@@ -1,0 +1,1 @@
+//! Statistics for which no kept library exists.

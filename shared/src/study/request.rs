@@ -1,0 +1,131 @@
+//! The studies that can be asked for.
+
+use super::calendar::{Grouping, Measure};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A study with its parameters. A parameter that is left out has a default that gives the useful answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "study", rename_all = "snake_case")]
+pub enum Study {
+    /// Whether returns, ranges and volume depend on hour, weekday, day of month and so on.
+    Calendar(CalendarStudy),
+    /// Trading on the crossings of two simple moving averages.
+    SmaCrossover(SmaCrossover),
+    /// Trading on the return of a rolling z-score to its mean.
+    MeanReversion(MeanReversion),
+}
+
+impl Study {
+    /// The study's name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Calendar(_) => "calendar",
+            Self::SmaCrossover(_) => "sma_crossover",
+            Self::MeanReversion(_) => "mean_reversion",
+        }
+    }
+
+    /// One of each, with default parameters.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        vec![
+            Self::Calendar(CalendarStudy::default()),
+            Self::SmaCrossover(SmaCrossover::default()),
+            Self::MeanReversion(MeanReversion::default()),
+        ]
+    }
+}
+
+/// Calendar effects.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarStudy {
+    /// Groupings to look at; left out: those that the product looks at by default for the interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groupings: Option<Vec<Grouping>>,
+    /// Measures to look at; left out: all four.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<Vec<Measure>>,
+}
+
+/// Which positions a strategy may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PositionSides {
+    /// Long, or nothing.
+    #[default]
+    LongFlat,
+    /// Long or short.
+    LongShort,
+}
+
+/// One fast and one slow simple moving average of closes: long while the fast one is above.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmaCrossover {
+    /// Candles of the fast average; below `slow`.
+    #[schema(minimum = 1, maximum = 100_000, default = 20)]
+    pub fast: u32,
+    /// Candles of the slow average.
+    #[schema(minimum = 2, maximum = 100_000, default = 100)]
+    pub slow: u32,
+    /// Positions that it may take.
+    pub sides: PositionSides,
+    /// Fee of each fill, in basis points (hundredths of a per cent) of its worth.
+    #[schema(minimum = 0, maximum = 1_000, default = 10)]
+    pub fee_bps: f64,
+    /// Share of the candles, at the end, that is out of sample.
+    #[schema(minimum = 0.05, maximum = 0.95, default = 0.3)]
+    pub out_of_sample: f64,
+    /// Candles between the two samples that count for neither; left out: as many as the longest window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embargo: Option<u32>,
+}
+
+impl Default for SmaCrossover {
+    fn default() -> Self {
+        Self { fast: 20, slow: 100, sides: PositionSides::LongFlat, fee_bps: 10.0, out_of_sample: 0.3, embargo: None }
+    }
+}
+
+/// Rolling z-score of the close: long when it falls to `-entry`, out again at `-exit` or above; short the other way round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeanReversion {
+    /// Candles of the rolling mean and deviation.
+    #[schema(minimum = 2, maximum = 100_000, default = 48)]
+    pub window: u32,
+    /// Distance from the mean, in deviations, at which a position is opened; above `exit`.
+    #[schema(minimum = 0, maximum = 100, default = 2.0)]
+    pub entry: f64,
+    /// Distance from the mean at which it is closed.
+    #[schema(minimum = 0, maximum = 100, default = 0.5)]
+    pub exit: f64,
+    /// Positions that it may take.
+    pub sides: PositionSides,
+    /// Fee of each fill, in basis points (hundredths of a per cent) of its worth.
+    #[schema(minimum = 0, maximum = 1_000, default = 10)]
+    pub fee_bps: f64,
+    /// Share of the candles, at the end, that is out of sample.
+    #[schema(minimum = 0.05, maximum = 0.95, default = 0.3)]
+    pub out_of_sample: f64,
+    /// Candles between the two samples that count for neither; left out: as many as the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embargo: Option<u32>,
+}
+
+impl Default for MeanReversion {
+    fn default() -> Self {
+        Self {
+            window: 48,
+            entry: 2.0,
+            exit: 0.5,
+            sides: PositionSides::LongFlat,
+            fee_bps: 10.0,
+            out_of_sample: 0.3,
+            embargo: None,
+        }
+    }
+}
