@@ -145,11 +145,41 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = Path::<String>::from_request_parts(parts, state).await.map(|path| path.0).unwrap_or_default();
-        text.parse().map(Self).map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_task_id", "This is no task id").detail(format!("{error}."))
-        })
+        task_id(&text).map(Self)
     }
 }
+
+fn task_id(text: &str) -> Result<TaskId, Problem> {
+    text.parse().map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_task_id", "This is no task id").detail(format!("{error}."))
+    })
+}
+
+/// A study's id and the name of one of its charts in a path.
+#[derive(Debug, Clone)]
+pub struct ChartPath(pub TaskId, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ChartPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (id, name) = path.map(|path| path.0).unwrap_or_default();
+        let id = task_id(&id)?;
+        // The names of all charts are such; others are not looked for.
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        match name.strip_suffix(".svg") {
+            Some(chart) if (1..=MAX_CHART_NAME).contains(&chart.len()) && chart.bytes().all(plain) => {
+                Ok(Self(id, chart.to_owned()))
+            }
+            _ => Err(Problem::new(StatusCode::NOT_FOUND, "chart_not_found", "The study has no such chart")
+                .detail("Names are those that the study's charts lists, with .svg, as in hour-return.svg.")),
+        }
+    }
+}
+
+/// Characters of a chart's name.
+const MAX_CHART_NAME: usize = 64;
 
 /// The pool in a path.
 #[derive(Debug, Clone, Copy)]

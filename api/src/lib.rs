@@ -21,6 +21,7 @@ pub mod problems;
 mod rate_headers;
 mod remainder;
 mod routes;
+pub mod seasonality;
 pub mod state;
 pub mod task;
 pub mod trace;

@@ -5,7 +5,7 @@ pub mod coverage;
 pub mod fetch;
 pub mod klines;
 pub(crate) mod listings;
-mod run_at;
+pub(crate) mod run_at;
 pub mod series;
 mod series_query;
 pub mod submission;

@@ -21,9 +21,10 @@ enum Callers {
 }
 
 /// Groups of calls, in the order in which the page shows them: what users need first.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("backfills", "Submit work: fetch candles, compare them with the exchange's."),
     ("tasks", "Watch and cancel what was submitted."),
+    ("seasonality", "Study calendar effects and trading rules over stored candles, with a verdict on each."),
     ("market data", "Read what is stored, and what is known of it."),
     ("dead letters", "Tasks that were given up: look, replay, discard."),
     ("webhooks", "Be told of the end of a task."),

@@ -13,6 +13,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
         413,
         "The body has more than 16 KiB, or that of a batch more than 2 MiB. Most requests have a few hundred bytes.",
     ),
+    ("chart_not_found", 404, "The study has no chart of this name. The member charts of the study lists them."),
     ("expired_token", 401, "The access token's time is over. Refresh the session."),
     (
         "idempotency_conflict",
@@ -37,6 +38,8 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("route_not_found", 404, "There is no such call. All calls are listed at /docs."),
     ("slow_body", 408, "The body did not arrive within 10 s."),
     ("store_unavailable", 503, "Redis or MongoDB (member store) does not answer. Try again after Retry-After."),
+    ("study_not_found", 404, "No stored study of the caller has this id. It appears when its task has succeeded."),
+    ("table_not_found", 404, "The study has no table of this name. The member tables of the study lists them."),
     ("task_ended", 409, "The task has ended, so there is nothing to cancel."),
     ("task_not_dead", 409, "The task is in another state (member state). Only dead tasks are discarded."),
     ("task_not_found", 404, "No task of the caller has this id."),

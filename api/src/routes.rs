@@ -1,7 +1,7 @@
 //! The one table of calls: it yields the router and the OpenAPI document.
 
 use crate::state::Shared;
-use crate::{admin, dead_letters, health, market_data, metrics_page, problems, task, webhooks};
+use crate::{admin, dead_letters, health, market_data, metrics_page, problems, seasonality, task, webhooks};
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -21,6 +21,9 @@ pub(crate) fn users() -> OpenApiRouter<Shared> {
         .routes(routes!(market_data::coverage::coverage))
         .routes(routes!(market_data::series::list_series))
         .routes(routes!(market_data::symbols::list_symbols))
+        .routes(routes!(seasonality::submit::submit_study, seasonality::list::list_studies))
+        .routes(routes!(seasonality::show::show_study, seasonality::delete::delete_study))
+        .routes(routes!(seasonality::chart::show_study_chart))
         .routes(routes!(dead_letters::list::list))
         .routes(routes!(dead_letters::replay_many::replay_many))
         .routes(routes!(dead_letters::replay::replay))

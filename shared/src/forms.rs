@@ -11,6 +11,7 @@ mod number;
 mod problem;
 mod progress;
 mod queues;
+mod seasonality;
 mod series;
 mod task;
 mod task_query;
@@ -31,6 +32,10 @@ pub use progress::ProgressView;
 pub use queues::{
     Dependencies, Dependency, MAX_NAME, PauseRequest, PausedView, PoolWorkerView, QueueList, QueueView, Readiness,
     WorkerView,
+};
+pub use seasonality::{
+    BucketRow, STUDY_TABLE_ROWS, StudyFilter, StudyList, StudyQuery, StudyReport, StudyRequest, StudySummary, StudyTable, StudyView,
+    TableFormat, TablePage, TableRow, TableRows,
 };
 pub use series::{
     SeriesCursor, SeriesFilter, SeriesList, SeriesView, SymbolFilter, SymbolLimit, SymbolList, SymbolView,

@@ -176,7 +176,8 @@ impl Progress {
             Some(shown) if record.awaits_children() => {
                 // A late snapshot of less must not stand above it.
                 let sequence = Self::sequence_of(record.attempt, Self::step_of_share(shown.percent, 0));
-                Self { percent: shown.percent, figures: shown.figures.clone(), sequence, ..of_record }
+                let stage = kind.and_then(|kind| kind.parts_share).map(|(_, stage)| stage.to_owned());
+                Self { percent: shown.percent, figures: shown.figures.clone(), stage, sequence, ..of_record }
             }
             kept => {
                 let kept = kept.clone().unwrap_or_default();

@@ -5,6 +5,7 @@
 mod calendar;
 mod request;
 mod strategy;
+mod stub;
 
 pub use calendar::{
     BucketReport, CalendarReport, FStatistic, Grouping, GroupingReport, Measure, ObservationUnit, RawFigures,

@@ -2,6 +2,7 @@
 
 use crate::env::{Env, EnvError, Variable, wrong};
 use crate::interval::Interval;
+use crate::job::{MAX_CANDLE_DRAWS, MAX_STUDY_CANDLES};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -73,6 +74,16 @@ const fn some() -> u32 {
     100
 }
 
+/// For tables that say nothing of studies.
+const fn study_candles() -> u64 {
+    100_000
+}
+
+/// For tables that say nothing of studies.
+const fn study_draws() -> u32 {
+    1_000
+}
+
 /// What one tier allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,6 +100,15 @@ pub struct TierLimits {
     /// Most fetches of one batch, which counts as one task under way.
     #[serde(default = "some")]
     pub batch_fetches: u32,
+    /// Most candles of one study.
+    #[serde(default = "study_candles")]
+    pub study_candles: u64,
+    /// Most draws of the bootstrap of one study.
+    #[serde(default = "study_draws")]
+    pub study_draws: u32,
+    /// Most studies of one user that are stored at once.
+    #[serde(default = "some")]
+    pub stored_studies: u32,
     /// Most API requests of one user in one minute.
     pub requests_per_minute: u32,
     /// 0 to 9: how often a user's turn in the queue comes, against others'.
@@ -118,6 +138,9 @@ impl Default for TierTable {
                 jobs_at_once: 2,
                 running_at_once: 1,
                 batch_fetches: 10,
+                study_candles: 100_000,
+                study_draws: 1_000,
+                stored_studies: 20,
                 requests_per_minute: 120,
                 priority: 1,
             },
@@ -127,6 +150,9 @@ impl Default for TierTable {
                 jobs_at_once: 20,
                 running_at_once: 4,
                 batch_fetches: 500,
+                study_candles: 3_000_000,
+                study_draws: 10_000,
+                stored_studies: 1_000,
                 requests_per_minute: 3_000,
                 priority: 5,
             },
@@ -136,6 +162,9 @@ impl Default for TierTable {
                 jobs_at_once: 100_000,
                 running_at_once: 64,
                 batch_fetches: 5_000,
+                study_candles: 5_000_000,
+                study_draws: 100_000,
+                stored_studies: 100_000,
                 requests_per_minute: 6_000_000,
                 priority: 9,
             },
@@ -181,16 +210,8 @@ impl TierTable {
     /// # Errors
     /// The first limit that forbids it.
     pub fn admit_fetch(&self, tier: Tier, interval: Interval, candles: u64) -> Result<(), TierRefusal> {
+        self.admit_interval(tier, interval)?;
         let limits = self.of(tier);
-        if !limits.intervals.contains(&interval) {
-            let allowed: Vec<_> = limits.intervals.iter().map(|i| i.as_str()).collect();
-            return Err(self.refuse(
-                tier,
-                "intervals",
-                format!("the {tier} tier may not fetch {interval} candles, only {}", allowed.join(" ")),
-                |other| other.intervals.contains(&interval),
-            ));
-        }
         if candles > limits.longest_range_candles {
             return Err(self.refuse(
                 tier,
@@ -203,6 +224,54 @@ impl TierTable {
             ));
         }
         Ok(())
+    }
+
+    fn admit_interval(&self, tier: Tier, interval: Interval) -> Result<(), TierRefusal> {
+        let limits = self.of(tier);
+        if limits.intervals.contains(&interval) {
+            return Ok(());
+        }
+        let allowed: Vec<_> = limits.intervals.iter().map(|i| i.as_str()).collect();
+        let told = format!("the {tier} tier may not fetch {interval} candles, only {}", allowed.join(" "));
+        Err(self.refuse(tier, "intervals", told, |other| other.intervals.contains(&interval)))
+    }
+
+    /// Whether a user of `tier` may study `candles` candles of `interval` with `draws` draws.
+    ///
+    /// # Errors
+    /// The first limit that forbids it.
+    pub fn admit_study(&self, tier: Tier, interval: Interval, candles: u64, draws: u32) -> Result<(), TierRefusal> {
+        self.admit_interval(tier, interval)?;
+        let max_candles = |limits: &TierLimits| limits.study_candles.min(MAX_STUDY_CANDLES);
+        let limits = self.of(tier);
+        if candles > max_candles(limits) {
+            let told = format!(
+                "the range may hold {candles} {interval} candles; a study of the {tier} tier has at most {}: a later start, an earlier \
+                 end, or a longer interval makes it fewer",
+                max_candles(limits)
+            );
+            return Err(self.refuse(tier, "study_candles", told, |other| candles <= max_candles(other)));
+        }
+        if draws > limits.study_draws {
+            let told = format!("{draws} draws; a study of the {tier} tier has at most {}", limits.study_draws);
+            return Err(self.refuse(tier, "study_draws", told, |other| draws <= other.study_draws));
+        }
+        if candles.saturating_mul(u64::from(draws)) > MAX_CANDLE_DRAWS {
+            let told = format!(
+                "{candles} candles × {draws} draws; their product is at most {MAX_CANDLE_DRAWS} in any tier: {} draws are possible here",
+                MAX_CANDLE_DRAWS / candles.max(1)
+            );
+            return Err(self.refuse(tier, "study_candle_draws", told, |_| false));
+        }
+        Ok(())
+    }
+
+    /// The refusal for a user who has `stored_studies` studies already.
+    #[must_use]
+    pub fn too_many_studies(&self, tier: Tier) -> TierRefusal {
+        let max = self.of(tier).stored_studies;
+        let told = format!("the {tier} tier stores at most {max} studies; DELETE /api/seasonality/{{id}} makes room");
+        self.refuse(tier, "stored_studies", told, |other| other.stored_studies > max)
     }
 
     /// Whether a user of `tier` may fetch so many things in one batch.

@@ -13,6 +13,9 @@ use utoipa::{PartialSchema, ToSchema};
 /// The zones of the program.
 static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
+/// Version of the database that the program carries.
+pub const DATABASE_VERSION: &str = "2026f";
+
 /// Characters of a wrong name that its refusal repeats.
 const MAX_SHOWN: usize = 40;
 

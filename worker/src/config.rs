@@ -18,6 +18,11 @@ static WORKER_CONCURRENCY: Variable =
     Variable { name: "WORKER_CONCURRENCY", default: "8", help: "backfills that one worker runs at once, 1 to 256" };
 static SEASONALITY_CONCURRENCY: Variable =
     Variable { name: "SEASONALITY_CONCURRENCY", default: "2", help: "analyses that one worker runs at once, 1 to 64" };
+static SEASONALITY_MEMORY_MIB: Variable = Variable {
+    name: "SEASONALITY_MEMORY_MIB",
+    default: "600",
+    help: "memory that the analyses of one worker may take together, MiB, 64 to 65536; one that needs more runs alone",
+};
 static MAINTENANCE_CONCURRENCY: Variable = Variable {
     name: "MAINTENANCE_CONCURRENCY",
     default: "8",
@@ -48,6 +53,7 @@ pub static VARIABLES: &[&Variable] = &[
     &WORKER_ADDR,
     &WORKER_CONCURRENCY,
     &SEASONALITY_CONCURRENCY,
+    &SEASONALITY_MEMORY_MIB,
     &MAINTENANCE_CONCURRENCY,
     &WORKER_LEASE_SECONDS,
     &BACKFILL_PAGE_CONCURRENCY,
@@ -68,6 +74,8 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// Analyses run at once.
     pub seasonality_concurrency: usize,
+    /// Memory of the analyses that run at once, MiB.
+    pub study_memory_mib: u32,
     /// Short tasks of the service itself run at once.
     pub maintenance_concurrency: usize,
     /// Time after which the tasks of a silent worker go to others.
@@ -111,6 +119,7 @@ impl WorkerConfig {
                 .map_err(|_| wrong(&WORKER_ADDR, format!("{addr:?} is no address and port, as in 127.0.0.1:8081")))?,
             concurrency: env.number(&WORKER_CONCURRENCY, 1, 256)?,
             seasonality_concurrency: env.number(&SEASONALITY_CONCURRENCY, 1, 64)?,
+            study_memory_mib: env.number(&SEASONALITY_MEMORY_MIB, 64, 65_536)?,
             maintenance_concurrency: env.number(&MAINTENANCE_CONCURRENCY, 1, 1_024)?,
             lease: Duration::from_secs(env.number(&WORKER_LEASE_SECONDS, 1, 60)?),
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,

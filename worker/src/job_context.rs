@@ -7,6 +7,7 @@ use crate::metrics::Metrics;
 use crate::outcome::Stop;
 use crate::parent_reconciler::ParentReconciler;
 use crate::store_retry::retry_until_cancelled;
+use crate::study_memory::StudyMemory;
 use candlemill_exchanges::{CallCounters, ExchangeClient, ExchangeClients, HistoricalMarketData};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::progress::Progress;
@@ -29,6 +30,7 @@ pub(crate) struct Resources {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) cpu: CpuPool,
     pub(crate) fetching: Fetching,
+    pub(crate) studies: StudyMemory,
 }
 
 /// How history is fetched.
@@ -138,10 +140,6 @@ impl JobContext {
     ///
     /// # Errors
     /// [`Stop::Cancelled`], [`Stop::Draining`].
-    #[cfg_attr(
-        not(feature = "test-jobs"),
-        expect(dead_code, reason = "studies, the next kind of job, keep processors busy")
-    )]
     pub(crate) async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce(&CpuWork) -> Result<T, CpuCancelled> + Send + 'static,
@@ -163,7 +161,6 @@ impl JobContext {
     ///
     /// # Errors
     /// [`Stop::Cancelled`], [`Stop::Draining`].
-    #[cfg_attr(not(feature = "test-jobs"), expect(dead_code, reason = "jobs with a loop of their own ask"))]
     pub(crate) fn may_go_on(&self) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             Err(Stop::Cancelled)

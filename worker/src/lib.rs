@@ -32,6 +32,7 @@ mod retries;
 mod runner;
 mod settle;
 mod store_retry;
+mod study_memory;
 mod sweeper;
 mod webhooks;
 mod worker;

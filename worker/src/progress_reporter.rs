@@ -48,6 +48,11 @@ impl<'a> ProgressReporter<'a> {
         self.show(figures, None).await
     }
 
+    /// Share that watchers have seen, 0 to 100.
+    pub(crate) const fn shown(&self) -> f64 {
+        self.shown
+    }
+
     /// Shows the progress. Redis may be away: progress is not the truth.
     ///
     /// # Errors

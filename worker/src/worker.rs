@@ -18,6 +18,7 @@ use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
 use crate::parent_reconciler::ParentReconciler;
 use crate::runner::Runner;
+use crate::study_memory::StudyMemory;
 use crate::sweeper;
 use crate::webhooks;
 use candlemill_exchanges::ExchangesConfig;
@@ -92,6 +93,7 @@ impl Worker {
             exchanges: exchanges.clone(),
             metrics: Arc::clone(&metrics),
             cpu: CpuPool::of_this_machine(),
+            studies: StudyMemory::of_mib(config.study_memory_mib),
             fetching: Fetching {
                 page_concurrency: config.page_concurrency,
                 slots: Arc::new(PageSlots::new(config.page_concurrency)),

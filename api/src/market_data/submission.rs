@@ -35,18 +35,18 @@ impl IntoResponse for Submitted {
 }
 
 /// What a call that submits a task was asked for.
-pub(super) struct Submission<'a, J> {
-    pub(super) job: &'a J,
-    pub(super) run_at: RunAt,
+pub(crate) struct Submission<'a, J> {
+    pub(crate) job: &'a J,
+    pub(crate) run_at: RunAt,
     /// Who is told of the end.
-    pub(super) webhook: Option<WebhookRequest>,
-    pub(super) trace: TraceId,
-    pub(super) headers: &'a HeaderMap,
+    pub(crate) webhook: Option<WebhookRequest>,
+    pub(crate) trace: TraceId,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 impl<J: Job> Submission<'_, J> {
     /// The request as the engine takes it.
-    pub(super) fn request(self) -> Result<TaskRequest, Problem> {
+    pub(crate) fn request(self) -> Result<TaskRequest, Problem> {
         let request = TaskRequest::of(self.job).map_err(|error| Problem::internal(&error))?;
         Ok(TaskRequest {
             idempotency_key: idempotency_key(self.headers)?,
@@ -59,7 +59,7 @@ impl<J: Job> Submission<'_, J> {
 }
 
 /// Submits it; the answer tells where it is watched.
-pub(super) async fn submit(
+pub(crate) async fn submit(
     state: &AppState,
     grant: &Grant,
     request: &TaskRequest,

@@ -8,7 +8,9 @@ mod error;
 mod format;
 #[cfg(test)]
 mod sample;
+mod table;
 mod text;
 
 pub use error::ColumnarError;
 pub use format::{CandleWriter, Format};
+pub use table::{ColumnKind, TableColumn, TableForm, TableWriter};

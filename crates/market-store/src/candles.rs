@@ -6,10 +6,11 @@
 mod document;
 
 use crate::candle_id::{self, candle_id, open_time_of};
+use crate::columns::Columns;
 use crate::series::Series;
 use candlemill_db::{DUPLICATE_KEY, StoreError, duplicates};
 use candlemill_shared::{Candle, TimeRange};
-use document::{decode, encode};
+use document::{decode, decode_figures, encode};
 use futures::{Stream, TryStreamExt};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::error::ErrorKind;
@@ -43,6 +44,8 @@ pub struct Inserted {
     pub restated: Vec<Correction>,
 }
 
+/// Candles of one answer, where columns are read.
+const COLUMN_BATCH: u32 = 10_000;
 /// Candles that are renamed with one command.
 const RENAMED: i64 = 1_000;
 
@@ -125,6 +128,22 @@ impl Candles {
         }
         let cursor = find.await.map_err(StoreError::mongo("reading candles"))?;
         Ok(cursor.map_err(StoreError::mongo_in("reading candles")).and_then(|raw| std::future::ready(decode(&raw))))
+    }
+
+    /// The figures of the candles of `range` that studies need, in columns.
+    pub(crate) async fn scan_columns(&self, series: &Series, range: TimeRange) -> Result<Columns, StoreError> {
+        const READING: &str = "reading candles";
+        let interval = series.interval;
+        let members = doc! { "_id": 0, "t": 1, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1 };
+        let collection = self.collection(series);
+        let find = collection.find(within(series, range)).sort(doc! { "_id": 1 }).projection(members);
+        let mut cursor = find.batch_size(COLUMN_BATCH).await.map_err(StoreError::mongo(READING))?;
+        let mut columns = Columns::default();
+        while cursor.advance().await.map_err(StoreError::mongo(READING))? {
+            let (open_time, figures) = decode_figures(cursor.current())?;
+            columns.push(interval.bucket_start(open_time), figures);
+        }
+        Ok(columns)
     }
 
     /// The open times of the candles of `range`, ascending; off the exchange's grid where the exchange was.

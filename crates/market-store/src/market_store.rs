@@ -7,6 +7,7 @@ use crate::history::History;
 use crate::markets::Markets;
 use crate::pages::Pages;
 use crate::series::Series;
+use crate::studies::Studies;
 use candlemill_db::{Db, StoreError};
 use candlemill_shared::{Exchange, TimeRange};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ struct Parts {
     coverage: Coverage,
     pages: Pages,
     markets: Markets,
+    studies: Studies,
 }
 
 impl MarketStore {
@@ -35,6 +37,7 @@ impl MarketStore {
             coverage: Coverage::new(db.database(), candles.clone(), Arc::clone(db.clock())),
             pages: Pages::new(db.redis()),
             markets: Markets::new(db.database(), Arc::clone(db.clock())),
+            studies: Studies::new(db.database()),
             candles,
             db: db.clone(),
         };
@@ -47,7 +50,8 @@ impl MarketStore {
     /// When MongoDB fails.
     pub async fn prepare(&self) -> Result<(), StoreError> {
         Coverage::prepare(self.parts.db.database()).await?;
-        Markets::prepare(self.parts.db.database()).await
+        Markets::prepare(self.parts.db.database()).await?;
+        Studies::prepare(self.parts.db.database()).await
     }
 
     /// Candles.
@@ -72,6 +76,12 @@ impl MarketStore {
     #[must_use]
     pub fn markets(&self) -> &Markets {
         &self.parts.markets
+    }
+
+    /// Stored studies.
+    #[must_use]
+    pub fn studies(&self) -> &Studies {
+        &self.parts.studies
     }
 
     /// The stored candles of `series` whose open times lie in `range`.

@@ -38,6 +38,9 @@ pub trait Job: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static {
     const LARGE_PAYLOAD: &'static [&'static str] = &[];
     /// Members of the result that may be large. Lists, and the engine's own looks, leave them out.
     const LARGE_RESULT: &'static [&'static str] = &[];
+    /// Of a kind that does work of its own after its parts: how much of its [`Figures::total`] the parts are together, and the stage
+    /// that is shown meanwhile. `None`: they are the whole, and their figures add up to its own.
+    const PARTS_SHARE: Option<(u64, &'static str)> = None;
     /// Members of its parts' results that [`Job::add_parts`] and the progress of parts read.
     const PART_MEMBERS: &'static [&'static str] = &[];
 

@@ -6,7 +6,7 @@ mod view;
 pub use cut::cut;
 pub use view::{FetchRequestView, FetchResultView};
 
-use super::admission::Admission;
+use super::admission::{Admission, Listings};
 use super::definition::{Job, Part, PartResult};
 use super::pool::Pool;
 use crate::coverage::Gap;
@@ -86,6 +86,18 @@ impl FetchHistory {
         };
         TimeRange::new(start, self.end.unwrap_or(now_ms))
     }
+
+    /// The range that counts against a tier at `now_ms` (UTC): from the first candle where `listings` know it. `settled` is what an
+    /// earlier life of the task took it for: an end left out is what it was then, and so is the first candle.
+    pub(super) fn counted_range(&self, now_ms: i64, listings: &Listings, settled: Option<TimeRange>) -> TimeRange {
+        let mut range = self.range_at(settled.map_or(now_ms, |range| range.end));
+        if self.start == Start::Listing {
+            let recorded = listings.first_open(self.exchange, &self.symbol, self.interval);
+            let first = recorded.map(|open| self.interval.bucket_start(open)).max(settled.map(|range| range.start));
+            range.start = first.map_or(range.start, |first| first.max(range.start));
+        }
+        range
+    }
 }
 
 impl Job for FetchHistory {
@@ -157,14 +169,7 @@ impl Job for FetchHistory {
 
     fn admit(&self, admission: &Admission<'_>, so_far: Option<&FetchResult>) -> Result<(), TierRefusal> {
         let Admission { tiers, tier, listings, now_ms } = *admission;
-        // An end left out is what it was when the task ran first, and so is the first candle.
-        let settled = so_far.and_then(|result| result.range);
-        let mut range = self.range_at(settled.map_or(now_ms, |range| range.end));
-        if self.start == Start::Listing {
-            let recorded = listings.first_open(self.exchange, &self.symbol, self.interval);
-            let first = recorded.map(|open| self.interval.bucket_start(open)).max(settled.map(|range| range.start));
-            range.start = first.map_or(range.start, |first| first.max(range.start));
-        }
+        let range = self.counted_range(now_ms, listings, so_far.and_then(|result| result.range));
         tiers.admit_fetch(tier, self.interval, self.interval.count(range))
     }
 

@@ -33,6 +33,8 @@ pub struct JobKind {
     pub large_result: &'static [&'static str],
     /// [`Job::PART_MEMBERS`].
     pub part_members: &'static [&'static str],
+    /// [`Job::PARTS_SHARE`].
+    pub parts_share: Option<(u64, &'static str)>,
     calls: &'static Calls,
 }
 
@@ -113,6 +115,7 @@ impl JobKind {
             large_payload: J::LARGE_PAYLOAD,
             large_result: J::LARGE_RESULT,
             part_members: J::PART_MEMBERS,
+            parts_share: J::PARTS_SHARE,
             calls: &J::CALLS,
         }
     }

@@ -8,6 +8,7 @@ macro_rules! for_each_job {
         $each! {
             fetch_history: FetchHistory,
             fetch_batch: FetchBatch,
+            seasonality_study: SeasonalityStudy,
             probe: Probe,
             #[cfg(feature = "test-jobs")]
             exercise: Exercise,

@@ -1,8 +1,12 @@
 //! The studies that can be asked for.
 
 use super::calendar::{Grouping, Measure};
+use crate::interval::Interval;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// Candles that a calendar study needs at least: two of the smallest groups that a verdict is passed on.
+const MIN_CALENDAR_CANDLES: u64 = 60;
 
 /// A study with its parameters. A parameter that is left out has a default that gives the useful answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -27,6 +31,26 @@ impl Study {
         }
     }
 
+    /// Every parameter that is wrong for candles of `interval`, and why.
+    #[must_use]
+    pub fn faults(&self, interval: Interval) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Calendar(calendar) => calendar.faults(interval),
+            Self::SmaCrossover(crossover) => crossover.faults(),
+            Self::MeanReversion(reversion) => reversion.faults(),
+        }
+    }
+
+    /// Candles that it needs at least.
+    #[must_use]
+    pub fn min_candles(&self) -> u64 {
+        match self {
+            Self::Calendar(_) => MIN_CALENDAR_CANDLES,
+            Self::SmaCrossover(crossover) => crossover.min_candles(),
+            Self::MeanReversion(reversion) => reversion.min_candles(),
+        }
+    }
+
     /// One of each, with default parameters.
     #[must_use]
     pub fn all() -> Vec<Self> {
@@ -48,6 +72,39 @@ pub struct CalendarStudy {
     /// Measures to look at; left out: all four.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measures: Option<Vec<Measure>>,
+}
+
+impl CalendarStudy {
+    /// Every parameter that is wrong for candles of `interval`, and why.
+    #[must_use]
+    pub fn faults(&self, interval: Interval) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let groupings = self.groupings.as_deref().unwrap_or_default();
+        for (at, grouping) in groupings.iter().enumerate() {
+            if groupings[..at].contains(grouping) {
+                faults.push(("groupings", format!("{} is asked for twice; once is enough", grouping.as_str())));
+            }
+            if !grouping.fits(interval) {
+                let all = Grouping::ALL.into_iter().filter(|grouping| grouping.fits(interval));
+                let fitting: Vec<_> = all.map(Grouping::as_str).collect();
+                let told = format!("{} makes no sense for {interval} candles; only {}", grouping.as_str(), fitting.join(" "));
+                faults.push(("groupings", told));
+            }
+        }
+        let measures = self.measures.as_deref().unwrap_or_default();
+        if measures.iter().enumerate().any(|(at, measure)| measures[..at].contains(measure)) {
+            faults.push(("measures", "one is asked for twice; once is enough".to_owned()));
+        }
+        for (field, none) in [("groupings", self.groupings.as_ref().is_some_and(Vec::is_empty)), ("measures", self.measures.as_ref().is_some_and(Vec::is_empty))] {
+            if none {
+                faults.push((field, "must hold one at least; leave it out for all".to_owned()));
+            }
+        }
+        if self.groupings.is_none() && !Grouping::ALL.into_iter().any(|grouping| grouping.fits(interval)) {
+            faults.push(("groupings", format!("{interval} candles fit no grouping")));
+        }
+        faults
+    }
 }
 
 /// Which positions a strategy may take.

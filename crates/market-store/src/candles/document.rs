@@ -102,6 +102,53 @@ pub(super) fn decode(document: &RawDocument) -> Result<Candle, StoreError> {
     })
 }
 
+/// Powers of ten that are exact as `f64`.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
+    1e22,
+];
+
+/// The `f64` nearest to a stored decimal. Where coefficient and power of ten are exact, one division rounds once.
+#[expect(clippy::cast_precision_loss, reason = "coefficients below 2^53 are exact; others take the way through the text")]
+fn float_from_bson(stored: Decimal128) -> Option<f64> {
+    let bits = u128::from_le_bytes(stored.bytes());
+    let coefficient = bits & ((1 << COEFFICIENT_BITS) - 1);
+    let exponent = (bits & !SIGN) >> COEFFICIENT_BITS;
+    let scale = BIAS.checked_sub(exponent).and_then(|scale| usize::try_from(scale).ok());
+    if let Some(power) = scale.and_then(|scale| POWERS.get(scale))
+        && coefficient < 1 << 53
+    {
+        let float = coefficient as f64 / power;
+        return Some(if bits & SIGN == 0 { float } else { -float });
+    }
+    from_bson(stored)?.to_string().parse().ok()
+}
+
+/// Open time, and open, high, low, close, volume of a document.
+pub(super) fn decode_figures(document: &RawDocument) -> Result<(i64, [f64; 5]), StoreError> {
+    let unreadable = |why: &str| StoreError::corrupt("a stored candle", why);
+    let (mut open_time, mut figures) = (None, [None; 5]);
+    for element in document.iter() {
+        let (key, value) = element.map_err(|error| StoreError::corrupt("a stored candle", error))?;
+        let figure = match (key.as_str(), value) {
+            ("t", RawBsonRef::DateTime(at)) => {
+                open_time = Some(at.timestamp_millis());
+                continue;
+            }
+            ("o", RawBsonRef::Decimal128(stored)) => (0, stored),
+            ("h", RawBsonRef::Decimal128(stored)) => (1, stored),
+            ("l", RawBsonRef::Decimal128(stored)) => (2, stored),
+            ("c", RawBsonRef::Decimal128(stored)) => (3, stored),
+            ("v", RawBsonRef::Decimal128(stored)) => (4, stored),
+            _ => continue,
+        };
+        figures[figure.0] = float_from_bson(figure.1);
+    }
+    let figure = |index: usize| figures[index].ok_or_else(|| unreadable("a figure is missing or out of bounds"));
+    let open_time = open_time.ok_or_else(|| unreadable("the open time is missing, or no date"))?;
+    Ok((open_time, [figure(0)?, figure(1)?, figure(2)?, figure(3)?, figure(4)?]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +169,17 @@ mod tests {
             if let Ok(text) = text {
                 prop_assert_eq!(text, given);
             }
+        }
+
+        #[test]
+        fn floats_are_the_nearest_ones(given in decimal()) {
+            prop_assert_eq!(float_from_bson(to_bson(given)), given.to_string().parse::<f64>().ok());
+        }
+
+        #[test]
+        fn prices_are_the_nearest_floats(mantissa in 0i64..1 << 53, scale in 0u32..=12) {
+            let given = Decimal::new(mantissa, scale);
+            prop_assert_eq!(float_from_bson(to_bson(given)), given.to_string().parse::<f64>().ok());
         }
 
         #[test]

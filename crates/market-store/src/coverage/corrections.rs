@@ -53,6 +53,23 @@ impl Coverage {
         Ok(())
     }
 
+    /// How many candles of `within` were seen to be restated after `since` (UTC ms), counted up to `max`.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn corrections_since(
+        &self,
+        series: &Series,
+        within: TimeRange,
+        since: i64,
+        max: u32,
+    ) -> Result<u64, StoreError> {
+        let mut wanted = between(series, within);
+        wanted.insert("seen_at", doc! { "$gt": since });
+        let counted = self.corrections.count_documents(wanted).limit(u64::from(max)).await;
+        counted.map_err(StoreError::mongo("counting restated candles"))
+    }
+
     /// The restated candles whose open time lies in `within`, ascending.
     ///
     /// # Errors

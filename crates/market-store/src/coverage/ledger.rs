@@ -7,12 +7,13 @@ use crate::series::Series;
 use candlemill_db::{StoreError, index};
 use candlemill_shared::coverage::{Gap, join_gaps};
 use candlemill_shared::range::{hull, intersection, normalise, subtract};
-use candlemill_shared::{Clock, TimeRange};
+use candlemill_shared::{Clock, Interval, TimeRange};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use moka::future::Cache;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::{Collection, Database};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// A document for each chunk of a series.
@@ -67,6 +68,30 @@ impl Known {
         };
         lacking.extend(self.gaps.iter().filter(doubted).map(|gap| gap.range.intersect(range)));
         normalise(lacking)
+    }
+
+    /// Buckets of `range` that stand in a gap.
+    #[must_use]
+    pub fn absent(&self, interval: Interval, range: TimeRange) -> u64 {
+        self.gaps.iter().map(|gap| interval.count(gap.range.intersect(range))).sum()
+    }
+
+    /// Hexadecimal SHA-256 of what is said of `range`: which buckets are verified, and which of them are absent. When they were
+    /// looked at, and by how many records it is said, does not matter.
+    #[must_use]
+    pub fn digest(&self, range: TimeRange) -> String {
+        let inside = |ranges: Vec<TimeRange>| normalise(ranges.into_iter().map(|one| one.intersect(range)).collect());
+        let verified = inside(self.verified.clone());
+        let absent = inside(self.gaps.iter().map(|gap| gap.range).collect());
+        let mut digest = Sha256::new();
+        for (mark, ranges) in [("verified", verified), ("absent", absent)] {
+            digest.update(mark);
+            for TimeRange { start, end } in ranges {
+                digest.update(start.to_le_bytes());
+                digest.update(end.to_le_bytes());
+            }
+        }
+        hex::encode(digest.finalize())
     }
 }
 

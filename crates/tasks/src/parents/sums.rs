@@ -121,6 +121,8 @@ pub(super) fn sum(
     let kind: Option<&JobKind> = record.kind();
     let own = kind.zip(record.result.as_ref()).map(|(kind, result)| kind.figures(result)).unwrap_or_default();
     let (mut done, mut all) = (0.0, 0.0);
+    let parts_share = kind.and_then(|kind| kind.parts_share).filter(|_| own.total > 0);
+    let own_total = own.total;
     // Of its own, only what is done counts: what is left was left to the children.
     let mut figures = Figures { total: own.done, ..own };
     for id in children.ids {
@@ -141,6 +143,11 @@ pub(super) fn sum(
         of_child.total = of_child.total.max(of_child.done);
         figures.add(&of_child);
     }
+    if let Some((share, _)) = parts_share {
+        // The children's units are not its own: only their share of it counts.
+        (figures.done, figures.total) = ((done / all * share as f64) as u64, own_total);
+        done *= share as f64 / own_total as f64;
+    }
     // What was shown before stays, also where a child was replayed.
     let shown = record.children.as_ref().and_then(|children| children.shown.clone()).unwrap_or_default();
     figures = figures.max(&shown.figures);
@@ -152,6 +159,7 @@ pub(super) fn sum(
     Progress {
         percent,
         figures,
+        stage: parts_share.map(|(_, stage)| stage.to_owned()),
         rate: if seconds > 0.0 { tenths(rated as f64 / seconds) } else { 0.0 },
         eta_seconds: (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share)),
         updated_at: now_ms,

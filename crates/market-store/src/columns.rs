@@ -1,0 +1,123 @@
+//! Candles as columns of `f64`: how studies read them.
+//!
+//! Prices become floating point here and nowhere else. Each part of a range is read by a cursor of its own, several at once, as
+//! raw BSON, without a candle in between.
+
+use crate::candles::Candles;
+use crate::series::Series;
+use candlemill_db::StoreError;
+use candlemill_shared::TimeRange;
+use futures::{StreamExt, TryStreamExt};
+
+/// Cursors at once: the server decodes on its own processors.
+const CURSORS: usize = 4;
+/// Buckets of one cursor's part.
+const PART_BUCKETS: i64 = 100_000;
+
+/// Columns of candles, ascending by open time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Columns {
+    /// Starts of the buckets, UTC ms.
+    pub open_time: Vec<i64>,
+    /// First prices, quote asset.
+    pub open: Vec<f64>,
+    /// Highest prices, quote asset.
+    pub high: Vec<f64>,
+    /// Lowest prices, quote asset.
+    pub low: Vec<f64>,
+    /// Last prices, quote asset.
+    pub close: Vec<f64>,
+    /// Volumes, base asset.
+    pub volume: Vec<f64>,
+}
+
+impl Columns {
+    /// How many rows there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.open_time.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.open_time.is_empty()
+    }
+
+    /// Adds a row. One of the bucket of the row before, which an exchange printed off its grid, becomes part of that.
+    pub(crate) fn push(&mut self, bucket: i64, [open, high, low, close, volume]: [f64; 5]) {
+        let last = self.len().wrapping_sub(1);
+        if self.open_time.last() == Some(&bucket) {
+            self.high[last] = self.high[last].max(high);
+            self.low[last] = self.low[last].min(low);
+            self.close[last] = close;
+            self.volume[last] += volume;
+            return;
+        }
+        self.open_time.push(bucket);
+        self.open.push(open);
+        self.high.push(high);
+        self.low.push(low);
+        self.close.push(close);
+        self.volume.push(volume);
+    }
+
+    fn append(&mut self, mut later: Self) {
+        self.open_time.append(&mut later.open_time);
+        self.open.append(&mut later.open);
+        self.high.append(&mut later.high);
+        self.low.append(&mut later.low);
+        self.close.append(&mut later.close);
+        self.volume.append(&mut later.volume);
+    }
+}
+
+impl Candles {
+    /// The candles of `range`, which begins and ends on the interval's grid, as columns; `loaded` hears how many more were read.
+    ///
+    /// # Errors
+    /// When MongoDB fails, or a stored candle cannot be read.
+    pub async fn columns(
+        &self,
+        series: &Series,
+        range: TimeRange,
+        loaded: impl Fn(u64) + Sync,
+    ) -> Result<Columns, StoreError> {
+        let loaded = &loaded;
+        let interval = series.interval;
+        let mut parts = Vec::new();
+        let mut start = range.start;
+        while start < range.end {
+            let end = interval.advance(interval.bucket_start(start), PART_BUCKETS).min(range.end);
+            parts.push(TimeRange::new(start, end));
+            start = end;
+        }
+        let reading = futures::stream::iter(parts).map(|part| async move {
+            let columns = self.scan_columns(series, part).await?;
+            loaded(columns.len() as u64);
+            Ok::<_, StoreError>(columns)
+        });
+        let mut reading = std::pin::pin!(reading.buffered(CURSORS));
+        let mut columns = Columns::default();
+        while let Some(part) = reading.try_next().await? {
+            columns.append(part);
+        }
+        Ok(columns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_off_the_grid_joins_the_row_of_its_bucket() {
+        let mut columns = Columns::default();
+        columns.push(0, [1.0, 3.0, 1.0, 2.0, 10.0]);
+        columns.push(0, [2.0, 4.0, 0.5, 3.0, 5.0]);
+        columns.push(60_000, [3.0, 3.0, 3.0, 3.0, 1.0]);
+        assert_eq!(columns.open_time, [0, 60_000]);
+        assert_eq!((columns.open[0], columns.high[0], columns.low[0]), (1.0, 4.0, 0.5));
+        assert_eq!((columns.close[0], columns.volume[0]), (3.0, 15.0));
+    }
+}

@@ -1,0 +1,90 @@
+//! What is stored of a study.
+
+use super::StudyStop;
+use super::compute::Computed;
+use crate::job_context::JobContext;
+use candlemill_db::StoreError;
+use candlemill_market_store::{Known, StudyFile, StudyHead};
+use candlemill_shared::TimeRange;
+use candlemill_shared::forms::{STUDY_TABLE_ROWS, StudyReport, StudyTable};
+use candlemill_shared::job::{Job, SeasonalityStudy};
+use candlemill_shared::study::Study;
+use serde::Serialize;
+
+/// Head, report and files.
+pub(super) fn of(
+    context: &JobContext,
+    job: &SeasonalityStudy,
+    range: TimeRange,
+    ledger: &Known,
+    computed: Computed,
+) -> Result<(StudyHead, Vec<u8>, Vec<StudyFile>), StudyStop> {
+    let Computed { calendar, sma_crossover, mean_reversion, charts, stable } = computed;
+    let record = &context.record;
+    let mut files = Vec::new();
+    let mut tables = Vec::new();
+    for (table, outcome) in [(StudyTable::SmaCrossoverSignals, &sma_crossover), (StudyTable::MeanReversionSignals, &mean_reversion)] {
+        if let Some(outcome) = outcome {
+            tables.push(table);
+            pages(&mut files, table, &outcome.signals)?;
+        }
+    }
+    for (table, outcome) in [(StudyTable::SmaCrossoverTrades, &sma_crossover), (StudyTable::MeanReversionTrades, &mean_reversion)] {
+        if let Some(outcome) = outcome {
+            tables.push(table);
+            pages(&mut files, table, &outcome.trades)?;
+        }
+    }
+    let names = charts.iter().map(|chart| chart.name.clone()).collect();
+    files.extend(
+        charts.into_iter().map(|chart| StudyFile { name: chart_name(&chart.name), bytes: chart.svg.into_bytes() }),
+    );
+    let candles = job.interval.count(range) - ledger.absent(job.interval, range);
+    let report = StudyReport {
+        study_id: record.id,
+        created_at: context.clock().now_ms().into(),
+        request: job.request(),
+        range: range.into(),
+        candles,
+        absent_buckets: ledger.absent(job.interval, range),
+        ledger: ledger.digest(range),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        time_zone_data: candlemill_shared::time_zone::DATABASE_VERSION.to_owned(),
+        calendar,
+        sma_crossover: sma_crossover.map(|outcome| outcome.report),
+        mean_reversion: mean_reversion.map(|outcome| outcome.report),
+        charts: names,
+        tables,
+    };
+    let head = StudyHead {
+        id: record.id.to_string(),
+        owner: record.owner.clone(),
+        exchange: job.exchange,
+        symbol: job.symbol.clone(),
+        interval: job.interval,
+        from: range.start.into(),
+        to: range.end.into(),
+        candles,
+        created_at: report.created_at,
+        studies: job.studies.iter().map(Study::name).map(str::to_owned).collect(),
+        stable,
+    };
+    Ok((head, json(&report)?, files))
+}
+
+/// The name of a chart's file.
+fn chart_name(chart: &str) -> String {
+    format!("charts/{chart}")
+}
+
+/// The rows of a long table, cut into files.
+fn pages<T: Serialize>(files: &mut Vec<StudyFile>, table: StudyTable, rows: &[T]) -> Result<(), StudyStop> {
+    for (number, page) in rows.chunks(STUDY_TABLE_ROWS).enumerate() {
+        files.push(StudyFile { name: table.page(number as u64), bytes: json(&page)? });
+    }
+    Ok(())
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, StudyStop> {
+    Ok(serde_json::to_vec(value).map_err(|error| StoreError::corrupt("a study", error))?)
+}
