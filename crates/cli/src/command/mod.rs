@@ -14,6 +14,8 @@ mod operators;
 mod parquet;
 mod progress;
 mod series;
+mod study;
+mod study_words;
 mod symbols;
 mod task;
 mod task_words;
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     /// Lists, replays and discards tasks that were given up.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// Studies the seasonality of a series; lists, shows and deletes studies.
+    Study(study::Study),
     /// Writes stored candles.
     Klines(klines::Klines),
     /// Shows what is verified and what is absent, and why.
@@ -86,6 +90,7 @@ impl Command {
             Self::Tasks(command) => done(command.run(context).await),
             Self::Cancel(command) => done(command.run(context).await),
             Self::Dead(command) => command.run(context).await,
+            Self::Study(command) => command.run(context).await,
             Self::Klines(command) => done(command.run(context).await),
             Self::Coverage(command) => done(command.run(context).await),
             Self::Series(command) => done(command.run(context).await),

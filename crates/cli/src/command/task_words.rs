@@ -4,7 +4,7 @@ use candlemill_cli::report;
 use candlemill_client::forms::TaskView;
 use candlemill_client::{fetch_request_of, fetch_result};
 use candlemill_shared::Timestamp;
-use candlemill_shared::job::{BatchRequestView, FetchBatch, Job};
+use candlemill_shared::job::{BatchRequestView, FetchBatch, Job, SeasonalityStudy, StudyRequestView};
 use serde::Deserialize as _;
 
 /// What the task does: `BTCUSDT 1h 2020-01-01 … 2020-02-01`.
@@ -25,6 +25,11 @@ pub(super) fn what(task: &TaskView) -> String {
         let more = if batch.fetches > symbols.len() { ", …" } else { "" };
         let number = u64::try_from(batch.fetches).unwrap_or(u64::MAX);
         return format!("{}: {}{more}", report::fetches(number), symbols.join(", "));
+    }
+    if task.kind == SeasonalityStudy::KIND
+        && let Ok(study) = StudyRequestView::deserialize(&task.request)
+    {
+        return format!("study {} {}", study.symbol, study.interval);
     }
     task.kind.clone()
 }
