@@ -1,5 +1,6 @@
 //! What a calendar study finds.
 
+use crate::interval::Interval;
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,8 +25,74 @@ pub enum Grouping {
     Month,
     /// Quarter of the year: `Q1` to `Q4`.
     Quarter,
-    /// Session of the day: `asia`, `europe`, `us`, `off`.
+    /// Session of the day: `asia` from 09:00 in Tokyo, `europe` from 08:00 in London, `us` from 09:30 to 16:00 in New York, `off` from
+    /// then to the next opening in Tokyo. Each follows its own daylight saving, whatever the study's zone, at weekends too.
     Session,
+}
+
+impl Grouping {
+    /// Every grouping.
+    pub const ALL: [Self; 9] = [
+        Self::MinuteOfHour,
+        Self::Hour,
+        Self::Weekday,
+        Self::HourOfWeek,
+        Self::DayOfMonth,
+        Self::TurnOfMonth,
+        Self::Month,
+        Self::Quarter,
+        Self::Session,
+    ];
+
+    /// Whether observations of the grouping can be made of candles of `interval`.
+    ///
+    /// A candle must be no longer than the observation and must not reach far over its end: minutes of the hour want candles
+    /// below an hour, hours and sessions at most an hour, days, months and quarters at most a day; months and quarters can be made of monthly
+    /// candles too. Of three days and of weeks nothing can be made: they lie across days, weeks and months.
+    #[must_use]
+    pub fn fits(self, interval: Interval) -> bool {
+        match self {
+            Self::MinuteOfHour => interval < Interval::Hour1,
+            Self::Hour | Self::HourOfWeek | Self::Session => interval <= Interval::Hour1,
+            Self::Weekday | Self::DayOfMonth | Self::TurnOfMonth => interval <= Interval::Day1,
+            Self::Month | Self::Quarter => interval <= Interval::Day1 || interval == Interval::Month1,
+        }
+    }
+
+    /// Groupings of a study that names none: those that fit, without day of month (the turn of the month is the known
+    /// effect of it) and quarter (a coarser month). Each bucket more makes the others harder to prove.
+    #[must_use]
+    pub fn defaults(interval: Interval) -> Vec<Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|grouping| grouping.fits(interval) && !matches!(grouping, Self::DayOfMonth | Self::Quarter))
+            .collect()
+    }
+
+    /// Length of an observation.
+    #[must_use]
+    pub const fn observation(self) -> ObservationUnit {
+        match self {
+            Self::MinuteOfHour => ObservationUnit::Minute,
+            Self::Hour | Self::HourOfWeek => ObservationUnit::Hour,
+            Self::Session => ObservationUnit::Session,
+            Self::Weekday | Self::DayOfMonth | Self::TurnOfMonth => ObservationUnit::Day,
+            Self::Month => ObservationUnit::Month,
+            Self::Quarter => ObservationUnit::Quarter,
+        }
+    }
+
+    /// The unit above the bucket: the bootstrap draws it whole, and a share is taken of its mean.
+    #[must_use]
+    pub const fn unit(self) -> ObservationUnit {
+        match self {
+            Self::MinuteOfHour => ObservationUnit::Hour,
+            Self::Hour | Self::Session => ObservationUnit::Day,
+            Self::Weekday | Self::HourOfWeek => ObservationUnit::Week,
+            Self::DayOfMonth | Self::TurnOfMonth => ObservationUnit::Month,
+            Self::Month | Self::Quarter => ObservationUnit::Year,
+        }
+    }
 }
 
 /// What is measured of an observation.
@@ -52,7 +119,7 @@ pub enum ObservationUnit {
     Hour,
     /// A session of a day.
     Session,
-    /// A local day.
+    /// A local day; of sessions, from one opening in Tokyo to the next.
     Day,
     /// A week from Monday to Sunday.
     Week,
@@ -64,12 +131,17 @@ pub enum ObservationUnit {
     Year,
 }
 
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 4] = [Self::Return, Self::AbsoluteReturn, Self::Range, Self::Volume];
+}
+
 /// What the figures of a bucket amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Holm p at most 0.05, the interval without 0, the same sign in at least four of five sub-periods, and p at most 0.05
-    /// without the strongest of them.
+    /// Holm p at most 0.05, the interval without 0 (if draws were asked for), the same sign in at least four of five
+    /// sub-periods, and p at most 0.05 without the strongest of them.
     Stable,
     /// Holm p at most 0.05, but one of the others does not hold.
     Unstable,
@@ -99,17 +171,19 @@ pub struct GroupingReport {
     pub observation: ObservationUnit,
     /// Observations that count.
     pub observations: u64,
-    /// Observations left out for a candle that is missing inside.
+    /// Observations left out: a candle is missing inside (the first and last of the range included), of returns also directly
+    /// before, or a share's unit has the mean 0.
     pub incomplete: u64,
     /// The unit that the bootstrap draws whole, and whose mean a share is taken of.
     pub unit: ObservationUnit,
-    /// Mean length of a block of the bootstrap, in units.
+    /// Mean length of a block of the bootstrap, in units: the mean over the buckets of the length that their differences ask for.
     pub block_length: f64,
     /// Lag of the HAC estimate, in observations.
     pub lag: u64,
-    /// Tests in the family of this measure: its buckets in all groupings of the request.
+    /// Tests in the family of this measure: its buckets with at least 30 observations, in all groupings of the request.
     pub family: u64,
-    /// HAC Wald test that all buckets have one mean: it decides whether there is any effect at all.
+    /// HAC Wald test that all buckets have one mean: it decides whether there is any effect at all. Null when a bucket has fewer
+    /// than 30 observations.
     pub omnibus: Option<TestStatistic>,
     /// Kruskal–Wallis test; assumes that observations are independent, and decides nothing.
     pub kruskal_wallis: Option<TestStatistic>,
@@ -175,7 +249,7 @@ pub struct BucketReport {
     pub t: Option<f64>,
     /// Two-sided p of t.
     pub p: Option<f64>,
-    /// p with Holm's correction over the family: it decides.
+    /// p with Holm's correction over the family: it decides. Null with fewer than 30 observations.
     pub holm_p: Option<f64>,
     /// q of Benjamini and Hochberg over the family: it informs.
     pub q: Option<f64>,
@@ -185,7 +259,7 @@ pub struct BucketReport {
     pub high: Option<f64>,
     /// The same difference in each of five equal parts of the time.
     pub sub_periods: Vec<SubPeriod>,
-    /// p of the difference without the sub-period that speaks most for it.
+    /// p of the difference without the sub-period that speaks most for it: the one of the largest t in its direction.
     pub p_without_strongest: Option<f64>,
     /// What it amounts to.
     pub verdict: Verdict,
@@ -217,4 +291,32 @@ pub struct SubPeriod {
     pub t: Option<f64>,
     /// Two-sided p of t.
     pub p: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(interval: &str, fitting: &[Grouping]) {
+        let interval = interval.parse().unwrap();
+        let found: Vec<_> = Grouping::ALL.into_iter().filter(|grouping| grouping.fits(interval)).collect();
+        assert_eq!(found, fitting, "{interval}");
+        assert!(Grouping::defaults(interval).iter().all(|grouping| grouping.fits(interval)));
+    }
+
+    #[test]
+    fn groupings_fit_candles_that_are_short_enough() {
+        for interval in ["1s", "1m", "3m", "5m", "15m", "30m"] {
+            check(interval, &Grouping::ALL);
+        }
+        check("1h", &Grouping::ALL[1..]);
+        let days =
+            [Grouping::Weekday, Grouping::DayOfMonth, Grouping::TurnOfMonth, Grouping::Month, Grouping::Quarter];
+        for interval in ["2h", "4h", "6h", "8h", "12h", "1d"] {
+            check(interval, &days);
+        }
+        check("3d", &[]);
+        check("1w", &[]);
+        check("1M", &[Grouping::Month, Grouping::Quarter]);
+    }
 }
