@@ -3,6 +3,7 @@
 //! Figures are `f64`; one that is not defined (the deviation of one value, a ratio with nothing below the line) is null.
 
 mod calendar;
+mod names;
 mod request;
 mod strategy;
 mod stub;

@@ -5,5 +5,7 @@
 pub mod bar;
 pub mod chart;
 pub mod report;
+pub mod study_words;
+pub mod table;
 
 pub use bar::{Bar, Bars};

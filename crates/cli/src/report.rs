@@ -2,6 +2,7 @@
 
 use candlemill_client::forms::GapView;
 use candlemill_shared::coverage::GapReason;
+use candlemill_shared::Timestamp;
 use candlemill_shared::job::FetchResultView;
 
 /// Most gaps that are listed.
@@ -117,6 +118,13 @@ pub fn seconds(seconds: f64) -> String {
 #[expect(clippy::cast_precision_loss, reason = "durations lie far below 2^52 ms")]
 const fn f64_of(number: u64) -> f64 {
     number as f64
+}
+
+/// A time; its date alone where it is midnight.
+#[must_use]
+pub fn short(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ mod parquet;
 mod progress;
 mod series;
 mod study;
-mod study_words;
 mod symbols;
 mod task;
 mod task_words;

@@ -1,13 +1,13 @@
 //! `candlemill study BTCUSDT 1h --start 2018-01-01 --follow`, `study list`, `study show`, `study charts`, `study delete`
 
 use super::following::{Followed, follow_all};
-use super::study_words;
 use super::task_words::short;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::output::{note, say, say_json_line, table};
 use anyhow::{Context as _, Result};
 use candlemill_cli::report::count;
+use candlemill_cli::study_words;
 use candlemill_client::forms::{
     FetchStart, PageLimit, StudyFilter, StudyList, StudyRequest, StudySummary, StudyTable, TableFormat,
 };

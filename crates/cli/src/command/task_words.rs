@@ -1,9 +1,9 @@
 //! Tasks in words.
 
 use candlemill_cli::report;
+pub(super) use candlemill_cli::report::short;
 use candlemill_client::forms::TaskView;
 use candlemill_client::{fetch_request_of, fetch_result};
-use candlemill_shared::Timestamp;
 use candlemill_shared::job::{BatchRequestView, FetchBatch, Job, SeasonalityStudy, StudyRequestView};
 use serde::Deserialize as _;
 
@@ -32,12 +32,6 @@ pub(super) fn what(task: &TaskView) -> String {
         return format!("study {} {}", study.symbol, study.interval);
     }
     task.kind.clone()
-}
-
-/// A time; its date alone where it is midnight.
-pub(super) fn short(at: Timestamp) -> String {
-    let text = at.to_string();
-    text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// How a task ended: its result, and its error where it has one.

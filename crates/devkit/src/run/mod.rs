@@ -4,6 +4,7 @@ mod screen;
 mod story;
 
 use anyhow::{Context as _, Result, bail};
+use candlemill_client::Api;
 use candlemill_devkit::{Stack, project_root};
 use candlemill_shared::env::{Env, Variable};
 use clap::Args;
@@ -113,8 +114,9 @@ impl Run {
     async fn tell(&self, stack: &mut Stack, screen: &mut Screen, folder: &Path) -> Result<()> {
         screen.servers(stack, folder, self.live)?;
         let api = stack.client("pro").await?;
+        let charts = folder.join("charts");
         let told = tokio::select! {
-            told = story::tell(&api, screen) => told,
+            told = story(&api, screen, &charts) => told,
             end = end(stack) => match end? {
                 End::Asked => return Ok(()),
                 End::Death(log) => bail!("{log}"),
@@ -130,6 +132,13 @@ impl Run {
             End::Death(log) => bail!("{log}"),
         }
     }
+}
+
+/// Backfills, then a study of what they stored; the id of the last backfill.
+async fn story(api: &Api, screen: &mut Screen, charts: &Path) -> Result<String> {
+    let last = story::tell(api, screen).await?;
+    story::study(api, screen, charts).await?;
+    Ok(last)
 }
 
 /// Waits until the run is ended from outside.

@@ -3,13 +3,16 @@
 use super::screen::Screen;
 use anyhow::{Context as _, Result, bail, ensure};
 use candlemill_cli::chart::{Bar4, candle_chart};
-use candlemill_cli::{Bar, report};
-use candlemill_client::{Api, fetch_request, fetch_result};
+use candlemill_cli::{Bar, report, study_words};
+use candlemill_client::forms::StudyRequest;
+use candlemill_client::{Api, fetch_request, fetch_result, parse_start, parse_time};
 use candlemill_shared::Interval;
 use candlemill_shared::job::FetchResultView;
 use candlemill_shared::task::TaskState;
+use std::path::Path;
 
 /// One backfill of the demo.
+#[derive(Clone, Copy)]
 struct Job {
     symbol: &'static str,
     interval: Interval,
@@ -22,6 +25,11 @@ const JOBS: [Job; 2] = [
     Job { symbol: "BTCUSDT", interval: Interval::Minute1, start: "2020-01-01T00:00:00Z", end: "2020-01-04T00:00:00Z" },
     Job { symbol: "BTCUSDT", interval: Interval::Hour1, start: "2018-01-01T00:00:00Z", end: "2026-04-01T00:00:00Z" },
 ];
+
+/// The study of the demo: the hours that the second backfill has stored.
+const STUDY: Job = JOBS[1];
+/// Draws of its bootstrap: enough for intervals, soon over.
+const DRAWS: u32 = 1_000;
 
 /// Size of the picture, characters.
 const PICTURE: (usize, usize) = (72, 12);
@@ -52,6 +60,34 @@ pub(crate) async fn tell(api: &Api, screen: &mut Screen) -> Result<String> {
         last = accepted.task_id.to_string();
     }
     Ok(last)
+}
+
+/// Runs a study over stored candles, shows its verdicts and saves its charts in `folder`.
+pub(crate) async fn study(api: &Api, screen: &mut Screen, folder: &Path) -> Result<()> {
+    let Job { symbol, interval, start, end } = STUDY;
+    screen.note(&format!("POST /api/seasonality  {symbol} {interval}  {start} … {end}"))?;
+    let request = StudyRequest::new(symbol.parse()?, interval).from(parse_start(start)?).until(parse_time(end)?);
+    let request = StudyRequest { draws: Some(DRAWS.into()), ..request };
+    let accepted = api.study(&request, None).await.context("submitting the study")?;
+    screen.indented(&format!("accepted as task {} ({})", accepted.task_id, accepted.status))?;
+    let mut bar = Bar::new(&format!("    study {symbol} {interval}"));
+    api.follow(accepted.task_id, |progress| bar.show(progress)).await.context("following the study")?;
+    let task = api.task(accepted.task_id).await.context("reading the study's task")?;
+    if task.state != TaskState::Succeeded {
+        let why = task.error.map_or_else(|| "no reason given".to_owned(), |e| format!("{} ({})", e.message, e.code));
+        bail!("the study {} ended as {}: {why}", accepted.task_id, task.state);
+    }
+    let found = api.show_study(accepted.task_id).await.context("reading the study")?;
+    screen.indented(&study_words::found(&found))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    screen.indented("charts:")?;
+    for name in &found.report.charts {
+        let svg = api.study_chart(accepted.task_id, name).await.context("reading a chart")?;
+        let path = folder.join(format!("{name}.svg"));
+        std::fs::write(&path, svg).with_context(|| format!("writing {}", path.display()))?;
+        screen.indented(&format!("  {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Reads the stored candles of the job's range and draws them; their number must fit the result.

@@ -30,6 +30,7 @@ mod receiver;
 mod records;
 mod replay_gate;
 mod retention;
+mod seasonality;
 mod series;
 mod tasks;
 mod verify_api;

@@ -1,8 +1,7 @@
 //! A study in words, tables and bars.
 
-use super::task_words::short;
-use crate::output::table;
-use candlemill_cli::report::{count, counted};
+use crate::report::{count, counted, short};
+use crate::table::table;
 use candlemill_client::forms::StudyView;
 use candlemill_shared::study::{
     BucketReport, CalendarReport, Grouping, GroupingReport, Measure, Performance, StrategyReport, Verdict,
@@ -16,8 +15,9 @@ const MAX_BARS: usize = 31;
 /// Buckets that are listed with their figures.
 const MAX_LISTED: usize = 20;
 
-/// All that a person wants to know at first.
-pub(super) fn found(view: &StudyView) -> String {
+/// What a study found, for eyes: verdicts, bars, trading figures.
+#[must_use]
+pub fn found(view: &StudyView) -> String {
     let report = &view.report;
     let request = &report.request;
     let mut text = format!(
@@ -46,7 +46,8 @@ pub(super) fn found(view: &StudyView) -> String {
             let _ = write!(text, "\n{}", strategy_words(name, strategy));
         }
     }
-    let _ = write!(text, "\n{}; candlemill study charts {} writes them", counted(report.charts.len() as u64, "chart"), report.study_id);
+    let charts = counted(report.charts.len() as u64, "chart");
+    let _ = write!(text, "\n{charts}; candlemill study charts {} writes them", report.study_id);
     text
 }
 
