@@ -72,7 +72,7 @@ pub(crate) fn draw(page: &mut Page, report: &StrategyReport, span: Span) {
     );
     line(page, "rule", "rule", &time, points(|point| point.strategy).map(|(at, value)| (at, height(value))));
 
-    page.text("soft", MARGIN, falls_top - 10.0, "Fall from the last peak");
+    page.text("soft", MARGIN, falls_top - 10.0, "Fall from the last peak, per cent");
     let rule = falls(points(|point| point.strategy));
     let hold = falls(points(|point| point.buy_and_hold));
     let deepest = rule.iter().chain(&hold).filter_map(|(_, fall)| *fall).fold(0.0, f64::min);
@@ -80,7 +80,7 @@ pub(crate) fn draw(page: &mut Page, report: &StrategyReport, span: Span) {
     let (ticks, step) = axis.ticks(3);
     for value in ticks {
         page.line("grid", (LEFT, axis.at(value)), (WIDTH - MARGIN, axis.at(value)));
-        let label = format!("{} %", words::tick(value * 100.0, step * 100.0));
+        let label = words::tick(value * 100.0, step * 100.0);
         page.text("end", LEFT - 6.0, axis.at(value) + 6.0, &label);
     }
     let at = |(time, fall): (Timestamp, Option<f64>)| (time, fall.map(|fall| axis.at(fall)));
