@@ -42,7 +42,7 @@ pub(crate) fn draw(context: &ChartContext<'_>, report: &GroupingReport) -> Chart
         &mut page,
         context,
         report,
-        "Bar: mean of the bucket minus mean of the rest. Whisker: 95 % bootstrap interval. Mark above: the verdict.",
+        "Bar: mean of the bucket minus mean of the rest. Whisker: 95\u{a0}% bootstrap interval. Mark above: the verdict.",
     );
     page.finish(chart_name("bars", report))
 }
