@@ -126,8 +126,8 @@ fn sessions(found: &mut Vec<i64>, range: TimeRange, control: &impl Control) -> R
     while found.last().is_none_or(|last| *last < range.end) {
         ask(found, control)?;
         for (zone, time) in &times {
-            if let Ok(at) = date.to_datetime(*time).to_zoned(zone.clone()) {
-                found.push(at.timestamp().as_millisecond());
+            if let Ok(at) = zone.to_timestamp(date.to_datetime(*time)) {
+                found.push(at.as_millisecond());
             }
         }
         let Ok(next) = date.tomorrow() else { break };
@@ -148,8 +148,9 @@ fn dates(
     let mut date = first(local_date(zone, range.start));
     loop {
         ask(found, control)?;
-        let Ok(start) = date.to_zoned(zone.clone()) else { break };
-        let start = start.timestamp().as_millisecond();
+        // Of a midnight that the clocks skip, the first instant after; of one that they show twice, the first.
+        let Ok(start) = zone.to_timestamp(date.to_datetime(Time::midnight())) else { break };
+        let start = start.as_millisecond();
         // A date that the zone skipped begins where the next one does.
         if found.last().is_none_or(|last| *last < start) {
             found.push(start);
