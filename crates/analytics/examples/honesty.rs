@@ -27,7 +27,10 @@ fn returns(candles: &Candles, seed: u64) -> CalendarReport {
 
 fn has(report: &CalendarReport, wanted: impl Fn(Grouping, &str) -> bool) -> bool {
     report.groupings.iter().any(|grouping| {
-        grouping.buckets.iter().any(|bucket| bucket.verdict == Verdict::Stable && wanted(grouping.grouping, &bucket.bucket))
+        grouping
+            .buckets
+            .iter()
+            .any(|bucket| bucket.verdict == Verdict::Stable && wanted(grouping.grouping, &bucket.bucket))
     })
 }
 
@@ -40,8 +43,18 @@ fn main() {
     let series = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(500);
     let real = series::recorded("BTCUSDT_1h_2018_2026.csv.gz", Interval::Hour1, "2018-01-01", "2027-01-01");
     println!("groupings: {:?}; {DRAWS} draws", Grouping::defaults(Interval::Hour1));
-    count("GARCH(1,1)-t, three years of hours, any stable return effect", series, |seed| series::garch(HOURS, 0.0, seed), |_, _| true);
-    count("recorded hours rebuilt from blocks, any stable return effect", series, |seed| series::rebuilt(&real, seed), |_, _| true);
+    count(
+        "GARCH(1,1)-t, three years of hours, any stable return effect",
+        series,
+        |seed| series::garch(HOURS, 0.0, seed),
+        |_, _| true,
+    );
+    count(
+        "recorded hours rebuilt from blocks, any stable return effect",
+        series,
+        |seed| series::rebuilt(&real, seed),
+        |_, _| true,
+    );
     for shift in [0.16, 0.08] {
         count(
             &format!("{shift} standard deviations planted in one hour, found stable there"),

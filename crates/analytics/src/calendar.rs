@@ -110,7 +110,9 @@ fn foreseen(candles: &Candles, groupings: &[Grouping], measures: u64, draws: u32
     let span = u64::try_from(last - first).unwrap_or(0);
     let of = |unit: ObservationUnit| -> u64 {
         let length = match unit {
-            ObservationUnit::Minute => return candles.interval().count(TimeRange::new(*first, *last)).min(span / 60_000),
+            ObservationUnit::Minute => {
+                return candles.interval().count(TimeRange::new(*first, *last)).min(span / 60_000);
+            }
             ObservationUnit::Hour => HOUR,
             ObservationUnit::Session => DAY / 4,
             ObservationUnit::Day => DAY,
@@ -136,7 +138,8 @@ fn foreseen(candles: &Candles, groupings: &[Grouping], measures: u64, draws: u32
                 Grouping::TurnOfMonth => 5,
                 Grouping::Quarter | Grouping::Session => 4,
             };
-            measures * (analysis_cost(of(grouping.observation())) + draw_cost(of(grouping.unit()), cells) * u64::from(draws))
+            measures
+                * (analysis_cost(of(grouping.observation())) + draw_cost(of(grouping.unit()), cells) * u64::from(draws))
         })
         .sum();
     (folding + analysing).max(1)

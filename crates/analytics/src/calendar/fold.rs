@@ -97,24 +97,22 @@ pub(super) fn fold(source: Source<'_>, boundaries: &[i64], control: &impl Contro
     Ok(folded)
 }
 
-fn append(
-    folded: &mut Folded,
-    source: Source<'_>,
-    rows: std::ops::Range<usize>,
-    places: &[u32],
-) -> PolarsResult<()> {
+fn append(folded: &mut Folded, source: Source<'_>, rows: std::ops::Range<usize>, places: &[u32]) -> PolarsResult<()> {
     let candles = source.candles.map_or_else(|| vec![1_u32; rows.len()], |candles| candles[rows.clone()].to_vec());
     let floats = |name: &str, values: &[f64]| Column::from(Series::new(name.into(), &values[rows.clone()]));
-    let frame = DataFrame::new(rows.len(), vec![
-        Column::from(Series::new("place".into(), places)),
-        Column::from(Series::new("first".into(), &source.first[rows.clone()])),
-        Column::from(Series::new("last".into(), &source.last[rows.clone()])),
-        floats("close", source.close),
-        floats("high", source.high),
-        floats("low", source.low),
-        floats("volume", source.volume),
-        Column::from(Series::new("candles".into(), candles)),
-    ])?;
+    let frame = DataFrame::new(
+        rows.len(),
+        vec![
+            Column::from(Series::new("place".into(), places)),
+            Column::from(Series::new("first".into(), &source.first[rows.clone()])),
+            Column::from(Series::new("last".into(), &source.last[rows.clone()])),
+            floats("close", source.close),
+            floats("high", source.high),
+            floats("low", source.low),
+            floats("volume", source.volume),
+            Column::from(Series::new("candles".into(), candles)),
+        ],
+    )?;
     let grouped = frame
         .lazy()
         .group_by_stable([col("place")])

@@ -69,7 +69,12 @@ impl<'a> Observer<'a> {
         if unit == ObservationUnit::Minute && interval >= Interval::Minute1 {
             let missing = interval.count(self.range).saturating_sub(self.candles.len() as u64);
             let starts = self.candles.open_times().to_vec();
-            return self.measured(Source::candles(self.candles), Whole { starts, places: None, rows: None }, missing, control);
+            return self.measured(
+                Source::candles(self.candles),
+                Whole { starts, places: None, rows: None },
+                missing,
+                control,
+            );
         }
         self.fold(unit, control)?;
         let Some((boundaries, folded)) = self.folded.get(&unit) else { return Ok(Observations::default()) };
@@ -86,9 +91,9 @@ impl<'a> Observer<'a> {
         }
         let (from, to) = (folded.place.first().copied().unwrap_or(0), folded.place.last().copied().unwrap_or(0));
         // A stretch so short that no candle can open in it lacks none.
-        let possible = (from..=to).map(|place| place as usize).filter(|place| {
-            interval.count(TimeRange::new(boundaries[*place], boundaries[*place + 1])) > 0
-        });
+        let possible = (from..=to)
+            .map(|place| place as usize)
+            .filter(|place| interval.count(TimeRange::new(boundaries[*place], boundaries[*place + 1])) > 0);
         let incomplete = possible.count().saturating_sub(rows.len()) as u64;
         self.measured(source, Whole { starts, places: Some(places), rows: Some(rows) }, incomplete, control)
     }
@@ -129,7 +134,6 @@ impl<'a> Observer<'a> {
         let interval = self.candles.interval();
         let count = whole.starts.len();
         let row = |at: usize| whole.rows.as_ref().map_or(at, |rows| rows[at]);
-        let last = row(count.saturating_sub(1));
         let column = |of: &(dyn Fn(usize) -> f64 + Sync)| -> Result<Vec<f64>, Stopped> {
             control.may_go_on()?;
             Ok((0..count).into_par_iter().with_min_len(1 << 14).map(|at| of(row(at))).collect())
@@ -142,7 +146,7 @@ impl<'a> Observer<'a> {
         })?;
         let ranges = column(&|row| (source.high[row] / source.low[row]).ln())?;
         let volumes = column(&|row| source.volume[row])?;
-        let end = source.last.get(last).map_or(0, |last| interval.next_bucket(*last));
+        let end = count.checked_sub(1).map_or(0, |last| interval.next_bucket(source.last[row(last)]));
         let offsets = Offsets::of(self.zone.zone(), TimeRange::new(whole.starts.first().copied().unwrap_or(0), end))
             .column(&whole.starts);
         let places = whole.places.unwrap_or_default();

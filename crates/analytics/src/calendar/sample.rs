@@ -78,12 +78,7 @@ fn shares(kept: &[usize], raw: &[f64], units: &[i64]) -> (Vec<usize>, Vec<f64>, 
 }
 
 /// Five parts of equal time from `first` to `end`: an observation belongs to the part in which it starts.
-fn sub_periods(
-    count: usize,
-    first: i64,
-    end: i64,
-    starts: impl Fn(usize) -> i64,
-) -> (Vec<Range<usize>>, Vec<i64>) {
+fn sub_periods(count: usize, first: i64, end: i64, starts: impl Fn(usize) -> i64) -> (Vec<Range<usize>>, Vec<i64>) {
     let border = |part: usize| first + (i128::from(end - first) * part as i128 / SUB_PERIODS as i128) as i64;
     let mut cuts = vec![0];
     for part in 1..SUB_PERIODS {

@@ -57,19 +57,23 @@ fn scale_changes_raw_volumes_only() {
     let candles = garch(24 * 200, 0.0, 3);
     let times = |column: &[f64], factor: f64| column.iter().map(|figure| figure * factor).collect::<Vec<f64>>();
     // Powers of two scale without rounding.
-    let scaled = Candles::of(Interval::Hour1, CandleColumns {
-        open_time: candles.open_times().to_vec(),
-        open: times(candles.opens(), 8.0),
-        high: times(candles.highs(), 8.0),
-        low: times(candles.lows(), 8.0),
-        close: times(candles.closes(), 8.0),
-        volume: times(candles.volumes(), 4.0),
-    })
+    let scaled = Candles::of(
+        Interval::Hour1,
+        CandleColumns {
+            open_time: candles.open_times().to_vec(),
+            open: times(candles.opens(), 8.0),
+            high: times(candles.highs(), 8.0),
+            low: times(candles.lows(), 8.0),
+            close: times(candles.closes(), 8.0),
+            volume: times(candles.volumes(), 4.0),
+        },
+    )
     .unwrap();
     let (plain, mut scaled) = (every(&candles, "UTC", 50), every(&scaled, "UTC", 50));
     for grouping in scaled.groupings.iter_mut().filter(|grouping| grouping.measure == Measure::Volume) {
         for raw in grouping.buckets.iter_mut().filter_map(|bucket| bucket.raw.as_mut()) {
-            (raw.mean, raw.median, raw.deviation) = (raw.mean / 4.0, raw.median / 4.0, raw.deviation.map(|of| of / 4.0));
+            (raw.mean, raw.median, raw.deviation) =
+                (raw.mean / 4.0, raw.median / 4.0, raw.deviation.map(|of| of / 4.0));
         }
     }
     assert_eq!(plain, scaled);
@@ -78,17 +82,22 @@ fn scale_changes_raw_volumes_only() {
 #[test]
 fn a_shift_by_whole_weeks_changes_the_times_only() {
     let candles = garch(24 * 100, 0.1, 4);
-    let shifted = Candles::of(Interval::Hour1, CandleColumns {
-        open_time: candles.open_times().iter().map(|at| at + 7 * 10 * DAY).collect(),
-        open: candles.opens().to_vec(),
-        high: candles.highs().to_vec(),
-        low: candles.lows().to_vec(),
-        close: candles.closes().to_vec(),
-        volume: candles.volumes().to_vec(),
-    })
+    let shifted = Candles::of(
+        Interval::Hour1,
+        CandleColumns {
+            open_time: candles.open_times().iter().map(|at| at + 7 * 10 * DAY).collect(),
+            open: candles.opens().to_vec(),
+            high: candles.highs().to_vec(),
+            low: candles.lows().to_vec(),
+            close: candles.closes().to_vec(),
+            volume: candles.volumes().to_vec(),
+        },
+    )
     .unwrap();
-    let request =
-        CalendarStudy { groupings: Some(vec![Grouping::Hour, Grouping::Weekday, Grouping::HourOfWeek]), measures: None };
+    let request = CalendarStudy {
+        groupings: Some(vec![Grouping::Hour, Grouping::Weekday, Grouping::HourOfWeek]),
+        measures: None,
+    };
     let run = |candles: &Candles| study(candles, &request, &ZoneName::default(), 50, 7, &ToTheEnd).unwrap();
     let (plain, mut shifted) = (run(&candles), run(&shifted));
     for bucket in shifted.groupings.iter_mut().flat_map(|grouping| &mut grouping.buckets) {
@@ -112,14 +121,17 @@ fn nothing_one_and_equal_candles_are_no_effect() {
         assert!(buckets.all(|bucket| bucket.verdict == Verdict::Insufficient && bucket.p.is_none()));
     }
     let count = 24 * 90;
-    let equal = Candles::of(Interval::Hour1, CandleColumns {
-        open_time: garch(count, 0.0, 1).open_times().to_vec(),
-        open: vec![0.1; count],
-        high: vec![0.1; count],
-        low: vec![0.1; count],
-        close: vec![0.1; count],
-        volume: vec![0.3; count],
-    })
+    let equal = Candles::of(
+        Interval::Hour1,
+        CandleColumns {
+            open_time: garch(count, 0.0, 1).open_times().to_vec(),
+            open: vec![0.1; count],
+            high: vec![0.1; count],
+            low: vec![0.1; count],
+            close: vec![0.1; count],
+            volume: vec![0.3; count],
+        },
+    )
     .unwrap();
     let report = every(&equal, "UTC", 20);
     for grouping in &report.groupings {
@@ -197,13 +209,18 @@ fn every_interval_gives_what_fits_and_nothing_else() {
 
 #[test]
 fn candles_longer_than_a_minute_have_the_minutes_in_which_they_open() {
-    for (interval, zone, names) in
-        [("30m", "UTC", vec!["00", "30"]), ("30m", "Asia/Kathmandu", vec!["15", "45"]), ("15m", "UTC", vec!["00", "15", "30", "45"])]
-    {
+    for (interval, zone, names) in [
+        ("30m", "UTC", vec!["00", "30"]),
+        ("30m", "Asia/Kathmandu", vec!["15", "45"]),
+        ("15m", "UTC", vec!["00", "15", "30", "45"]),
+    ] {
         let candles = walk(interval, "2024-01-01T00:00:00Z", "2024-01-03T00:00:00Z", |_| false);
         let report = every(&candles, zone, 0);
-        let found: Vec<&str> =
-            of(&report, Grouping::MinuteOfHour, Measure::Return).buckets.iter().map(|bucket| bucket.bucket.as_str()).collect();
+        let found: Vec<&str> = of(&report, Grouping::MinuteOfHour, Measure::Return)
+            .buckets
+            .iter()
+            .map(|bucket| bucket.bucket.as_str())
+            .collect();
         assert_eq!(found, names, "{interval} {zone}");
     }
 }
