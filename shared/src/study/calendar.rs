@@ -310,8 +310,7 @@ mod tests {
             check(interval, &Grouping::ALL);
         }
         check("1h", &Grouping::ALL[1..]);
-        let days =
-            [Grouping::Weekday, Grouping::DayOfMonth, Grouping::TurnOfMonth, Grouping::Month, Grouping::Quarter];
+        let days = [Grouping::Weekday, Grouping::DayOfMonth, Grouping::TurnOfMonth, Grouping::Month, Grouping::Quarter];
         for interval in ["2h", "4h", "6h", "8h", "12h", "1d"] {
             check(interval, &days);
         }

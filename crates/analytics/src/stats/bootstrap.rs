@@ -43,10 +43,13 @@ impl UnitSums {
         for pattern in sizes.chunks(buckets.max(1)) {
             *patterns.entry(pattern).or_default() += 1;
         }
-        let usual = patterns.iter().max_by_key(|(_, often)| **often).map_or_else(Vec::new, |(pattern, _)| pattern.to_vec());
+        let usual =
+            patterns.iter().max_by_key(|(_, often)| **often).map_or_else(Vec::new, |(pattern, _)| pattern.to_vec());
         let mut unusual = Vec::new();
         for (unit, pattern) in sizes.chunks(buckets.max(1)).enumerate() {
-            for (bucket, (own, usual)) in pattern.iter().zip(&usual).enumerate().filter(|(_, (own, usual))| own != usual) {
+            for (bucket, (own, usual)) in
+                pattern.iter().zip(&usual).enumerate().filter(|(_, (own, usual))| own != usual)
+            {
                 unusual.push((unit, bucket, f64::from(*own) - f64::from(*usual)));
             }
         }

@@ -63,7 +63,8 @@ impl<'a, 'b> Hac<'a, 'b> {
         let parts = [&bucketed.values[kept[0].clone()], &bucketed.values[kept[1].clone()]];
         let count = parts[0].len() + parts[1].len();
         let lag = lag(count, cycle);
-        let mean = if count == 0 { 0.0 } else { (parts[0].iter().sum::<f64>() + parts[1].iter().sum::<f64>()) / count as f64 };
+        let mean =
+            if count == 0 { 0.0 } else { (parts[0].iter().sum::<f64>() + parts[1].iter().sum::<f64>()) / count as f64 };
         let at = |position: usize| -> f64 {
             let value = parts[0].get(position).or_else(|| parts[1].get(position - parts[0].len()));
             value.map_or(0.0, |value| value - mean)
@@ -108,7 +109,9 @@ impl<'a, 'b> Hac<'a, 'b> {
         let (positions, values) = (self.bucketed.positions(bucket), self.bucketed.of(bucket));
         let mut places = Vec::with_capacity(positions.len());
         let mut centred = Vec::with_capacity(positions.len());
-        for (part, shift) in [(&self.kept[0], self.kept[0].start), (&self.kept[1], self.kept[1].start.wrapping_sub(self.kept[0].len()))] {
+        for (part, shift) in
+            [(&self.kept[0], self.kept[0].start), (&self.kept[1], self.kept[1].start.wrapping_sub(self.kept[0].len()))]
+        {
             let from = positions.partition_point(|position| (*position as usize) < part.start);
             let to = positions.partition_point(|position| (*position as usize) < part.end);
             let to = to.max(from);
@@ -213,8 +216,10 @@ mod tests {
 
     /// The definition, term by term.
     fn plainly(values: &[f64], codes: &[u8], bucket: u8, lag: usize) -> Option<(f64, f64)> {
-        let inside: Vec<f64> = values.iter().zip(codes).filter(|(_, code)| **code == bucket).map(|(value, _)| *value).collect();
-        let outside: Vec<f64> = values.iter().zip(codes).filter(|(_, code)| **code != bucket).map(|(value, _)| *value).collect();
+        let inside: Vec<f64> =
+            values.iter().zip(codes).filter(|(_, code)| **code == bucket).map(|(value, _)| *value).collect();
+        let outside: Vec<f64> =
+            values.iter().zip(codes).filter(|(_, code)| **code != bucket).map(|(value, _)| *value).collect();
         if inside.is_empty() || outside.is_empty() {
             return None;
         }
@@ -224,7 +229,11 @@ mod tests {
             .iter()
             .zip(codes)
             .map(|(value, code)| {
-                if *code == bucket { (value - own) / inside.len() as f64 } else { -(value - rest) / outside.len() as f64 }
+                if *code == bucket {
+                    (value - own) / inside.len() as f64
+                } else {
+                    -(value - rest) / outside.len() as f64
+                }
             })
             .collect();
         let mut variance = u.iter().map(|u| u * u).sum::<f64>();

@@ -25,7 +25,8 @@ pub(crate) fn omnibus(
     let means: Vec<Option<f64>> = (0..bucketed.count).map(|bucket| mean(bucketed.of(bucket))).collect();
     let occupied: Vec<usize> = (0..bucketed.count).filter(|bucket| means[*bucket].is_some()).collect();
     let few = occupied.iter().any(|bucket| bucketed.of(*bucket).len() < enough);
-    let Some(degrees) = occupied.len().checked_sub(1).filter(|degrees| *degrees > 0 && !few && !bucketed.is_flat()) else {
+    let Some(degrees) = occupied.len().checked_sub(1).filter(|degrees| *degrees > 0 && !few && !bucketed.is_flat())
+    else {
         return Ok(None);
     };
     let means: Vec<f64> = means.into_iter().map(Option::unwrap_or_default).collect();
@@ -81,8 +82,8 @@ fn score_covariance(
                     }
                 } else {
                     for back in 0..width.min(at + 1) {
-                        by_pair[bucket * count + usize::from(codes[at - back])] += weights[back] * residual * residuals[at - back]
-                            * if back == 0 { 0.5 } else { 1.0 };
+                        by_pair[bucket * count + usize::from(codes[at - back])] +=
+                            weights[back] * residual * residuals[at - back] * if back == 0 { 0.5 } else { 1.0 };
                     }
                 }
             }
