@@ -3,7 +3,9 @@
 //! Figures are `f64`; one that is not defined (the deviation of one value, a ratio with nothing below the line) is null.
 
 mod calendar;
+mod faults;
 mod request;
+mod samples;
 mod strategy;
 
 pub use calendar::{
@@ -11,4 +13,5 @@ pub use calendar::{
     SubPeriod, TestStatistic, Verdict,
 };
 pub use request::{CalendarStudy, MeanReversion, PositionSides, SmaCrossover, Study};
+pub use samples::Samples;
 pub use strategy::{EquityPoint, Performance, Phase, Phases, Position, Signal, StrategyReport, Trade};
