@@ -118,7 +118,7 @@ pub enum PositionSides {
     LongShort,
 }
 
-/// One fast and one slow simple moving average of closes: long while the fast one is above.
+/// One fast and one slow simple moving average of closes: long while the fast one is above, flat or short while it is below.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmaCrossover {
@@ -136,7 +136,8 @@ pub struct SmaCrossover {
     /// Share of the candles, at the end, that is out of sample.
     #[schema(minimum = 0.05, maximum = 0.95, default = 0.3)]
     pub out_of_sample: f64,
-    /// Candles between the two samples that count for neither; left out: as many as the longest window.
+    /// Candles between the two samples that count for neither; left out: as many as the slow average has.
+    #[schema(minimum = 0, maximum = 100_000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embargo: Option<u32>,
 }
@@ -151,13 +152,13 @@ impl Default for SmaCrossover {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeanReversion {
-    /// Candles of the rolling mean and deviation.
+    /// Candles of the rolling mean and deviation, the current one included.
     #[schema(minimum = 2, maximum = 100_000, default = 48)]
     pub window: u32,
     /// Distance from the mean, in deviations, at which a position is opened; above `exit`.
     #[schema(minimum = 0, maximum = 100, default = 2.0)]
     pub entry: f64,
-    /// Distance from the mean at which it is closed.
+    /// Distance from the mean, in deviations, at which it is closed.
     #[schema(minimum = 0, maximum = 100, default = 0.5)]
     pub exit: f64,
     /// Positions that it may take.
@@ -168,7 +169,8 @@ pub struct MeanReversion {
     /// Share of the candles, at the end, that is out of sample.
     #[schema(minimum = 0.05, maximum = 0.95, default = 0.3)]
     pub out_of_sample: f64,
-    /// Candles between the two samples that count for neither; left out: as many as the window.
+    /// Candles between the two samples that count for neither; left out: as many as the window has.
+    #[schema(minimum = 0, maximum = 100_000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embargo: Option<u32>,
 }

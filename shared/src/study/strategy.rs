@@ -28,7 +28,8 @@ pub enum Phase {
     OutOfSample,
 }
 
-/// What a rule found and did. Fills are at the open of the candle after the signal, with the fee of each.
+/// What a rule found and did. A signal is known at a close and filled at the open of the next candle that has volume; each fill
+/// costs its fee.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StrategyReport {
     /// Candles that it looked at.
@@ -39,16 +40,16 @@ pub struct StrategyReport {
     pub restarts: u64,
     /// Candles between the two samples that count for neither.
     pub embargo: u64,
-    /// Signals; all of them in the table `signals`.
+    /// Signals, filled or not; all of them in the table `signals`.
     pub signals: u64,
-    /// Closed trades; all of them in the table `trades`.
+    /// Closed trades; the table `trades` also has the position that was still held at the end, marked `open`.
     pub trades: u64,
     /// The rule's figures.
     pub strategy: Phases,
     /// Those of buying at the first open that the rule could trade at and holding, with one fee.
     pub buy_and_hold: Phases,
-    /// Fee at which the rule earns nothing over the whole time, in basis points a fill; null when it earns nothing without one, or
-    /// never trades.
+    /// Fee at which the total return of the whole time is 0, in basis points a fill; null when the rule earns nothing without a
+    /// fee, loses everything, or never trades. Where a short would lose everything at a lower fee already: that fee.
     pub break_even_fee_bps: Option<f64>,
     /// Worth of 1 unit of the quote asset over time, thinned to at most 2,000 points that keep the ends and the deepest falls.
     pub equity: Vec<EquityPoint>,
@@ -74,31 +75,32 @@ pub struct Performance {
     pub to: Timestamp,
     /// Candles in it.
     pub candles: u64,
-    /// Worth at the end over worth at the start, minus 1.
+    /// Worth at the last close over worth at the close before the first candle (1 at the very start), minus 1.
     pub total_return: f64,
-    /// Compound annual growth rate.
+    /// Compound annual growth rate: (1 + total return)^(1 / years from `from` to `to`) − 1; outages count as time.
     pub cagr: Option<f64>,
-    /// Standard deviation of the returns of candles, annualised.
+    /// Standard deviation (n − 1 below the line) of the returns from close to close, times √(candles a year).
     pub volatility: Option<f64>,
-    /// Mean return over deviation, annualised, without a risk-free rate.
+    /// Mean return over its deviation, times √(candles a year), without a risk-free rate; null when nothing moves.
     pub sharpe: Option<f64>,
-    /// Mean return over the deviation of losses (root of the mean square of returns below 0), annualised.
+    /// Mean return over the deviation of losses (root of the mean over all candles of the squares of returns below 0), times
+    /// √(candles a year); null without a loss.
     pub sortino: Option<f64>,
     /// Deepest fall from a peak, as share of the peak: 0.25 is a quarter lost.
     pub max_drawdown: f64,
-    /// The peak before it.
+    /// Open time of the candle at whose close the peak before it stood; of a peak before the first candle, `from`.
     pub drawdown_from: Option<Timestamp>,
-    /// Its lowest point.
+    /// Open time of the candle at whose close its lowest point stood.
     pub drawdown_to: Option<Timestamp>,
-    /// When that peak was reached again; null: not until the end.
+    /// Open time of the candle at whose close that peak was reached again; null: not until the end.
     pub recovered_at: Option<Timestamp>,
-    /// Share of the candles during which a position was held.
+    /// Share of the candles at whose close a position was held.
     pub exposure: f64,
-    /// Trades closed in it.
+    /// Trades closed in it; one that is still open at the end is none.
     pub trades: u64,
     /// Share of them that earned something after fees.
     pub win_rate: Option<f64>,
-    /// What winning trades earned over what losing ones lost; null without a loss.
+    /// What those that won earned over what those that lost lost, in money, after fees; null without a loss.
     pub profit_factor: Option<f64>,
 }
 
@@ -113,7 +115,8 @@ pub struct Signal {
     pub position: Position,
     /// The indicator that gave it: fast minus slow average in the quote asset, or the z-score.
     pub indicator: f64,
-    /// Open time of the candle at whose open it was filled; null: there was none any more.
+    /// Open time of the candle at whose open it was filled; null: another signal came before a candle with volume, there was none
+    /// any more, or nothing was left to trade with.
     pub filled_at: Option<Timestamp>,
     /// Price of the fill.
     pub fill: Option<f64>,
@@ -128,13 +131,16 @@ pub struct Trade {
     pub opened_at: Timestamp,
     /// Price of that fill.
     pub entry: f64,
-    /// Open time of the candle at whose open it was closed.
+    /// Open time of the candle at whose open it was closed; of a position that was still held at the end, or of a short that lost
+    /// everything at a close, of the candle of that close.
     pub closed_at: Timestamp,
-    /// Price of that fill; of a position that was still held at the end, the last close.
+    /// Price of that fill; of a position that was still held at the end, the last close; of a short that lost everything at a
+    /// close, that close.
     pub exit: f64,
-    /// Candles that it was held.
+    /// Candles at whose close it was held.
     pub candles: u64,
-    /// What it earned after fees, as share of what was staked.
+    /// What it earned after fees, as share of what was staked. With f the fee of a fill as share and r = exit / entry: long
+    /// (1 − f)² r − 1, short 1 − r − f (1 + r), at least −1. A position still open pays no closing fee.
     pub net_return: f64,
     /// Whether it was held through missing candles.
     pub through_outage: bool,
