@@ -1,7 +1,7 @@
 """Golden figures of the calendar study, computed from the recorded candles without any code of the project.
 
     pip install -r requirements.txt
-    python calendar_study.py ../../../data/klines .
+    python calendar_study.py ../../../data/klines . [case…]
 
 Writes calendar-*.json. Returns, folding, buckets and units are pandas'; t and the omnibus are statsmodels' OLS with HAC errors;
 Holm and Benjamini-Hochberg statsmodels'; Kruskal-Wallis and analysis of variance scipy's; block lengths and intervals arch's.
@@ -36,10 +36,10 @@ STEP = {"15m": "15min", "1h": "1h", "1d": "1D"}
 
 # Cases: file, interval, first and last rows, zone, groupings, draws of the bootstrap.
 CASES = {
-    "hourly-utc": ("BTCUSDT_1h_2018_2026.csv.gz", "1h", "2018-01-01", "2021-01-01", "UTC",
+    "hourly-utc": ("BTCUSDT_1h_2018_2026.csv.gz", "1h", "2018-01-01", "2019-07-01", "UTC",
                    ["hour", "weekday", "hour_of_week", "turn_of_month", "session"], DRAWS),
     "hourly-berlin": ("BTCUSDT_1h_2018_2026.csv.gz", "1h", "2018-01-01", "2026-05-01", "Europe/Berlin",
-                      ["hour", "weekday", "day_of_month", "month", "quarter"], 0),
+                      ["weekday", "day_of_month", "turn_of_month", "month", "quarter"], 0),
     "quarters-new-york": ("BTCUSDT_15m_2025H2.csv.gz", "15m", "2025-07-01", "2026-01-01", "America/New_York",
                           ["minute_of_hour", "hour", "weekday", "session"], 0),
 }
@@ -104,7 +104,7 @@ def observe(candles, grouping, zone, step):
     # groupby's "first" skips NaN; the first row's own value is wanted.
     folded["previous"] = frame.groupby("start", sort=True)["previous"].nth(0).to_numpy()
     ends = observation_end(folded.index, grouping, zone, step)
-    grid = pd.date_range(candles.index[0].floor("D"), candles.index[-1] + pd.Timedelta("400D"), freq=step)
+    grid = pd.date_range(candles.index[0].floor("D") - pd.Timedelta("400D"), candles.index[-1] + pd.Timedelta("400D"), freq=step)
     expected = grid.searchsorted(ends) - grid.searchsorted(folded.index)
     whole = folded["n"].to_numpy() == expected
     # Stretches between the first and the last candle, those without any candle included.
@@ -309,6 +309,8 @@ def rounded(value):
 def main():
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     for name, (file, interval, start, end, zone, groupings, draws) in CASES.items():
+        if sys.argv[3:] and name not in sys.argv[3:]:
+            continue
         candles, step = read(folder, file, start, end), pd.Timedelta(STEP[interval])
         reports = []
         for grouping in groupings:

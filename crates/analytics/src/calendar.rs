@@ -13,7 +13,8 @@
 //!
 //! # Measures
 //! Returns are tested as they are. Absolute return, range ln(high/low) and volume are tested as share of the mean of their unit, the next
-//! longer stretch (see [`Grouping::unit`]): a trend over the years is not a season.
+//! longer stretch (see [`Grouping::unit`]): a trend over the years is not a season. Sessions, months and quarters are not equally long: the
+//! longer ones have more volume and a wider range for that alone.
 //!
 //! # Tests
 //! See `stats`: HAC t of each bucket against the rest, over the sequence of observations that count; intervals by the

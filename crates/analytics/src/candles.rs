@@ -69,8 +69,9 @@ impl Candles {
                 return Err(CandlesError::OpenTime { at, interval });
             }
             let prices = [open[row], high[row], low[row], close[row]];
-            if !prices.iter().all(|price| price.is_finite() && *price > 0.0)
-                || !(volume[row].is_finite() && volume[row] >= 0.0)
+            if !(prices.iter().all(|price| price.is_finite() && *price > 0.0)
+                && volume[row].is_finite()
+                && volume[row] >= 0.0)
             {
                 return Err(CandlesError::Figure { at });
             }

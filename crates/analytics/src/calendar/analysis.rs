@@ -242,7 +242,7 @@ fn sub_period(borders: &[i64], part: usize, contrast: Contrast) -> SubPeriod {
 fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
     let middle = values.len().checked_sub(1)? / 2;
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (_, low, above) = values.select_nth_unstable_by(middle, f64::total_cmp);
     let high = if even { above.iter().copied().fold(f64::INFINITY, f64::min) } else { *low };
     Some((high - *low).mul_add(0.5, *low))

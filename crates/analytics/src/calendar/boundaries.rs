@@ -61,7 +61,7 @@ pub(super) fn boundaries(
     let mut found = Vec::new();
     match unit {
         ObservationUnit::Minute => {
-            every(&mut found, range.start.div_euclid(MINUTE) * MINUTE, range.end, MINUTE, control)?
+            every(&mut found, range.start.div_euclid(MINUTE) * MINUTE, range.end, MINUTE, control)?;
         }
         ObservationUnit::Hour => hours(&mut found, zone, range, control)?,
         ObservationUnit::Session => sessions(&mut found, range, control)?,

@@ -19,7 +19,7 @@ pub(crate) fn optimal(series: &[f64]) -> Option<f64> {
     let mean = series.iter().sum::<f64>() / n;
     let deviations: Vec<f64> = series.iter().map(|value| value - mean).collect();
     let squares: f64 = deviations.iter().map(|deviation| deviation * deviation).sum();
-    if !(squares > 1e-24 * mean * mean * n) {
+    if squares.is_nan() || squares <= 1e-24 * mean * mean * n {
         return None;
     }
     let quiet_run = (n.log10() as usize).max(5);
@@ -38,8 +38,8 @@ pub(crate) fn optimal(series: &[f64]) -> Option<f64> {
         covariances.push(product / n);
         late -= deviations[lag].powi(2);
         early -= deviations[count - 1 - lag].powi(2);
-        let significant = !(product.abs() / (early.max(0.0) * late.max(0.0)).sqrt() < band);
-        quiet = if significant { 0 } else { quiet + 1 };
+        let correlation = product.abs() / (early.max(0.0) * late.max(0.0)).sqrt();
+        quiet = if correlation < band { quiet + 1 } else { 0 };
     }
     let window = first_quiet.map_or(max_lag, |lag| 2 * lag.max(1)).min(max_lag);
     for lag in covariances.len()..=window {

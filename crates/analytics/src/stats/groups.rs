@@ -8,8 +8,11 @@ use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor};
 
 /// Probability that χ² with `degrees` of freedom is at least `statistic`.
 pub(crate) fn chi_squared(statistic: f64, degrees: usize) -> Option<TestStatistic> {
+    if !statistic.is_finite() {
+        return None;
+    }
     let p = ChiSquared::new(degrees as f64).ok()?.sf(statistic);
-    (statistic.is_finite() && p.is_finite()).then_some(TestStatistic { statistic, degrees: degrees as u64, p })
+    p.is_finite().then_some(TestStatistic { statistic, degrees: degrees as u64, p })
 }
 
 /// Each bucket's values in ascending order, one bucket after the other, and the Kruskal–Wallis test from the same sorting.
@@ -82,11 +85,9 @@ pub(crate) fn anova(bucketed: &Bucketed<'_>) -> Option<FStatistic> {
     let between = occupied.checked_sub(1).filter(|degrees| *degrees > 0)?;
     let within = bucketed.len().checked_sub(occupied).filter(|degrees| *degrees > 0)?;
     let statistic = (among / between as f64) / (inside / within as f64);
+    if !statistic.is_finite() || bucketed.is_flat() {
+        return None;
+    }
     let p = FisherSnedecor::new(between as f64, within as f64).ok()?.sf(statistic);
-    (statistic.is_finite() && p.is_finite() && !bucketed.is_flat()).then_some(FStatistic {
-        statistic,
-        between: between as u64,
-        within: within as u64,
-        p,
-    })
+    p.is_finite().then_some(FStatistic { statistic, between: between as u64, within: within as u64, p })
 }

@@ -60,7 +60,7 @@ fn score_covariance(
 ) -> Result<Vec<f64>, Stopped> {
     let width = lag + 1;
     let weights: Vec<f64> = (0..width).map(|back| 1.0 - back as f64 / width as f64).collect();
-    let parts: Result<Vec<(Vec<f64>, Vec<f64>)>, Stopped> = codes
+    let parts = codes
         .par_chunks(CHUNK)
         .enumerate()
         .map(|(chunk, own)| {
@@ -89,9 +89,9 @@ fn score_covariance(
             }
             Ok((by_lag, by_pair))
         })
-        .collect();
+        .collect::<Result<Vec<_>, Stopped>>()?;
     let mut half = vec![0.0; count * count];
-    for (by_lag, by_pair) in parts? {
+    for (by_lag, by_pair) in parts {
         for (sum, part) in half.iter_mut().zip(by_pair) {
             *sum += part;
         }
@@ -113,7 +113,7 @@ fn quadratic_form(mut matrix: Vec<f64>, mut vector: Vec<f64>) -> Option<f64> {
     for column in 0..size {
         let diagonal = matrix[column * size + column];
         let rest = diagonal - (0..column).map(|k| matrix[column * size + k].powi(2)).sum::<f64>();
-        if !(rest > diagonal * 1e-12) {
+        if rest.is_nan() || rest <= diagonal * 1e-12 {
             return None;
         }
         let root = rest.sqrt();

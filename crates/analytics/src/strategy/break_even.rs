@@ -40,7 +40,7 @@ pub(super) fn fee(holdings: &[Holding], control: &impl Control) -> Result<Option
         Ok(longs + if fills > 0.0 { fills * (-fee).ln_1p() } else { 0.0 } + logarithm(&shorts, fee, control)?)
     };
     let free = growth(0.0)?;
-    if !(free > 0.0 && free.is_finite()) {
+    if free <= 0.0 || !free.is_finite() {
         return Ok(None);
     }
     if shorts.is_empty() {

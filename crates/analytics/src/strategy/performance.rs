@@ -190,13 +190,11 @@ pub(super) fn drawdown(
             control.may_go_on()?;
         }
         let worth = equity[row];
-        if worth >= highest {
-            if let Some((fall, peak)) = &mut deepest
-                && fall.recovered.is_none()
-                && worth >= *peak
-            {
-                fall.recovered = Some(row);
-            }
+        if let Some((fall, peak)) = &mut deepest
+            && fall.recovered.is_none()
+            && worth >= *peak
+        {
+            fall.recovered = Some(row);
         }
         if worth > highest {
             (highest, at) = (worth, row);

@@ -16,13 +16,6 @@ impl Sum {
         self.sum = sum;
     }
 
-    /// With the terms of another.
-    pub(super) fn with(mut self, other: Self) -> Self {
-        self.add(other.sum);
-        self.lost += other.lost;
-        self
-    }
-
     /// What it is.
     pub(super) fn value(self) -> f64 {
         self.sum + self.lost
@@ -43,6 +36,5 @@ mod tests {
         let mut small = Sum::default();
         (0..1_000_000).for_each(|_| small.add(0.1));
         assert_eq!(small.value(), 100_000.0);
-        assert_eq!(small.with(small).value(), 200_000.0);
     }
 }

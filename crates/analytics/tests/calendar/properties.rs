@@ -134,7 +134,12 @@ fn nothing_one_and_equal_candles_are_no_effect() {
     )
     .unwrap();
     let report = every(&equal, "UTC", 20);
-    for grouping in &report.groupings {
+    // Sessions, months and quarters are not equally long, and so not equal in volume.
+    let unequal = |grouping: &&GroupingReport| {
+        grouping.measure == Measure::Volume
+            && matches!(grouping.grouping, Grouping::Session | Grouping::Month | Grouping::Quarter)
+    };
+    for grouping in report.groupings.iter().filter(|grouping| !unequal(grouping)) {
         assert!(grouping.omnibus.is_none() && grouping.anova.is_none() && grouping.kruskal_wallis.is_none());
         for bucket in &grouping.buckets {
             assert!(bucket.p.is_none() && bucket.low.is_none(), "{:?} {bucket:?}", grouping.grouping);
