@@ -9,10 +9,6 @@ mod claimed;
 mod claimer;
 mod config;
 mod context;
-#[cfg_attr(
-    not(any(test, feature = "test-jobs")),
-    expect(dead_code, reason = "studies, the next kind of job, keep processors busy")
-)]
 mod cpu;
 mod ending;
 mod health;

@@ -29,11 +29,7 @@ impl StudyMemory {
     ///
     /// # Errors
     /// [`Stop::Cancelled`].
-    pub(crate) async fn reserve(
-        &self,
-        cancel: &CancellationToken,
-        candles: u64,
-    ) -> Result<OwnedSemaphorePermit, Stop> {
+    pub(crate) async fn reserve(&self, cancel: &CancellationToken, candles: u64) -> Result<OwnedSemaphorePermit, Stop> {
         let wanted = FIXED_MIB + (candles * BYTES_A_CANDLE).div_ceil(MIB);
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).min(self.all);
         tokio::select! {

@@ -22,7 +22,7 @@ const SERVICES: [&str; 8] = [
 ];
 
 /// Every room, the rooms that it may import, and the outside crates that it may not.
-const IMPORTS: [(&str, &[&str], &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 17] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
     ("crates/db", &["shared"], &["axum", "reqwest", "polars", "apalis"]),
     ("crates/tasks", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
@@ -32,9 +32,19 @@ const IMPORTS: [(&str, &[&str], &[&str]); 15] = [
         &["shared"],
         &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest", "tokio"],
     ),
+    ("crates/analytics", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "reqwest", "tokio"]),
+    (
+        "crates/charts",
+        &["shared"],
+        &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest", "tokio"],
+    ),
     ("crates/exchanges", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars"]),
     ("api", &["shared", "db", "tasks", "market-store", "columnar"], &["mongodb", "redis", "polars"]),
-    ("worker", &["shared", "db", "tasks", "market-store", "exchanges"], &["mongodb", "jsonwebtoken"]),
+    (
+        "worker",
+        &["shared", "db", "tasks", "market-store", "exchanges", "analytics", "charts"],
+        &["mongodb", "jsonwebtoken", "polars"],
+    ),
     ("crates/simulator", &["shared"], &["mongodb", "redis", "apalis", "polars"]),
     ("crates/client", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
     ("crates/cli", &["shared", "client"], &["mongodb", "redis", "apalis", "axum", "polars"]),

@@ -11,10 +11,10 @@ use crate::job_context::JobContext;
 use crate::outcome::{Outcome, Stop};
 use crate::store_retry::retry_until_cancelled;
 use candlemill_market_store::Series;
-use candlemill_shared::children::Children;
-use candlemill_shared::job::{FetchHistory, Job, SeasonalityStudy, StudyResult};
-use candlemill_shared::task::TaskError;
 use candlemill_shared::TimeRange;
+use candlemill_shared::children::Children;
+use candlemill_shared::job::{FetchHistory, SeasonalityStudy, StudyResult};
+use candlemill_shared::task::TaskError;
 use progress::StudyProgress;
 
 /// Why an attempt ends without a study.
@@ -70,7 +70,8 @@ async fn study(job: &SeasonalityStudy, context: &JobContext, result: &mut StudyR
     let (head, report, files) = report::of(context, job, range, &loaded.ledger, computed)?;
     let studies = context.market().studies();
     let stored =
-        retry_until_cancelled(context.give_up(), || studies.store(&head, context.record.attempt, &report, &files)).await?;
+        retry_until_cancelled(context.give_up(), || studies.store(&head, context.record.attempt, &report, &files))
+            .await?;
     if !stored {
         return Err(Stop::Overtaken.into());
     }

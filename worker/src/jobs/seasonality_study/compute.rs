@@ -1,7 +1,7 @@
 //! Computes the studies on a thread for busy work.
 
-use super::progress::{LOOK_EVERY, Stage, StudyProgress};
 use super::StudyStop;
+use super::progress::{LOOK_EVERY, Stage, StudyProgress};
 use crate::cpu::{CpuCancelled, CpuWork};
 use crate::job_context::JobContext;
 use candlemill_analytics::strategy::StrategyOutcome;
@@ -92,7 +92,12 @@ fn weight(study: &Study, draws: u32) -> f64 {
     }
 }
 
-fn run(job: &SeasonalityStudy, range: TimeRange, candles: &Candles, watched: &Watched<'_>) -> Result<Computed, Stopped> {
+fn run(
+    job: &SeasonalityStudy,
+    range: TimeRange,
+    candles: &Candles,
+    watched: &Watched<'_>,
+) -> Result<Computed, Stopped> {
     let mut computed = Computed::default();
     let zone = job.time_zone.as_str();
     let chart_context = ChartContext {

@@ -29,7 +29,10 @@ pub(super) async fn load(
     let market = context.market();
     let ledger = retry_until_cancelled(context.give_up(), || market.coverage().known(series, range)).await?;
     if !subtract(range, &ledger.verified).is_empty() {
-        return Err(fail("ledger_changed", "a part of the range was reopened meanwhile; a replay of the study fetches it again"));
+        return Err(fail(
+            "ledger_changed",
+            "a part of the range was reopened meanwhile; a replay of the study fetches it again",
+        ));
     }
     let absent: u64 = ledger.gaps.iter().map(|gap| series.interval.count(gap.range.intersect(range))).sum();
     let expected = series.interval.count(range) - absent;

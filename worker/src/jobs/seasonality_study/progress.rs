@@ -49,7 +49,11 @@ impl<'a> StudyProgress<'a> {
         let figures = SeasonalityStudy::figures(result);
         let mut reporter = ProgressReporter::new(context, figures.clone());
         reporter.begin(figures).await?;
-        let fetched = if context.record.children.is_some() { SeasonalityStudy::PARTS_SHARE.map_or(0, |(share, _)| share) } else { 0 };
+        let fetched = if context.record.children.is_some() {
+            SeasonalityStudy::PARTS_SHARE.map_or(0, |(share, _)| share)
+        } else {
+            0
+        };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000")]
         let least = (reporter.shown() * 10.0) as u64;
         Ok(Self { reporter, fetched, least })

@@ -23,13 +23,17 @@ pub(super) fn of(
     let record = &context.record;
     let mut files = Vec::new();
     let mut tables = Vec::new();
-    for (table, outcome) in [(StudyTable::SmaCrossoverSignals, &sma_crossover), (StudyTable::MeanReversionSignals, &mean_reversion)] {
+    for (table, outcome) in
+        [(StudyTable::SmaCrossoverSignals, &sma_crossover), (StudyTable::MeanReversionSignals, &mean_reversion)]
+    {
         if let Some(outcome) = outcome {
             tables.push(table);
             pages(&mut files, table, &outcome.signals)?;
         }
     }
-    for (table, outcome) in [(StudyTable::SmaCrossoverTrades, &sma_crossover), (StudyTable::MeanReversionTrades, &mean_reversion)] {
+    for (table, outcome) in
+        [(StudyTable::SmaCrossoverTrades, &sma_crossover), (StudyTable::MeanReversionTrades, &mean_reversion)]
+    {
         if let Some(outcome) = outcome {
             tables.push(table);
             pages(&mut files, table, &outcome.trades)?;
