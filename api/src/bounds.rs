@@ -14,22 +14,22 @@ use tokio::sync::Semaphore;
 /// Requests under way at once: as many as tasks may wait for their journal write.
 const AT_ONCE: usize = 4_096;
 /// Longest time from a request to the head of its answer. A store that is away is told of much sooner.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Most bytes of a body. The largest real one has a few hundred.
 pub(crate) const MAX_BODY: usize = 16 * 1024;
 /// Longest time in which the body of a request arrives.
-pub(crate) const BODY_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const BODY_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// The bounds of one API.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
     places: Arc<Semaphore>,
-    patience: Duration,
+    time_limit: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)), patience: PATIENCE }
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)), time_limit: TIME_LIMIT }
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn keep(State(bounds): State<Bounds>, request: Request, next: N
             .retry_after(1)
             .into_response();
     };
-    tokio::time::timeout(bounds.patience, next.run(request)).await.unwrap_or_else(|_| {
+    tokio::time::timeout(bounds.time_limit, next.run(request)).await.unwrap_or_else(|_| {
         tracing::warn!("a request took too long and was ended");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "The answer took too long")
             .detail("What the request asked for may have happened; look before you repeat it.")
@@ -60,7 +60,7 @@ mod tests {
     use tower::ServiceExt;
 
     async fn check(name: &str, places: usize, path: &str, expected: u16) {
-        let bounds = Bounds { places: Arc::new(Semaphore::new(places)), patience: Duration::from_millis(500) };
+        let bounds = Bounds { places: Arc::new(Semaphore::new(places)), time_limit: Duration::from_millis(500) };
         let slow = get(std::future::pending::<&'static str>);
         let routes = Router::new().route("/slow", slow).route("/quick", get(|| async { "done" }));
         let routes = routes.layer(from_fn_with_state(bounds, keep));

@@ -46,7 +46,7 @@ pub fn origins(env: &Env) -> Result<Vec<HeaderValue>, EnvError> {
 }
 
 /// Answers preflights, and lets pages of `origins` read answers, errors too. Never of the operators' calls, and never with cookies:
-/// whoever calls shows a token. `None` where no origin is allowed.
+/// every caller shows a token. `None` where no origin is allowed.
 pub(crate) fn layer(origins: &[HeaderValue]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;

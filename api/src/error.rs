@@ -188,7 +188,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The members of an answer that is a problem, for whoever knows where it occurred.
+/// The members of an answer that is a problem, for the code that knows where it occurred.
 #[derive(Debug, Clone)]
 struct Members(Map<String, Value>);
 

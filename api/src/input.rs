@@ -2,7 +2,7 @@
 
 mod names;
 
-use crate::bounds::BODY_PATIENCE;
+use crate::bounds::BODY_TIME_LIMIT;
 use crate::error::Problem;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .detail("Send the body with the header Content-Type: application/json."));
         }
         let reading = Bytes::from_request(request, state);
-        let bytes = tokio::time::timeout(BODY_PATIENCE, reading).await.map_err(|_| {
+        let bytes = tokio::time::timeout(BODY_TIME_LIMIT, reading).await.map_err(|_| {
             Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", "The body did not arrive")
                 .detail("The body of a request must arrive within 10 s.")
         })?;

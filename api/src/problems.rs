@@ -20,7 +20,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
         409,
         "The Idempotency-Key stands for another request of the last 24 hours. Use a new key.",
     ),
-    ("internal_error", 500, "Something went wrong that nobody foresaw. It is logged under error_id; please report it."),
+    ("internal_error", 500, "An internal error. It is logged under error_id; please report it."),
     ("invalid_admin_token", 401, "The calls under /api/admin take the token of ADMIN_TOKEN, not a user's."),
     ("invalid_request", 400, "Fields or parameters are missing or wrong. The member errors names each of them."),
     ("invalid_task_id", 400, "The path holds no task id. Ids are those that the call which created the task returned."),

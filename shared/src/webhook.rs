@@ -7,7 +7,7 @@
 //! 3. The id stays the same from try to try, so that a receiver can tell a repetition. It holds no full stop. A task that
 //!    is replayed and ends again is another message.
 //! 4. Any 2xx is success, 410 means never again, everything else is tried again later.
-//! 5. Each owner has a secret of his own, derived from that of the deployment: nobody can sign for somebody else.
+//! 5. Each owner has a secret of their own, derived from that of the deployment: no owner can sign for another.
 //! 6. Only public addresses are called, judged by the address that is connected to, not by the name alone.
 
 mod config;

@@ -26,7 +26,7 @@ pub(crate) struct Page {
     pub(crate) tasks: TaskEngine,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) claiming: Claiming,
-    pub(crate) duty: Lifecycle,
+    pub(crate) lifecycle: Lifecycle,
     pub(crate) worker: Arc<str>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener, page: Page, shutdown: Cancellat
 
 async fn ready(State(page): State<Page>) -> impl IntoResponse {
     let health = page.tasks.db().health().await;
-    let draining = page.duty.draining.is_cancelled();
+    let draining = page.lifecycle.draining.is_cancelled();
     let claiming = Pool::ALL.into_iter().all(|pool| page.claiming.works(pool));
     let ready = health.is_ready() && claiming && !draining;
     let told = |state: &Result<Duration, String>| match state {
@@ -50,7 +50,7 @@ async fn ready(State(page): State<Page>) -> impl IntoResponse {
         Err(problem) => json!({ "ready": false, "problem": problem }),
     };
     let mut queues = serde_json::Map::new();
-    // Whoever asks has no time to wait for a Redis that is away once more for each queue.
+    // The caller has no time to wait for a Redis that is away once more for each queue.
     let depths = join_all(Pool::ALL.map(|pool| timeout(DEPTH_WAIT, page.tasks.queue(pool).depth()))).await;
     for (pool, depth) in Pool::ALL.into_iter().zip(depths) {
         let mut told = json!({ "claiming": page.claiming.works(pool) });
@@ -63,7 +63,7 @@ async fn ready(State(page): State<Page>) -> impl IntoResponse {
     let body = json!({
         "ready": ready,
         "worker": &*page.worker,
-        "state": page.duty.state().as_str(),
+        "state": page.lifecycle.state().as_str(),
         "draining": draining,
         "redis": told(&health.redis),
         "mongodb": told(&health.mongodb),

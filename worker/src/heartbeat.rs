@@ -1,4 +1,4 @@
-//! What operators see of this worker and tell it: its card, requests to drain, pauses of queues.
+//! What operators see of this worker and tell it: its heartbeat, requests to drain, pauses of queues.
 
 use crate::leases::LeaseSet;
 use crate::lifecycle::Lifecycle;
@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Time between two signs of life.
 const BEAT: Duration = Duration::from_secs(1);
 /// A worker that is silent for so long is not listed.
-const CARD_LIFE: Duration = Duration::from_secs(6);
+const HEARTBEAT_LIFE: Duration = Duration::from_secs(6);
 /// Longest wait for a store within a beat.
 const WAIT: Duration = Duration::from_secs(3);
 
@@ -52,27 +52,32 @@ impl Gate {
 /// The worker's side of the operators' calls.
 pub(crate) struct Operators {
     tasks: TaskEngine,
-    duty: Lifecycle,
-    card: Heartbeat,
+    lifecycle: Lifecycle,
+    heartbeat: Heartbeat,
     loads: Vec<(Pool, usize, LeaseSet)>,
     paused: watch::Sender<Option<HashSet<Pool>>>,
 }
 
 impl Operators {
-    pub(crate) fn new(tasks: TaskEngine, worker: &str, duty: Lifecycle, loads: Vec<(Pool, usize, LeaseSet)>) -> Self {
+    pub(crate) fn new(
+        tasks: TaskEngine,
+        worker: &str,
+        lifecycle: Lifecycle,
+        loads: Vec<(Pool, usize, LeaseSet)>,
+    ) -> Self {
         let now = tasks.clock().now_ms();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let card = Heartbeat {
+        let heartbeat = Heartbeat {
             id: worker.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host.trim().to_owned(),
             pid: std::process::id(),
             started_at: now,
             seen_at: now,
-            state: duty.state(),
+            state: lifecycle.state(),
             pools: Vec::new(),
         };
-        Self { tasks, duty, card, loads, paused: watch::Sender::new(None) }
+        Self { tasks, lifecycle, heartbeat, loads, paused: watch::Sender::new(None) }
     }
 
     pub(crate) fn gate(&self, pool: Pool) -> Gate {
@@ -83,20 +88,20 @@ impl Operators {
     pub(crate) async fn run(self, closed: CancellationToken) {
         let called = Arc::new(Notify::new());
         let _listening = AbortOnDropHandle::new(tokio::spawn(listen(self.tasks.clone(), Arc::clone(&called))));
-        let duty = self.duty.clone();
+        let lifecycle = self.lifecycle.clone();
         loop {
             tokio::join!(self.show(), self.look_at_pauses());
-            let (draining, drained) = (duty.draining.is_cancelled(), duty.drained.is_cancelled());
+            let (draining, drained) = (lifecycle.draining.is_cancelled(), lifecycle.drained.is_cancelled());
             tokio::select! {
                 () = called.notified() => {}
                 () = tokio::time::sleep(BEAT) => {}
                 // A change of state is shown at once.
-                () = duty.draining.cancelled(), if !draining => {}
-                () = duty.drained.cancelled(), if !drained => {}
+                () = lifecycle.draining.cancelled(), if !draining => {}
+                () = lifecycle.drained.cancelled(), if !drained => {}
                 () = closed.cancelled() => break,
             }
         }
-        drop(tokio::time::timeout(WAIT, self.tasks.workers().leave(&self.card.id)).await);
+        drop(tokio::time::timeout(WAIT, self.tasks.workers().leave(&self.heartbeat.id)).await);
     }
 
     async fn show(&self) {
@@ -105,16 +110,16 @@ impl Operators {
             concurrency: *concurrency,
             running: held.count(),
         };
-        let card = Heartbeat {
+        let heartbeat = Heartbeat {
             seen_at: self.tasks.clock().now_ms(),
-            state: self.duty.state(),
+            state: self.lifecycle.state(),
             pools: self.loads.iter().map(load).collect(),
-            ..self.card.clone()
+            ..self.heartbeat.clone()
         };
-        match tokio::time::timeout(WAIT, self.tasks.workers().show(&card, CARD_LIFE)).await {
-            Ok(Ok(true)) if !self.duty.asked.is_cancelled() => {
-                tracing::info!(worker = card.id, "an operator wants this worker to drain");
-                self.duty.asked.cancel();
+        match tokio::time::timeout(WAIT, self.tasks.workers().show(&heartbeat, HEARTBEAT_LIFE)).await {
+            Ok(Ok(true)) if !self.lifecycle.asked.is_cancelled() => {
+                tracing::info!(worker = heartbeat.id, "an operator wants this worker to drain");
+                self.lifecycle.asked.cancel();
             }
             Ok(Err(error)) => tracing::debug!(%error, "no sign of life was given"),
             _ => {}

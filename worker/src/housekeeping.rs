@@ -20,7 +20,7 @@ const BUCKETS: u64 = 64_000;
 /// Ledgers of earlier versions are looked for this often: programs of one may run beside those of this one.
 const EARLIER: Duration = Duration::from_secs(3_600);
 
-/// Keeps house until `shutdown`.
+/// Runs the housekeeping until `shutdown`.
 pub(crate) async fn run(context: WorkerContext, shutdown: CancellationToken) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! The worker: takes deliveries from the queue, runs their jobs, and keeps the house (sweeping, lists of markets).
+//! The worker: claims tasks from the queue, runs their jobs, and does the housekeeping (sweeping, lists of markets).
 
 mod apalis_task;
 mod attempt;

@@ -1,9 +1,9 @@
-//! Whether this worker is on duty: it runs, drains, or is drained.
+//! The worker's lifecycle: it runs, drains, or is drained.
 
 use candlemill_tasks::WorkerState;
 use tokio_util::sync::CancellationToken;
 
-/// The way out of duty, which leads in one direction.
+/// The states of a worker, which it passes in one direction.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lifecycle {
     /// Cancelled when an operator, or a signal, wants the worker to drain.

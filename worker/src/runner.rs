@@ -52,7 +52,7 @@ impl Runner {
         ]
         .map(AbortOnDropHandle::new);
         while !draining.is_cancelled() {
-            // As many as there are slots fit: whoever has a slot never waits for the channel.
+            // As many as there are slots fit: what has a slot never waits for the channel.
             let (out, inbox) = mpsc::channel(self.concurrency);
             let fetcher = Claimer {
                 pool: self.pool,

@@ -22,7 +22,7 @@ const UNTENDED_MS: i64 = 3_000;
 /// So often those are looked at again that were to wait, at these ages: a record may come to be there long after the time that it
 /// bears, because its process or its store stalled meanwhile. None of these steps is longer than 8 s.
 const AGAIN_MS: [i64; 8] = [10_000, 15_000, 20_000, 28_000, 36_000, 44_000, 52_000, 60_000];
-/// Whoever waits longer for the first of those that wait saw MongoDB stall.
+/// A longer wait for the first of those that wait means that MongoDB stalled.
 const STALLED: Duration = Duration::from_secs(3);
 /// After a stall, a failure, or a change of the leader those that are so much older are looked at too, though never further back than
 /// [`FURTHEST_MS`]; so long after it.

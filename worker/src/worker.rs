@@ -85,8 +85,8 @@ impl Worker {
             Arc::new(SharedBudget::new(ledger, Arc::clone(tasks.clock()), limit, Arc::clone(&metrics)))
         })?;
         let reconciler = ParentReconciler::default();
-        let duty = Lifecycle::default();
-        let draining = duty.draining.clone();
+        let lifecycle = Lifecycle::default();
+        let draining = lifecycle.draining.clone();
         let (outbox, deliverer) = webhooks::deliverer(&config.webhooks, &tasks, &metrics)?;
         let resources = Resources {
             market: market.clone(),
@@ -107,7 +107,7 @@ impl Worker {
             running: Running::default(),
             outbox,
             reconciler: reconciler.clone(),
-            lifecycle: duty.clone(),
+            lifecycle: lifecycle.clone(),
             known: config.known,
             resources: Arc::new(resources),
         };
@@ -116,18 +116,18 @@ impl Worker {
             tasks: tasks.clone(),
             metrics: Arc::clone(&metrics),
             claiming: claiming.clone(),
-            duty: duty.clone(),
+            lifecycle: lifecycle.clone(),
             worker: Arc::clone(&worker),
         };
-        // The house is kept until the last task has ended: signs of life above all.
-        let (house, closed) = (TaskTracker::new(), CancellationToken::new());
-        house.spawn(health::serve(listener, page, closed.clone()));
-        house.spawn(reconciler.run(tasks.clone(), closed.clone()));
-        house.spawn(cancel::listen(tasks.clone(), context.running.clone(), closed.clone()));
+        // The background tasks run until the last task has ended: signs of life above all.
+        let (background, closed) = (TaskTracker::new(), CancellationToken::new());
+        background.spawn(health::serve(listener, page, closed.clone()));
+        background.spawn(reconciler.run(tasks.clone(), closed.clone()));
+        background.spawn(cancel::listen(tasks.clone(), context.running.clone(), closed.clone()));
         if prepare(&tasks, &market, &shutdown).await {
-            house.spawn(sweeper::run(tasks.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
-            house.spawn(deliverer.run(closed.clone()));
-            house.spawn(housekeeping::run(context.clone(), draining.clone()));
+            background.spawn(sweeper::run(tasks.clone(), Arc::clone(&worker), Arc::clone(&metrics), draining.clone()));
+            background.spawn(deliverer.run(closed.clone()));
+            background.spawn(housekeeping::run(context.clone(), draining.clone()));
             for exchange in Exchange::ALL {
                 let keeper = MarketKeeper {
                     exchange,
@@ -137,15 +137,15 @@ impl Worker {
                     worker: worker.to_string(),
                     fixed_limit: exchange_config.fixed_weight_limit(exchange),
                 };
-                house.spawn(keeper.run(draining.clone()));
+                background.spawn(keeper.run(draining.clone()));
             }
             if let Some(settings) = config.inbox.clone() {
                 let service = TaskService::start(&tasks, Arc::new(config.tiers.clone()), config.webhooks.clone());
                 let (db, counters) = (tasks.db().clone(), metrics.inbox.clone());
-                house.spawn(inbox::run(settings, db, service, counters, draining.clone()));
+                background.spawn(inbox::run(settings, db, service, counters, draining.clone()));
             }
             let pools = Pool::ALL.map(|pool| (pool, config.concurrency_of(pool), LeaseSet::default()));
-            let operators = Operators::new(tasks.clone(), &worker, duty.clone(), pools.to_vec());
+            let operators = Operators::new(tasks.clone(), &worker, lifecycle.clone(), pools.to_vec());
             let runners = pools.clone().map(|(pool, concurrency, held)| Runner {
                 context: context.clone(),
                 pool,
@@ -156,12 +156,12 @@ impl Worker {
                 claiming: claiming.clone(),
                 metrics: Arc::clone(&metrics),
             });
-            house.spawn(operators.run(closed.clone()));
+            background.spawn(operators.run(closed.clone()));
             let mut running = tokio::spawn(futures::future::join_all(runners.map(Runner::run)));
             tracing::info!(worker = &*worker, concurrency = config.concurrency, "worker {worker} takes tasks");
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = duty.asked.cancelled() => {}
+                () = lifecycle.asked.cancelled() => {}
             }
             tracing::info!(grace_seconds = config.grace.as_secs(), "draining: no more tasks are taken");
             draining.cancel();
@@ -171,7 +171,7 @@ impl Worker {
                 pools.iter().for_each(|(_, _, held)| held.let_go_of_all());
                 tracing::warn!("the grace time is over; other workers take what is left within seconds");
             }
-            duty.drained.cancel();
+            lifecycle.drained.cancel();
             if !shutdown.is_cancelled() {
                 tracing::info!("drained: nothing runs here; waiting to be stopped");
                 shutdown.cancelled().await;
@@ -179,8 +179,8 @@ impl Worker {
         }
         closed.cancel();
         draining.cancel();
-        house.close();
-        drop(tokio::time::timeout(Duration::from_secs(2), house.wait()).await);
+        background.close();
+        drop(tokio::time::timeout(Duration::from_secs(2), background.wait()).await);
         Ok(())
     }
 }

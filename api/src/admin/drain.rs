@@ -27,7 +27,7 @@ pub async fn drain(
     State(state): State<Shared>,
     WorkerPath(id): WorkerPath,
 ) -> Result<(StatusCode, Json<WorkerView>), Problem> {
-    let Some(card) = state.tasks.workers().drain(&id).await? else { return Err(Problem::no_such_worker()) };
-    tracing::info!(worker = card.id, "a worker is told to drain");
-    Ok((StatusCode::ACCEPTED, Json(worker_view(&card))))
+    let Some(heartbeat) = state.tasks.workers().drain(&id).await? else { return Err(Problem::no_such_worker()) };
+    tracing::info!(worker = heartbeat.id, "a worker is told to drain");
+    Ok((StatusCode::ACCEPTED, Json(worker_view(&heartbeat))))
 }

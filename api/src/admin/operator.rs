@@ -1,4 +1,4 @@
-//! Who is an operator: whoever has `ADMIN_TOKEN`.
+//! Who is an operator: every caller that has `ADMIN_TOKEN`.
 
 use super::token::AdminToken;
 use crate::error::Problem;

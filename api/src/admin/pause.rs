@@ -48,8 +48,8 @@ pub async fn pause(
     let by = by.as_deref().unwrap_or(SOMEBODY);
     let paused = state.tasks.pauses().pause(pool, by, reason.as_deref(), state.clock.now_ms()).await?;
     tracing::info!(pool = pool.as_str(), by = paused.by, reason = paused.reason, "a queue is paused");
-    let cards = state.tasks.workers().all().await?;
-    Ok(Json(view(&state, pool, Some(paused), &cards).await?))
+    let heartbeats = state.tasks.workers().all().await?;
+    Ok(Json(view(&state, pool, Some(paused), &heartbeats).await?))
 }
 
 /// Resume a queue
@@ -67,6 +67,6 @@ pub async fn pause(
 pub async fn resume(State(state): State<Shared>, PoolPath(pool): PoolPath) -> Result<Json<QueueView>, Problem> {
     state.tasks.pauses().resume(pool, state.clock.now_ms()).await?;
     tracing::info!(pool = pool.as_str(), "a queue is resumed");
-    let cards = state.tasks.workers().all().await?;
-    Ok(Json(view(&state, pool, None, &cards).await?))
+    let heartbeats = state.tasks.workers().all().await?;
+    Ok(Json(view(&state, pool, None, &heartbeats).await?))
 }

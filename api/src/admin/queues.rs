@@ -16,13 +16,13 @@ use candlemill_tasks::{Heartbeat, Paused};
     security(("admin" = []))
 )]
 pub async fn queues(State(state): State<Shared>) -> Result<Json<QueueList>, Problem> {
-    let cards = state.tasks.workers().all().await?;
+    let heartbeats = state.tasks.workers().all().await?;
     let mut paused = state.tasks.pauses().all().await?;
     let mut queues = Vec::with_capacity(Pool::ALL.len());
     for pool in Pool::ALL {
-        queues.push(view(&state, pool, paused.remove(&pool), &cards).await?);
+        queues.push(view(&state, pool, paused.remove(&pool), &heartbeats).await?);
     }
-    Ok(Json(QueueList { queues, workers: cards.iter().map(worker_view).collect() }))
+    Ok(Json(QueueList { queues, workers: heartbeats.iter().map(worker_view).collect() }))
 }
 
 /// One pool's queue.
@@ -30,9 +30,9 @@ pub(super) async fn view(
     state: &Shared,
     pool: Pool,
     paused: Option<Paused>,
-    cards: &[Heartbeat],
+    heartbeats: &[Heartbeat],
 ) -> Result<QueueView, Problem> {
     let queue = state.tasks.queue(pool);
     let (depth, oldest) = (queue.depth().await?, queue.oldest_waiting().await?);
-    Ok(queue_view(pool, depth, paused, oldest, cards, state.clock.now_ms()))
+    Ok(queue_view(pool, depth, paused, oldest, heartbeats, state.clock.now_ms()))
 }

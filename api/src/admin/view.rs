@@ -5,16 +5,16 @@ use candlemill_shared::job::Pool;
 use candlemill_tasks::queue::Depth;
 use candlemill_tasks::{Heartbeat, Paused};
 
-pub(super) fn worker_view(card: &Heartbeat) -> WorkerView {
+pub(super) fn worker_view(heartbeat: &Heartbeat) -> WorkerView {
     WorkerView {
-        id: card.id.clone(),
-        version: card.version.clone(),
-        host: card.host.clone(),
-        pid: card.pid,
-        started_at: card.started_at.into(),
-        seen_at: card.seen_at.into(),
-        state: card.state,
-        running: card.running(),
+        id: heartbeat.id.clone(),
+        version: heartbeat.version.clone(),
+        host: heartbeat.host.clone(),
+        pid: heartbeat.pid,
+        started_at: heartbeat.started_at.into(),
+        seen_at: heartbeat.seen_at.into(),
+        state: heartbeat.state,
+        running: heartbeat.running(),
     }
 }
 
@@ -25,15 +25,15 @@ pub(super) fn queue_view(
     depth: Depth,
     paused: Option<Paused>,
     oldest: Option<i64>,
-    cards: &[Heartbeat],
+    heartbeats: &[Heartbeat],
     now_ms: i64,
 ) -> QueueView {
-    let here = |card: &Heartbeat| {
-        let load = card.pools.iter().find(|load| load.pool == pool.as_str())?;
+    let here = |heartbeat: &Heartbeat| {
+        let load = heartbeat.pools.iter().find(|load| load.pool == pool.as_str())?;
         Some(PoolWorkerView {
-            id: card.id.clone(),
-            version: card.version.clone(),
-            state: card.state,
+            id: heartbeat.id.clone(),
+            version: heartbeat.version.clone(),
+            state: heartbeat.state,
             concurrency: load.concurrency,
             running: load.running,
         })
@@ -46,6 +46,6 @@ pub(super) fn queue_view(
         running: depth.held,
         paused,
         oldest_waiting_seconds: oldest.map(|oldest| (now_ms - oldest).max(0) as f64 / 1_000.0),
-        workers: cards.iter().filter_map(here).collect(),
+        workers: heartbeats.iter().filter_map(here).collect(),
     }
 }

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Other issuers that the log tells of, each once: whoever calls chooses what stands in a token.
+/// Other issuers that the log tells of, each once: the caller chooses what stands in a token.
 const MAX_ISSUERS_TOLD: usize = 16;
 /// Characters of an issuer that the log shows.
 const MAX_ISSUER_SHOWN: usize = 100;

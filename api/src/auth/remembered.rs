@@ -69,7 +69,7 @@ impl Verdict {
         serde_json::to_vec(&Stored { v: VERSION, until_ms: self.until_ms, caller, refused }).unwrap_or_default()
     }
 
-    /// `None`: of another version, or no longer to be believed. Believed for `longest`: the clock of whoever stored it may be
+    /// `None`: of another version, or no longer to be believed. Believed for `longest`: the clock of the process that stored it may be
     /// ahead of ours.
     pub(super) fn from_stored(stored: &[u8], now_ms: i64, longest: Duration) -> Option<Self> {
         let stored: Stored = serde_json::from_slice(stored).ok()?;

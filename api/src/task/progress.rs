@@ -59,7 +59,7 @@ pub(super) async fn newest(state: &AppState, caller: &Caller, id: TaskId) -> Res
                 (Some(parent), Some(live)) => Some(Progress::newest_of(live, &parent)),
                 (Some(record), None) => {
                     let told = Progress::from_record(&record);
-                    // Whoever polls a waiting task finds it in Redis next time. A newer snapshot stays.
+                    // The next poll of a waiting task finds it in Redis. A newer snapshot stays.
                     if let Err(error) = state.tasks.progress().keep(&told).await {
                         tracing::debug!(%error, "a snapshot was not kept");
                     }

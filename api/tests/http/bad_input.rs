@@ -61,7 +61,7 @@ async fn whoever_sends_far_too_much_hears_why_and_may_go_on() {
              content-length: {length}\r\n\r\n"
         )
     };
-    // First one who is known, then one who is not: his body is never looked at.
+    // First a known caller, then an unknown one, whose body is never looked at.
     for (token, expected) in [(token.as_str(), (413, "body_too_large")), ("x.y.z", (401, "invalid_token"))] {
         socket.write_all(head(token).as_bytes()).await.unwrap();
         socket.write_all(&body).await.unwrap();
@@ -70,8 +70,8 @@ async fn whoever_sends_far_too_much_hears_why_and_may_go_on() {
         assert_eq!((status, told["code"].as_str().unwrap()), expected);
     }
     // A body that is announced, but comes only when it is asked for, is not waited for.
-    let patient = head("x.y.z").replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
-    socket.write_all(patient.as_bytes()).await.unwrap();
+    let waiting = head("x.y.z").replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    socket.write_all(waiting.as_bytes()).await.unwrap();
     let heard = tokio::time::timeout(Duration::from_secs(1), answer(&mut socket)).await.unwrap();
     assert_eq!(heard.0, 401);
 }

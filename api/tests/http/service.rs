@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 /// The call that tells whether Supabase was asked.
 pub(crate) const USER: &str = "/auth/v1/user";
 pub(crate) const KEYS: &str = "/auth/v1/.well-known/jwks.json";
-/// A call without its parameters: `invalid_request` for whoever is let in, and no store is asked.
+/// A call without its parameters: `invalid_request` for a caller that is let in, and no store is asked.
 const KNOCK: &str = "/api/market-data/klines";
 /// What it answers them.
 pub(crate) const LET_IN: (u16, &str) = (400, "invalid_request");

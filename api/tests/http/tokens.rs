@@ -139,7 +139,7 @@ async fn keys_rotate() {
 async fn the_tier_comes_from_where_only_administrators_write() {
     let service = Service::start().await;
     assert_eq!(service.ask_for_much(&service.token_of("free")).await, (403, "tier_limit".to_owned()));
-    // The stores are away, so whoever the tier lets through hears of that.
+    // The stores are away, so a caller that the tier lets through hears of that.
     assert_eq!(service.ask_for_much(&service.token_of("pro")).await, (503, "store_unavailable".to_owned()));
     let boastful = UserChange { claimed_tier: Some(Some("enterprise".into())), ..UserChange::default() };
     service.supabase.change_user("free@candlemill.test", &boastful);

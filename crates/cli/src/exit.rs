@@ -28,7 +28,7 @@ pub(crate) struct Usage(pub(crate) String);
 /// The exit code that fits `error`.
 pub(crate) fn code_of(error: &Error) -> u8 {
     for cause in error.chain() {
-        // Whoever read the output has read enough.
+        // The reader of the output has read enough.
         if cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
             return 0;
         }

@@ -1,6 +1,6 @@
 //! Logins that are kept: one for each API, in a file of the user's alone.
 //!
-//! A token goes to the API that it was kept for, and to no other. Refresh tokens are good for one use: whoever renews holds the
+//! A token goes to the API that it was kept for, and to no other. Refresh tokens are good for one use: the process that renews holds the
 //! lock, and reads again what another process may have renewed meanwhile.
 
 use crate::supabase::{Supabase, SupabaseError};

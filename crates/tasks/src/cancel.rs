@@ -72,7 +72,7 @@ impl TaskEngine {
     }
 
     /// Takes an ended task out of the queue and shows its end. While Redis is away this is tried again for some seconds;
-    /// after that a worker that receives the task finds it ended, and so does whoever asks for its progress.
+    /// after that a worker that receives the task finds it ended, and so does every question about its progress.
     pub(crate) async fn forget_waiting(&self, record: &TaskRecord) {
         static RETRY: BackgroundRetry = BackgroundRetry::new(FORGOTTEN_RETRY, FORGET_TRIES);
         let Err(error) = self.try_to_forget(record).await else { return };

@@ -2,7 +2,7 @@
 //!
 //! 1. MongoDB is the truth. It is written first, so a Redis that restarts, forgets, or is away at that moment changes
 //!    nothing: workers compare the two every second and put the mark right ([`Pauses::restore`]).
-//! 2. Every word has the time at which it was given, which only rises. A mark never gives way to an older word, so whoever
+//! 2. Every word has the time at which it was given, which only rises. A mark never gives way to an older word, so whichever process
 //!    read the truth a moment ago cannot undo what was said since.
 
 use crate::queue::Queue;
@@ -25,9 +25,9 @@ const POOLS: &str = "pools";
 pub struct Paused {
     /// UTC ms.
     pub since: i64,
-    /// Who did it, in his own words.
+    /// Who did it, in the operator's own words.
     pub by: String,
-    /// Why, in his own words.
+    /// Why, in the operator's own words.
     #[serde(default)]
     pub reason: Option<String>,
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Reservations that one look at those left behind handles.
 const LEFT_BEHIND: isize = 100;
-/// Whoever goes on asking at his limit is not recounted for each of his requests: how many owners are remembered, how long.
+/// An owner that goes on asking at the limit is not reconciled for each request: how many owners are remembered, how long.
 const RECOUNTED: u64 = 10_000;
 const RECOUNT_STANDS: Duration = Duration::from_secs(1);
 
@@ -118,7 +118,7 @@ impl Quota {
         Ok((places, reservation))
     }
 
-    /// Whoever reserved knows what became of the tasks: they are stored, or their places given back.
+    /// The caller that reserved knows what became of the tasks: they are stored, or their places released.
     pub(crate) async fn commit_reservation(&self, reservation: &Reservation) -> Result<(), StoreError> {
         let mut connection = self.connection.clone();
         let gone = redis::cmd("ZREM").arg(reserving_key()).arg(&reservation.0).query_async(&mut connection).await;

@@ -1,4 +1,4 @@
-//! Places: an owner has one for each of his tasks under way, children aside.
+//! Places: an owner has one for each task under way, children aside.
 //!
 //! Redis counts them, the records are the truth. A place is reserved before its task is stored, and the reservation is
 //! written down until its task is, so that neither a recount nor a death in between makes the number a wrong one.
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 const LEFT_BEHIND_MS: i64 = 10_000;
 
 impl TaskEngine {
-    /// Reserves a place for each task, in order, where its owner has fewer than his tier allows. The answer tells of each
+    /// Reserves a place for each task, in order, where its owner has fewer than the tier allows. The answer tells of each
     /// whether it has one. When the tasks are stored, or their places given back, [`Self::commit_reservation`] has to be called.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl TaskEngine {
         }
     }
 
-    /// Gives places back that were reserved for tasks which were never stored: whoever reserved them died before he could, or
+    /// Gives places back that were reserved for tasks which were never stored: the process that reserved them died before it could, or
     /// could not reach MongoDB. Returns how many.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ impl TaskEngine {
     /// sweeper find them by, and gives back the keys that ended tasks have left behind. It may read all tasks and all keys.
     ///
     /// # Errors
-    /// When MongoDB fails. Then whoever asks next goes on.
+    /// When MongoDB fails. Then the next call goes on.
     pub async fn tidy_up(&self) -> Result<(), StoreError> {
         let (now, steps) = (self.clock().now_ms(), steps(self.db().database()));
         let is_due = [

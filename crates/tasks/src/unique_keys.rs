@@ -174,7 +174,7 @@ impl UniqueKeys {
     }
 
     /// Gives `key` back soon, together with others, if `task` holds it. Best effort: a key of an ended task is taken over by
-    /// whoever wants it.
+    /// the next that wants it.
     pub(crate) fn give_back_later(&self, key: String, task: TaskId, replayed_at: Option<i64>) {
         drop(self.later.try_send(GivenBack { key, task, replayed_at }));
     }

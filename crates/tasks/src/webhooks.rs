@@ -1,7 +1,7 @@
 //! Messages about ended tasks: which are due, and who delivers them.
 //!
 //! A message lies in its task's record. It becomes due in the very update that ends the task, so none is lost. Who tries it
-//! claims it by moving `next_at` from what he read to the end of his time; when he dies, it is due again by then.
+//! claims it by moving `next_at` from what it read to the end of its time; when it dies, the message is due again by then.
 
 use crate::records::{DueWebhook, TaskRecords, encode, from_document};
 use candlemill_db::StoreError;

@@ -51,7 +51,7 @@ pub struct TaskView {
     pub replays: u32,
     /// When it was replayed last; null when it was not.
     pub replayed_at: Option<Timestamp>,
-    /// When and why its owner discarded it, dead; null when he did not.
+    /// When and why its owner discarded it, dead; null when it was not discarded.
     pub discarded: Option<DiscardedView>,
     /// The task that this one is a part of; absent for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,9 +35,9 @@ pub(super) struct Recheck {
 struct Calls(HashMap<Exchange, u32>);
 
 impl Calls {
-    fn new(shop: &WorkerContext) -> Self {
+    fn new(context: &WorkerContext) -> Self {
         let of = |exchange| {
-            let client = shop.resources.exchanges.of(exchange);
+            let client = context.resources.exchanges.of(exchange);
             (client.budget().limit() / SHARE / LOOKS / client.candles_weight()).max(1)
         };
         Self(Exchange::ALL.map(|exchange| (exchange, of(exchange))).into())

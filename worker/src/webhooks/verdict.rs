@@ -20,15 +20,15 @@ mod codes {
     pub(super) const UNREACHABLE: &str = "webhook_unreachable";
 }
 
-/// The wait after the `failed`-th failure: evenly drawn by `luck` (0 to 1) between half of the bound and all of it.
-fn wait(failed: u32, luck: f64) -> Duration {
+/// The wait after the `failed`-th failure: evenly drawn by `jitter` (0 to 1) between half of the bound and all of it.
+fn wait(failed: u32, jitter: f64) -> Duration {
     let doublings = failed.saturating_sub(1).min(10) * 2;
     let bound = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
-    bound.mul_f64(luck.clamp(0.0, 1.0).mul_add(0.5, 0.5))
+    bound.mul_f64(jitter.clamp(0.0, 1.0).mul_add(0.5, 0.5))
 }
 
 /// The webhook after the try that got this reply; `attempts` of them are made at most.
-pub(super) fn verdict(tried: &Webhook, reply: &Reply, attempts: u32, now_ms: i64, luck: f64) -> Webhook {
+pub(super) fn verdict(tried: &Webhook, reply: &Reply, attempts: u32, now_ms: i64, jitter: f64) -> Webhook {
     let (status, pause) = match reply {
         Reply::Answered { status, pause } => (Some(*status), *pause),
         Reply::Silent(_) | Reply::Forbidden(_) => (None, None),
@@ -47,7 +47,7 @@ pub(super) fn verdict(tried: &Webhook, reply: &Reply, attempts: u32, now_ms: i64
     if matches!(code, codes::REFUSED | codes::GONE) || tried.attempts >= attempts {
         return Webhook { state: WebhookState::Failed, ..after };
     }
-    let wait = wait(tried.attempts, luck).max(pause.unwrap_or_default().min(LONGEST_PAUSE));
+    let wait = wait(tried.attempts, jitter).max(pause.unwrap_or_default().min(LONGEST_PAUSE));
     let next = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
     Webhook { next_at: Some(next), ..after }
 }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn eight_tries_take_hours() {
-        let total = |luck: f64| (1..8).map(|failed| wait(failed, luck).as_secs()).sum::<u64>();
+        let total = |jitter: f64| (1..8).map(|failed| wait(failed, jitter).as_secs()).sum::<u64>();
         assert_eq!((total(0.0), total(1.0)), (4_452, 8_905));
         assert!(wait(1, 0.0) >= Duration::from_secs(2) && wait(u32::MAX, 1.0) == LONGEST_WAIT);
     }

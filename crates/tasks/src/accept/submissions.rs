@@ -1,10 +1,10 @@
 //! Accepting tasks: each durable before its caller is told so, many in one journal write.
 //!
 //! Order: the keys of the requests, so that one that stands for a task under way never needs a place; the places of the
-//! owners; the records; the queue. Whoever gets no place, or cannot ask for one because Redis is away, gives its keys back.
+//! owners; the records; the queue. A submission that gets no place, or cannot ask for one because Redis is away, releases its keys.
 //! A record that does not reach the queue is put there by the sweeper.
 //!
-//! Keys without a record are taken over when they are old. Whoever does so first puts a fence where the record would be stored: one
+//! Keys without a record are taken over when they are old. The first to do so puts a fence where the record would be stored: one
 //! that was on its way for so long is never there, and its request was never answered with it. An `Idempotency-Key` is bound to the
 //! task that its request is answered with, before that is answered.
 
@@ -76,7 +76,7 @@ impl Submissions {
             tokio::spawn(async move {
                 loop {
                     let mut batch = Vec::with_capacity(BATCH);
-                    // Whoever holds the lock takes all that waits; the other is busy writing or queues for the lock.
+                    // The one with the lock takes all that waits; the other is busy writing or queues for the lock.
                     if waiting.lock().await.recv_many(&mut batch, BATCH).await == 0 {
                         return;
                     }
@@ -273,7 +273,7 @@ fn enqueue_later(store: &TaskEngine, pool: Pool, records: Vec<TaskRecord>) {
     let (queue, records) = (store.queue(pool).clone(), Arc::new(records));
     RETRY.spawn(move || {
         let (queue, records) = (queue.clone(), Arc::clone(&records));
-        // Those that were cancelled meanwhile are found ended by whoever claims them.
+        // Those that were cancelled meanwhile are found ended by the worker that claims them.
         async move { queue.enqueue(records.iter()).await.is_ok() }
     });
 }

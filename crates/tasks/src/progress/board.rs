@@ -1,4 +1,4 @@
-//! Live progress: the newest snapshot of every task that shows some, or that somebody asked for, and its way to whoever watches.
+//! Live progress: the newest snapshot of every task that shows some, or that somebody asked for, and its way to those who watch.
 
 use super::keys;
 use super::snapshots::{ProgressWrite, Snapshots, lifetime_ms};
@@ -111,8 +111,8 @@ impl ProgressBoard {
     }
 
     /// Replaces the task's snapshot at the end of an attempt, and tells those who follow. Where there is none nobody has asked and
-    /// nothing was shown: then none is kept, and whoever asks later is answered by the record. While Redis is away this is tried
-    /// again for some seconds. Best effort; whoever asks for the task later finds its end in the record.
+    /// nothing was shown: then none is kept, and a later question is answered by the record. While Redis is away this is tried
+    /// again for some seconds. Best effort; a later question about the task finds its end in the record.
     pub async fn end_steadily(&self, end: Progress) {
         static RETRY: BackgroundRetry = BackgroundRetry::new(ENDED_RETRY, ENDED_TRIES);
         let Err(error) = self.end(end.clone()).await else { return };

@@ -10,7 +10,7 @@ pub(super) struct PoolKeys {
     /// held, 7 the current turn, 8 mark of a paused queue, 9 time of the last tick,
     /// 10 mark of a grace time for leases.
     pub(super) all: [String; 10],
-    /// Put before an owner: sorted set of his waiting tasks by rank.
+    /// Put before an owner: sorted set of the owner's waiting tasks by rank.
     pub(super) waiting: String,
     /// Channel that tells workers of waiting tasks.
     pub(super) wake: String,

@@ -2,10 +2,10 @@
 //!
 //! 1. A task stands in exactly one place: it waits among its owner's tasks, is delayed until its time, or is held under a
 //!    lease. Every script moves it from one place to another at once, so no crash can lose it in between.
-//! 2. Owners take turns (start-time fair queueing): whoever has many tasks waiting does not keep another's one from
-//!    running. The weight of a tier decides how often its owners' turns come; an owner who runs as many tasks as his tier
+//! 2. Owners take turns (start-time fair queueing): an owner with many tasks waiting does not keep another's one from
+//!    running. The weight of a tier decides how often its owners' turns come; an owner who runs as many tasks as the tier
 //!    allows takes no turn until one of them ends.
-//! 3. Whoever claims a task holds it by a *token*, which no one else ever gets, under a lease that he renews. A lease that
+//! 3. A worker that claims a task holds it by a *token*, which no other ever gets, under a lease that it renews. A lease that
 //!    runs out lets the task wait again at its old rank. Leases are measured by Redis's clock alone.
 //! 4. Only the token's holder can settle the task. The record's attempt number fences what is written to MongoDB.
 //! 5. Enqueuing a task that is in the queue does nothing, so it may be repeated whenever there is doubt.
@@ -184,7 +184,7 @@ impl Queue {
         Ok(lost)
     }
 
-    /// Takes a task that has ended out of the queue, whoever holds it.
+    /// Takes a task that has ended out of the queue, whichever worker holds it.
     ///
     /// # Errors
     /// When Redis fails; a repetition is harmless.

@@ -23,7 +23,7 @@ pub enum Claim {
     Started(Box<TaskRecord>),
     /// It needed no work: the attempt began and ended in one change. The record is as it began.
     Ended(Box<TaskRecord>, Box<Ending>),
-    /// It is due later, at this time (UTC ms), of which the queue did not hear: whoever ended the attempt before died first.
+    /// It is due later, at this time (UTC ms), of which the queue did not hear: the worker that ended the attempt before died first.
     TooEarly(Box<TaskRecord>, i64),
     /// It has ended, or there is no such task: the delivery is stale.
     Stale,

@@ -1,6 +1,6 @@
 //! What was accepted is done, and what was not leaves nothing: stores, queue and API break off while tasks come in.
 
-use crate::mill::{Mill, fetch};
+use crate::harness::{Harness, fetch};
 use crate::whole::redis_of;
 use candlemill_client::forms::FetchRequest;
 use candlemill_client::{Api, fetch_request, fetch_result};
@@ -199,20 +199,20 @@ async fn nothing_stands_in(redis: &mut MultiplexedConnection, key: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn places_of_tasks_that_were_never_stored_come_back() {
     const PLACES: &str = "cm:{owner:u}:tasks";
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let now = SystemClock.now_ms();
     let waits = TaskRecord {
         run_at: Some(now + 3_600_000),
-        ..mill.record("u", &fetch("BTCUSDT", Interval::Minute1, 0, 60_000))
+        ..harness.record("u", &fetch("BTCUSDT", Interval::Minute1, 0, 60_000))
     };
-    let stored = mill.accept(waits).await.record.id.to_string();
-    let mut redis = mill.redis().await;
+    let stored = harness.accept(waits).await.record.id.to_string();
+    let mut redis = harness.redis().await;
     nothing_stands_in(&mut redis, RESERVING).await;
     let never = TaskId::new(now).to_string();
     let left = json!([["u", never], ["u", stored]]).to_string();
     redis.zadd::<_, _, _, ()>(PLACES, &never, now).await.unwrap();
     redis.zadd::<_, _, _, ()>(RESERVING, left, now - 11_000).await.unwrap();
-    let _worker = mill.worker().await;
+    let _worker = harness.worker().await;
     nothing_stands_in(&mut redis, RESERVING).await;
     assert_eq!(
         redis.zrange::<_, Vec<String>>(PLACES, 0, -1).await.unwrap(),
@@ -221,11 +221,11 @@ async fn places_of_tasks_that_were_never_stored_come_back() {
     );
 }
 
-/// Whoever is refused is refused for tasks that are under way or being stored, not for what Redis remembers of others.
+/// An owner is refused for tasks that are under way or being stored, not for what Redis remembers of others.
 #[tokio::test(flavor = "multi_thread")]
 async fn places_of_ended_tasks_keep_nobody_out() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
-    let mut redis = mill.redis().await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
+    let mut redis = harness.redis().await;
     let now = SystemClock.now_ms();
     let mut taken = HashMap::new();
     for owner in ["remembered", "reserving"] {
@@ -236,7 +236,7 @@ async fn places_of_ended_tasks_keep_nobody_out() {
         taken.insert(owner, ids);
     }
     let post = async |owner: &str| {
-        mill.try_accept_within(2, mill.record(owner, &fetch("BTCUSDT", Interval::Minute1, 0, 60_000))).await
+        harness.try_accept_within(2, harness.record(owner, &fetch("BTCUSDT", Interval::Minute1, 0, 60_000))).await
     };
     let accepted = post("remembered").await.unwrap().record.id.to_string();
     let left = redis.zrange::<_, Vec<String>>("cm:{owner:remembered}:tasks", 0, -1).await.unwrap();

@@ -1,7 +1,7 @@
 //! A kind of job of its own: payload, result, parts, retries, progress and busy work stand in two files and a line, and all that
 //! the engine promises holds for it.
 
-use crate::mill::{Mill, recorded};
+use crate::harness::{Harness, recorded};
 use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
 use candlemill_shared::env::Env;
@@ -75,11 +75,11 @@ async fn follow(tasks: &TaskEngine, id: TaskId) -> Vec<Progress> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_submitted_runs_on_a_processor_of_its_own_and_shows_how_far_it_is() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
     let job = Exercise { busy_ms: 20, ..exercise("count", 25) };
-    let id = submit(&mill.tasks, &job).await;
-    let seen = timeout(Duration::from_secs(30), follow(&mill.tasks, id)).await.unwrap();
+    let id = submit(&harness.tasks, &job).await;
+    let seen = timeout(Duration::from_secs(30), follow(&harness.tasks, id)).await.unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].percent <= pair[1].percent && pair[0].sequence < pair[1].sequence));
     let under_way = seen.iter().find(|shown| shown.figures.done > 3).unwrap();
     assert_eq!(
@@ -88,47 +88,47 @@ async fn it_is_submitted_runs_on_a_processor_of_its_own_and_shows_how_far_it_is(
     );
     assert_eq!(under_way.figures.details["sum"], sum(under_way.figures.done));
     assert!(under_way.rate > 0.0 && under_way.eta_seconds.is_some());
-    let ended = mill.end_of(id).await;
+    let ended = harness.end_of(id).await;
     assert_eq!((ended.state, ended.attempt), (TaskState::Succeeded, 1));
     let done = result(&ended);
     assert_eq!((done.done, done.sum), (25, sum(25)));
     assert!(done.took_ms >= 500, "{done:?}");
     // The same request again is the same kind of task, but a new one: the first has ended.
-    let again = submit(&mill.tasks, &job).await;
+    let again = submit(&harness.tasks, &job).await;
     assert_ne!(again, id);
-    mill.tasks.cancel(again, "u").await.unwrap();
-    assert_eq!(mill.end_of(again).await.state, TaskState::Cancelled);
+    harness.tasks.cancel(again, "u").await.unwrap();
+    assert_eq!(harness.end_of(again).await.state, TaskState::Cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn its_parts_add_up_as_it_says() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
-    let id = submit(&mill.tasks, &Exercise { parts: 3, busy_ms: 5, ..exercise("parts", 30) }).await;
-    let seen = timeout(Duration::from_secs(30), follow(&mill.tasks, id)).await.unwrap();
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
+    let id = submit(&harness.tasks, &Exercise { parts: 3, busy_ms: 5, ..exercise("parts", 30) }).await;
+    let seen = timeout(Duration::from_secs(30), follow(&harness.tasks, id)).await.unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].percent <= pair[1].percent));
-    let ended = mill.end_of(id).await;
+    let ended = harness.end_of(id).await;
     assert_eq!(ended.state, TaskState::Succeeded, "{:?}", ended.error);
     assert_eq!((result(&ended).done, result(&ended).sum, result(&ended).total), (30, 3 * sum(10), 30));
-    let parts = mill.tasks.records().list_children(&ended, 0, 10).await.unwrap();
+    let parts = harness.tasks.records().list_children(&ended, 0, 10).await.unwrap();
     assert_eq!(parts.iter().map(|part| part.job.open::<Exercise>().unwrap().units).collect::<Vec<_>>(), [10, 10, 10]);
     assert!(parts.iter().all(|part| part.pool == Exercise::POOL && part.share == Some(10)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_dies_by_its_own_policy_and_is_replayed() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
-    let id = submit(&mill.tasks, &Exercise { fails: true, ..exercise("dies", 4) }).await;
-    let dead = mill.end_of(id).await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
+    let id = submit(&harness.tasks, &Exercise { fails: true, ..exercise("dies", 4) }).await;
+    let dead = harness.end_of(id).await;
     assert_eq!((dead.state, dead.attempt), (TaskState::Dead, Exercise::RETRY.max_attempts));
     assert_eq!(dead.error.as_ref().unwrap().code, "exercise_failed");
-    let (service, grant) = service(&mill.tasks);
+    let (service, grant) = service(&harness.tasks);
     let stranger = Grant::of_token("stranger", Tier::Pro, 0);
     let nothing_known = |_: Envelope| ready(Ok(Listings::default()));
     assert_eq!(service.replay(&stranger, id, nothing_known).await.unwrap(), ReplayOutcome::NotFound);
     assert!(matches!(service.replay(&grant, id, nothing_known).await.unwrap(), ReplayOutcome::Replayed(_)));
-    let done = mill.wait(id, |record| record.state == TaskState::Succeeded).await;
+    let done = harness.wait(id, |record| record.state == TaskState::Succeeded).await;
     assert_eq!((result(&done).sum, done.dead_letter.replays), (sum(4), 1));
     // What is wrong with a request is told before anything is stored.
     let mut wrong = TaskRequest::of(&exercise("wrong", 1)).unwrap();
@@ -141,21 +141,21 @@ async fn it_dies_by_its_own_policy_and_is_replayed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_does_not_know_it_hands_it_on() {
-    let mill = Mill::start(recorded()).await;
-    let older = mill.older_worker(KnownJobs { but: Some(Exercise::KIND), ..KnownJobs::default() }).await;
-    let id = submit(&mill.tasks, &exercise("unknown", 2)).await;
-    let waits = mill.wait(id, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
+    let harness = Harness::start(recorded()).await;
+    let older = harness.older_worker(KnownJobs { but: Some(Exercise::KIND), ..KnownJobs::default() }).await;
+    let id = submit(&harness.tasks, &exercise("unknown", 2)).await;
+    let waits = harness.wait(id, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
     assert_eq!(waits.error.unwrap().code, codes::UNKNOWN_KIND);
-    let newer = mill.worker().await;
-    let done = mill.end_of(id).await;
+    let newer = harness.worker().await;
+    let done = harness.end_of(id).await;
     assert_eq!((done.state, result(&done).sum), (TaskState::Succeeded, sum(2)), "{done:?}");
     newer.stop().await;
     // No worker knows it for ten minutes: it is dead, with its cause.
-    let lost = submit(&mill.tasks, &exercise("lost", 2)).await;
-    mill.wait(lost, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
+    let lost = submit(&harness.tasks, &exercise("lost", 2)).await;
+    harness.wait(lost, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
     let ago = mongodb::bson::doc! { "$inc": { "attempts.0.started_at": -600_000_i64 } };
-    mill.documents().await.update_one(mongodb::bson::doc! { "_id": lost.to_string() }, ago).await.unwrap();
-    let dead = mill.end_of(lost).await;
+    harness.documents().await.update_one(mongodb::bson::doc! { "_id": lost.to_string() }, ago).await.unwrap();
+    let dead = harness.end_of(lost).await;
     assert_eq!(dead.state, TaskState::Dead);
     let error = dead.error.unwrap();
     assert_eq!(error.code, codes::UNKNOWN_KIND);
@@ -196,12 +196,12 @@ async fn a_worker_that_is_killed_amid_busy_work_loses_nothing_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_that_die_end_the_whole_and_its_replay_does_what_is_missing() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
-    let id = submit(&mill.tasks, &Exercise { parts: 2, fails: true, ..exercise("parts that die", 8) }).await;
-    let ended = mill.end_of(id).await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
+    let id = submit(&harness.tasks, &Exercise { parts: 2, fails: true, ..exercise("parts that die", 8) }).await;
+    let ended = harness.end_of(id).await;
     assert_eq!((ended.state, ended.error.as_ref().unwrap().code.as_str()), (TaskState::Failed, "exercise_incomplete"));
-    let parts = mill.tasks.records().list_children(&ended, 0, 10).await.unwrap();
+    let parts = harness.tasks.records().list_children(&ended, 0, 10).await.unwrap();
     assert!(parts.iter().all(|part| part.state == TaskState::Dead), "{parts:?}");
 }
 

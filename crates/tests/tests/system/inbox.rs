@@ -1,7 +1,7 @@
 //! The apalis inbox over the whole engine: every message that a program of apalis pushes becomes exactly one task, or one dead
 //! letter that says why not.
 
-use crate::mill::{Mill, recorded};
+use crate::harness::{Harness, recorded};
 use apalis_core::backend::TaskSink;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::TaskId as MessageId;
@@ -35,8 +35,8 @@ async fn storage<T: Serialize + DeserializeOwned + Send + Unpin + 'static>(url: 
 
 async fn connection(url: &str) -> redis::RedisResult<ConnectionManager> {
     // Its own half a second is less than a push of thousands takes.
-    let patient = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
-    redis::Client::open(url)?.get_connection_manager_with_config(patient).await
+    let config = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+    redis::Client::open(url)?.get_connection_manager_with_config(config).await
 }
 
 fn probe(number: u64) -> TaskRequest {
@@ -68,14 +68,14 @@ async fn check_each_is_one_task(records: &Collection<Document>, count: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_thousand_that_wait_before_a_worker_starts_are_one_task_each() {
-    let mill = Mill::start(recorded()).await;
-    let mut producer = storage(&mill.redis_url()).await;
+    let harness = Harness::start(recorded()).await;
+    let mut producer = storage(&harness.redis_url()).await;
     for thousand in 0..20_u64 {
         let requests = (thousand * 1_000..(thousand + 1) * 1_000).map(probe).collect();
         producer.push_bulk(requests).await.unwrap();
     }
-    let worker = mill.worker_with(INBOX).await;
-    check_each_is_one_task(&mill.documents().await, 20_000).await;
+    let worker = harness.worker_with(INBOX).await;
+    check_each_is_one_task(&harness.documents().await, 20_000).await;
     worker.stop().await;
 }
 
@@ -128,8 +128,8 @@ async fn push(url: &str, number: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_never_be_accepted_is_a_dead_letter_that_says_why() {
-    let mill = Mill::start(recorded()).await;
-    let worker = mill.worker_with(INBOX).await;
+    let harness = Harness::start(recorded()).await;
+    let worker = harness.worker_with(INBOX).await;
     let refused = [
         (json!({"kind": "probe", "payload": {"number": 1}, "owner": "somebody"}), "names its owner"),
         (json!({"kind": "probe", "payload": {"number": 1}, "tier": "enterprise"}), "names its tier"),
@@ -143,7 +143,7 @@ async fn what_can_never_be_accepted_is_a_dead_letter_that_says_why() {
         ),
         (json!([]), "a JSON object is expected"),
     ];
-    let mut producer = storage::<Value>(&mill.redis_url()).await;
+    let mut producer = storage::<Value>(&harness.redis_url()).await;
     for (number, (message, _)) in refused.iter().enumerate() {
         // A message that comes twice is one letter.
         for _ in 0..2 {
@@ -152,7 +152,7 @@ async fn what_can_never_be_accepted_is_a_dead_letter_that_says_why() {
             producer.push_task(task).await.unwrap();
         }
     }
-    let letters = mill.documents().await;
+    let letters = harness.documents().await;
     let dead = doc! { "owner": OWNER, "state": "dead" };
     let waiting = async {
         while letters.count_documents(dead.clone()).await.unwrap() < refused.len() as u64 {

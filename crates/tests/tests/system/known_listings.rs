@@ -19,9 +19,9 @@ async fn post(api: &Api, path: &str, body: &Value) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-/// From the listing to `end`, by days.
+/// From the listing to the day `end`, by days.
 fn days(symbol: &str, end: &str) -> Value {
-    json!({"symbol": symbol, "interval": "1d", "start": "listing", "end": end})
+    json!({"symbol": symbol, "interval": "1d", "start": "listing", "end": format!("{end}T00:00:00Z")})
 }
 
 /// The free tier fetches at most 50 candles; days from 2017 to the listing are more.
@@ -62,7 +62,7 @@ async fn a_listing_that_a_task_has_learnt_counts_for_every_call() {
     let too_long = check("51 days", &free, FETCH, &days("BTCUSDT", "2017-10-07"), refused).await;
     assert!(too_long["detail"].as_str().unwrap().contains(" 51 1d candles"), "{too_long}");
     check("another symbol", &free, FETCH, &days("ETHUSDT", "2017-08-25"), refused).await;
-    let hours = json!({"symbol": "BTCUSDT", "interval": "1h", "start": "listing", "end": "2017-08-18"});
+    let hours = json!({"symbol": "BTCUSDT", "interval": "1h", "start": "listing", "end": "2017-08-18T00:00:00Z"});
     check("another interval", &free, FETCH, &hours, refused).await;
     let mixed = json!({"fetches": [week, days("ETHUSDT", "2017-08-25")]});
     check("a batch with one that is unknown", &free, BATCH, &mixed, refused).await;

@@ -1,6 +1,6 @@
 //! What the exchange says of its markets is believed slowly, and shuts nobody out.
 
-use crate::mill::{Mill, fetch, recorded, result_of, series};
+use crate::harness::{Harness, fetch, recorded, result_of, series};
 use crate::whole::{redis_of, wait_for_markets};
 use candlemill_client::Api;
 use candlemill_db::StoreError;
@@ -174,41 +174,41 @@ async fn an_unknown_name_is_asked_for_and_refused_for_ten_minutes_after_the_exch
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_list_lacks_is_fetched_whether_listed_today_or_delisted() {
-    let mill = Mill::start(recorded()).await;
-    let control = mill.simulator.control();
+    let harness = Harness::start(recorded()).await;
+    let control = harness.simulator.control();
     // The first call is that of the list; the next are about single symbols.
     control.add_fault(FaultRule::on(INFO, answers(200, list_of(&["OTHERCOIN"]))).times(1));
     let unknown = r#"{"code":-1121,"msg":"Invalid symbol."}"#.to_owned();
     control.add_fault(FaultRule::on(INFO, answers(400, unknown)).containing("symbol=ETHUSDT"));
-    let _worker = mill.worker().await;
+    let _worker = harness.worker().await;
     control.wait_for_calls(INFO, 1, Duration::from_secs(20)).await.unwrap();
     let status = async |symbol: &str| {
-        let verdicts = mill.collection("market_verdicts").await;
+        let verdicts = harness.collection("market_verdicts").await;
         let found = verdicts.find_one(doc! { "_id": format!("binance:{symbol}") }).await.unwrap();
         found.unwrap_or_else(|| panic!("{symbol} is remembered")).get_str("status").unwrap().to_owned()
     };
-    let listed = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR)).await.record.id;
-    let ended = mill.end_of(listed).await;
+    let listed = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR)).await.record.id;
+    let ended = harness.end_of(listed).await;
     assert_eq!((ended.state, result_of(&ended).inserted), (TaskState::Succeeded, 60), "{:?}", ended.error);
     assert_eq!(status("BTCUSDT").await, "TRADING");
-    let known = mill.market.markets().lookup(Exchange::Binance, &"BTCUSDT".parse().unwrap()).await.unwrap();
+    let known = harness.market.markets().lookup(Exchange::Binance, &"BTCUSDT".parse().unwrap()).await.unwrap();
     let MarketLookup::Listed(Market { assets: Some(assets), .. }) = known else { panic!("{known:?}") };
     assert_eq!((assets.base.as_str(), assets.quote.as_str()), ("BTC", "USDT"));
     // Ended long ago, and no longer on the list, but its candles can be had.
-    let delisted = mill.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 48 * HOUR)).await.record.id;
-    let ended = mill.end_of(delisted).await;
+    let delisted = harness.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 48 * HOUR)).await.record.id;
+    let ended = harness.end_of(delisted).await;
     assert_eq!((ended.state, result_of(&ended).inserted), (TaskState::Succeeded, 2), "{:?}", ended.error);
     assert_eq!(status("ETHUSDT").await, "DELISTED");
     let asked = control.calls(INFO).len();
-    let again = mill.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 72 * HOUR)).await.record.id;
-    assert_eq!(mill.end_of(again).await.state, TaskState::Succeeded);
+    let again = harness.submit("u", &fetch("ETHUSDT", Interval::Day1, START, START + 72 * HOUR)).await.record.id;
+    assert_eq!(harness.end_of(again).await.state, TaskState::Succeeded);
     assert_eq!(control.calls(INFO).len(), asked, "what was learnt is not asked again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_candle_is_asked_for_once_and_the_oldest_is_kept() {
-    let mill = Mill::start(recorded()).await;
-    let (minutes, markets) = (series("BTCUSDT", Interval::Minute1), mill.market.markets());
+    let harness = Harness::start(recorded()).await;
+    let (minutes, markets) = (series("BTCUSDT", Interval::Minute1), harness.market.markets());
     let asked = AtomicU32::new(0);
     let ask = || async {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -221,7 +221,7 @@ async fn the_first_candle_is_asked_for_once_and_the_oldest_is_kept() {
     let none = || async { Ok::<_, StoreError>(None) };
     assert_eq!(markets.first_open_or(&series("ETHUSDT", Interval::Minute1), none).await.unwrap(), None);
     // The exchange may add candles before those that it had; it never takes the first ones away.
-    let another = mill.another_store().await;
+    let another = harness.another_store().await;
     for (told, kept) in [(START + HOUR, START), (START - HOUR, START - HOUR), (START, START - HOUR)] {
         markets.remember_first_open(&minutes, told).await.unwrap();
         assert_eq!(markets.first_open(&minutes).await.unwrap(), Some(kept), "{told}");

@@ -1,6 +1,6 @@
 //! One request is one task, whatever fails meanwhile: its key, its record, its place in the queue, its attempts, its figures.
 
-use crate::mill::{Mill, fetch, recorded, result_of, series};
+use crate::harness::{Harness, fetch, recorded, result_of, series};
 use candlemill_devkit::FaultProxy;
 use candlemill_shared::children::Children;
 use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, FetchResult, Job, Pool};
@@ -27,8 +27,8 @@ fn hours(first: i64, last: i64) -> FetchHistory {
     fetch("BTCUSDT", Interval::Minute1, START + first * HOUR, START + last * HOUR)
 }
 
-fn with_key(mill: &Mill, job: &FetchHistory, key: &str) -> TaskRecord {
-    TaskRecord { idempotency: Some(key.to_owned()), ..mill.record("u", job) }
+fn with_key(harness: &Harness, job: &FetchHistory, key: &str) -> TaskRecord {
+    TaskRecord { idempotency: Some(key.to_owned()), ..harness.record("u", job) }
 }
 
 async fn all_of(tasks: &TaskEngine, owner: &str) -> Vec<TaskId> {
@@ -52,40 +52,40 @@ async fn until(mut fits: impl AsyncFnMut() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_stands_for_the_task_that_it_was_answered_with() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let (job, other) = (hours(0, 1), hours(1, 2));
-    let first = mill.submit("u", &job).await.record.id;
+    let first = harness.submit("u", &job).await.record.id;
     // Many at once, with several keys, join the task under way.
-    let joined = (0..12).map(|number| mill.accept(with_key(&mill, &job, &format!("k{}", number % 3))));
+    let joined = (0..12).map(|number| harness.accept(with_key(&harness, &job, &format!("k{}", number % 3))));
     for joined in futures::future::join_all(joined).await {
         assert_eq!((joined.record.id, joined.created), (first, false));
     }
     let check = async |name: &str| {
-        let again = mill.accept(with_key(&mill, &job, "k1")).await;
+        let again = harness.accept(with_key(&harness, &job, "k1")).await;
         assert_eq!((again.record.id, again.created), (first, false), "{name}");
-        let foreign = mill.try_accept(with_key(&mill, &other, "k1")).await;
+        let foreign = harness.try_accept(with_key(&harness, &other, "k1")).await;
         assert!(matches!(foreign, Err(SubmitError::IdempotencyConflict(id)) if id == first), "{name}: {foreign:?}");
     };
     check("while it is under way").await;
-    mill.tasks.cancel(first, "u").await.unwrap();
+    harness.tasks.cancel(first, "u").await.unwrap();
     check("after its end").await;
-    let free = mill.accept(mill.record("u", &other)).await;
+    let free = harness.accept(harness.record("u", &other)).await;
     assert!(free.created, "the refused body left nothing");
-    let without = mill.accept(mill.record("u", &job)).await;
+    let without = harness.accept(harness.record("u", &job)).await;
     assert!(without.created, "without a key it is a new one");
 }
 
 /// One key for two bodies at the same moment, each of which is under way: only one of them gets it.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_key_is_bound_to_one_of_two_tasks() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let jobs = [hours(0, 1), hours(1, 2)];
     for job in &jobs {
-        mill.submit("u", job).await;
+        harness.submit("u", job).await;
     }
     for round in 0..20 {
         let key = format!("k{round}");
-        let both = jobs.each_ref().map(|job| mill.try_accept(with_key(&mill, job, &key)));
+        let both = jobs.each_ref().map(|job| harness.try_accept(with_key(&harness, job, &key)));
         let answers = futures::future::join_all(both).await;
         let accepted: Vec<TaskId> = answers.iter().flatten().map(|answer| answer.record.id).collect();
         let holder = accepted.first().copied();
@@ -98,19 +98,19 @@ async fn one_key_is_bound_to_one_of_two_tasks() {
 
 /// Submits `record` by a process whose link to MongoDB holds everything back by `stall` from when the keys are taken.
 async fn submit_with_a_stall(
-    mill: &Mill,
+    harness: &Harness,
     record: &TaskRecord,
     stall: Duration,
 ) -> (FaultProxy, tokio::task::JoinHandle<Result<candlemill_tasks::Submitted, SubmitError>>, Instant) {
     const WAY: Duration = Duration::from_millis(300);
-    let (proxy, tasks) = mill.store_behind_proxy().await;
+    let (proxy, tasks) = harness.store_behind_proxy().await;
     // The connections are there.
     let _ = futures::future::join_all((0..4).map(|_| tasks.records().get(record.id))).await;
     proxy.delay(WAY);
     let submissions = Submissions::start(&tasks);
     let given = record.clone();
     let answer = tokio::spawn(async move { submissions.submit(given, 1_000).await });
-    let keys = mill.collection("task_keys").await;
+    let keys = harness.collection("task_keys").await;
     let taken = doc! { "task": record.id.to_string() };
     until(async || keys.find_one(taken.clone()).await.unwrap().is_some()).await;
     let taken_at = Instant::now();
@@ -122,39 +122,39 @@ async fn submit_with_a_stall(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_insert_never_makes_a_second_task() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
     let job = hours(0, 1);
-    let stalled = with_key(&mill, &job, "k");
-    let (_proxy, answer, taken_at) = submit_with_a_stall(&mill, &stalled, Duration::from_secs(12)).await;
+    let stalled = with_key(&harness, &job, "k");
+    let (_proxy, answer, taken_at) = submit_with_a_stall(&harness, &stalled, Duration::from_secs(12)).await;
     sleep_until(taken_at + Duration::from_millis(10_500)).await;
-    let second = mill.accept(with_key(&mill, &job, "k")).await.record.id;
-    mill.end_of(second).await;
+    let second = harness.accept(with_key(&harness, &job, "k")).await.record.id;
+    harness.end_of(second).await;
     let first = timeout(Duration::from_secs(30), answer).await.unwrap().unwrap();
     // The late record has arrived by now.
     sleep_until(taken_at + Duration::from_secs(18)).await;
     let told: HashSet<TaskId> = first.iter().map(|answer| answer.record.id).chain([second]).collect();
     assert_eq!(told, HashSet::from([second]), "{first:?}");
-    assert_eq!(all_of(&mill.tasks, "u").await, [second], "no other record is there");
-    let again = mill.accept(with_key(&mill, &job, "k")).await;
+    assert_eq!(all_of(&harness.tasks, "u").await, [second], "no other record is there");
+    let again = harness.accept(with_key(&harness, &job, "k")).await;
     assert_eq!((again.record.id, again.created), (second, false));
-    let mut redis = mill.redis().await;
+    let mut redis = harness.redis().await;
     let places = redis.zrange::<_, Vec<String>>("cm:{owner:u}:tasks", 0, -1).await.unwrap();
     assert_eq!(places, [] as [String; 0], "nothing keeps a place");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_arrives_late_is_queued_though_its_api_died() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
-    let record = mill.record("u", &hours(0, 1));
-    let (proxy, answer, _) = submit_with_a_stall(&mill, &record, Duration::from_secs(7)).await;
-    let records = mill.documents().await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
+    let record = harness.record("u", &hours(0, 1));
+    let (proxy, answer, _) = submit_with_a_stall(&harness, &record, Duration::from_secs(7)).await;
+    let records = harness.documents().await;
     let this = doc! { "_id": record.id.to_string() };
     until(async || records.find_one(this.clone()).await.unwrap().is_some()).await;
     // The process hears of nothing more.
     proxy.cut().await;
-    let ended = timeout(QUEUED_WITHIN, mill.end_of(record.id)).await.expect("whatever is durable is queued");
+    let ended = timeout(QUEUED_WITHIN, harness.end_of(record.id)).await.expect("whatever is durable is queued");
     assert_eq!(ended.state, TaskState::Succeeded);
     assert!(timeout(Duration::from_secs(30), answer).await.unwrap().unwrap().is_err(), "nobody was told of it");
 }
@@ -162,21 +162,21 @@ async fn a_record_that_arrives_late_is_queued_though_its_api_died() {
 /// As a store that stalls in the middle leaves them: their time of queueing is long past when they come to be there.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_stored_is_in_the_queue_within_ten_seconds() {
-    let mill = Mill::start(recorded()).await;
-    let records = mill.documents().await;
+    let harness = Harness::start(recorded()).await;
+    let records = harness.documents().await;
     let mut late: Vec<(TaskId, Document)> = Vec::new();
-    let parent = mill.record("u", &hours(0, 40));
+    let parent = harness.record("u", &hours(0, 40));
     for (number, age) in (0..).zip([1, 6, 7, 12, 19, 27, 36, 45, 55]) {
-        let mut record = mill.record("u", &hours(number, number + 1));
+        let mut record = harness.record("u", &hours(number, number + 1));
         record.updated_at -= age * 1_000;
         record.parent = (number % 2 == 0).then_some(parent.id);
-        mill.accept(record.clone()).await;
+        harness.accept(record.clone()).await;
         let document = records.find_one(doc! { "_id": record.id.to_string() }).await.unwrap().unwrap();
         late.push((record.id, document));
     }
     records.delete_many(doc! {}).await.unwrap();
-    mill.forget_redis().await;
-    let _worker = mill.worker().await;
+    harness.forget_redis().await;
+    let _worker = harness.worker().await;
     // Somebody sweeps, and has looked at everything once.
     sleep(Duration::from_secs(3)).await;
     let arrived = SystemClock.now_ms();
@@ -187,7 +187,7 @@ async fn whatever_is_stored_is_in_the_queue_within_ten_seconds() {
     records.insert_many(late.iter().map(|(_, document)| document)).await.unwrap();
     for (id, document) in &late {
         let left = QUEUED_WITHIN.saturating_sub(Duration::from_millis((SystemClock.now_ms() - arrived).unsigned_abs()));
-        let ended = timeout(left, mill.end_of(*id)).await;
+        let ended = timeout(left, harness.end_of(*id)).await;
         let age = arrived - document.get_i64("queued_at").unwrap();
         assert_eq!(ended.unwrap_or_else(|_| panic!("{age} ms late")).state, TaskState::Succeeded);
     }
@@ -195,21 +195,21 @@ async fn whatever_is_stored_is_in_the_queue_within_ten_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_joins_a_waiting_task_brings_it_into_the_queue() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let job = hours(0, 1);
-    let first = mill.submit("u", &job).await.record.id;
-    mill.forget_redis().await;
-    assert_eq!(mill.tasks.queue(Pool::Backfill).depth().await.unwrap().waiting, 0);
-    assert_eq!(mill.submit("u", &job).await.record.id, first);
-    assert_eq!(mill.tasks.queue(Pool::Backfill).depth().await.unwrap().waiting, 1);
+    let first = harness.submit("u", &job).await.record.id;
+    harness.forget_redis().await;
+    assert_eq!(harness.tasks.queue(Pool::Backfill).depth().await.unwrap().waiting, 0);
+    assert_eq!(harness.submit("u", &job).await.record.id, first);
+    assert_eq!(harness.tasks.queue(Pool::Backfill).depth().await.unwrap().waiting, 1);
 }
 
 /// Its key went to another task while it was on its way: nobody was told of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_lost_its_key_goes_unrun() {
-    let mill = Mill::start(recorded()).await;
-    let (lost, kept) = (mill.submit("u", &hours(0, 1)).await.record, mill.submit("u", &hours(1, 2)).await.record);
-    let keys = mill.collection("task_keys").await;
+    let harness = Harness::start(recorded()).await;
+    let (lost, kept) = (harness.submit("u", &hours(0, 1)).await.record, harness.submit("u", &hours(1, 2)).await.record);
+    let keys = harness.collection("task_keys").await;
     let taken = keys
         .update_one(
             doc! { "_id": format!("active:{}", lost.fingerprint) },
@@ -218,37 +218,37 @@ async fn a_record_that_lost_its_key_goes_unrun() {
         .await
         .unwrap();
     assert_eq!(taken.modified_count, 1);
-    mill.forget_redis().await;
-    let mut redis = mill.redis().await;
+    harness.forget_redis().await;
+    let mut redis = harness.redis().await;
     redis.zadd::<_, _, _, ()>("cm:{owner:u}:tasks", lost.id.to_string(), 1).await.unwrap();
-    let _worker = mill.worker().await;
-    assert_eq!(mill.end_of(kept.id).await.state, TaskState::Succeeded);
-    let gone = async || mill.tasks.records().get(lost.id).await.unwrap().is_none();
+    let _worker = harness.worker().await;
+    assert_eq!(harness.end_of(kept.id).await.state, TaskState::Succeeded);
+    let gone = async || harness.tasks.records().get(lost.id).await.unwrap().is_none();
     timeout(QUEUED_WITHIN, until(gone)).await.expect("it is deleted");
     let freed = async || redis.clone().zcard::<_, u64>("cm:{owner:u}:tasks").await.unwrap() == 0;
     timeout(QUEUED_WITHIN, until(freed)).await.expect("its place is free");
-    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), 60, "it has not run");
+    assert_eq!(harness.candles("BTCUSDT", Interval::Minute1).await.len(), 60, "it has not run");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_whose_answer_was_lost_is_the_same_attempt() {
-    let mill = Mill::start(recorded()).await;
-    let (proxy, tasks) = mill.store_behind_proxy().await;
-    let _worker = mill.worker_on(tasks).await;
+    let harness = Harness::start(recorded()).await;
+    let (proxy, tasks) = harness.store_behind_proxy().await;
+    let _worker = harness.worker_on(tasks).await;
     // It is under way, with all connections that it needs.
-    let warm = mill.submit("u", &hours(0, 1)).await.record.id;
-    mill.end_of(warm).await;
-    let records = mill.documents().await;
+    let warm = harness.submit("u", &hours(0, 1)).await.record.id;
+    harness.end_of(warm).await;
+    let records = harness.documents().await;
     for round in 1..=3 {
         proxy.delay(Duration::from_millis(400));
-        let id = mill.submit("u", &hours(round, round + 1)).await.record.id;
+        let id = harness.submit("u", &hours(round, round + 1)).await.record.id;
         let begun = doc! { "_id": id.to_string(), "attempt": { "$gte": 1 } };
         until(async || records.find_one(begun.clone()).await.unwrap().is_some()).await;
         // The claim is applied; its answer is on the way back, and does not arrive.
         proxy.cut().await;
         sleep(Duration::from_millis(200)).await;
         proxy.restore().await;
-        let ended = mill.end_of(id).await;
+        let ended = harness.end_of(id).await;
         assert_eq!((ended.state, ended.attempt, ended.attempts.len()), (TaskState::Succeeded, 1, 1), "{ended:#?}");
         assert_eq!(ended.attempts[0].error, None);
     }
@@ -257,9 +257,9 @@ async fn a_claim_whose_answer_was_lost_is_the_same_attempt() {
 /// The same of an attempt that needs no work: it begins and ends in one change.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_in_one_change_whose_answer_was_lost_is_known() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
-    let (proxy, tasks) = mill.store_behind_proxy().await;
-    let id = mill.submit("u", &hours(0, 1)).await.record.id;
+    let harness = Harness::start(SimulatorConfig::default()).await;
+    let (proxy, tasks) = harness.store_behind_proxy().await;
+    let id = harness.submit("u", &hours(0, 1)).await.record.id;
     tasks.records().get(id).await.unwrap();
     proxy.delay(Duration::from_millis(400));
     let at_once = |begun: &TaskRecord| {
@@ -269,7 +269,7 @@ async fn an_end_in_one_change_whose_answer_was_lost_is_known() {
     let tries = Arc::new(ClaimTries::default());
     let (claiming, known) = (tasks.clone(), Arc::clone(&tries));
     let first = tokio::spawn(async move { claiming.records().claim_again(id, "w", &known, at_once).await });
-    until(async || mill.tasks.records().get(id).await.unwrap().unwrap().state == TaskState::Dead).await;
+    until(async || harness.tasks.records().get(id).await.unwrap().unwrap().state == TaskState::Dead).await;
     proxy.cut().await;
     assert!(first.await.unwrap().is_err(), "its answer is lost");
     proxy.restore().await;
@@ -280,37 +280,37 @@ async fn an_end_in_one_change_whose_answer_was_lost_is_known() {
     assert_eq!(other, Claim::Stale, "another delivery has no part in it");
 }
 
-/// Whoever leaves a task to its children may not hear that it is written, and writes it once more when they have ended.
+/// A worker that leaves a task to its children may not hear that it is written, and writes it once more when they have ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_a_task_to_its_children_twice_takes_nothing_back() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let job = FetchBatch { fetches: vec![hours(0, 1), hours(1, 2)] };
     let job_of = Envelope::of(&job).unwrap();
-    let record = TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..mill.record("u", &hours(0, 1)) };
-    let id = mill.accept(record).await.record.id;
-    let Claim::Started(begun) = mill.tasks.records().claim(id, "w", |_| None).await.unwrap() else {
+    let record = TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..harness.record("u", &hours(0, 1)) };
+    let id = harness.accept(record).await.record.id;
+    let Claim::Started(begun) = harness.tasks.records().claim(id, "w", |_| None).await.unwrap() else {
         panic!("it waits")
     };
     let (children, so_far) = (Children { total: 2, ..Children::default() }, FetchResult::default());
     let leave = async || {
         let now = SystemClock.now_ms();
-        mill.tasks.records().await_children(&begun, &children, &serde_json::json!(so_far), now).await.unwrap()
+        harness.tasks.records().await_children(&begun, &children, &serde_json::json!(so_far), now).await.unwrap()
     };
     assert!(leave().await.unwrap().awaits_children());
-    mill.tasks.reconcile(id).await.unwrap();
+    harness.tasks.reconcile(id).await.unwrap();
     assert!(leave().await.unwrap().awaits_children(), "the same once more");
-    for child in begun_children(&mill, id).await {
-        mill.tasks.cancel(child, "u").await.unwrap();
+    for child in begun_children(&harness, id).await {
+        harness.tasks.cancel(child, "u").await.unwrap();
     }
-    let counted = mill.tasks.records().get(id).await.unwrap().unwrap();
+    let counted = harness.tasks.records().get(id).await.unwrap().unwrap();
     assert!(counted.is_called_back(), "{counted:?}");
     assert_eq!(leave().await.unwrap(), counted, "what was counted stays");
-    assert_eq!(mill.tasks.records().get(id).await.unwrap().unwrap(), counted);
+    assert_eq!(harness.tasks.records().get(id).await.unwrap().unwrap(), counted);
 }
 
-async fn begun_children(mill: &Mill, id: TaskId) -> Vec<TaskId> {
-    let parent = mill.tasks.records().get(id).await.unwrap().unwrap();
-    let children = mill.tasks.records().list_children(&parent, 0, 10).await.unwrap();
+async fn begun_children(harness: &Harness, id: TaskId) -> Vec<TaskId> {
+    let parent = harness.tasks.records().get(id).await.unwrap().unwrap();
+    let children = harness.tasks.records().list_children(&parent, 0, 10).await.unwrap();
     children.into_iter().map(|child| child.id).collect()
 }
 
@@ -369,64 +369,70 @@ fn all_say_the_same(name: &str, seen: &[Progress], ended: &TaskRecord) {
     assert_eq!(last.percent == 100.0, ended.state == TaskState::Succeeded, "{name}");
 }
 
-async fn cancelled_in_the_middle(name: &str, split_pages: &str, record: impl FnOnce(&Mill) -> TaskRecord) {
-    let mill = Mill::start(recorded()).await;
-    mill.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 250 }));
+async fn cancelled_in_the_middle(name: &str, split_pages: &str, record: impl FnOnce(&Harness) -> TaskRecord) {
+    let harness = Harness::start(recorded()).await;
+    harness.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 250 }));
     let few = [("WORKER_CONCURRENCY", "2"), ("BACKFILL_PAGE_CONCURRENCY", "1"), ("BACKFILL_SPLIT_PAGES", split_pages)];
-    let _worker = mill.worker_with(few).await;
-    let id = mill.accept(record(&mill)).await.record.id;
-    let following = tokio::spawn(follow(mill.tasks.clone(), id));
+    let _worker = harness.worker_with(few).await;
+    let id = harness.accept(record(&harness)).await.record.id;
+    let following = tokio::spawn(follow(harness.tasks.clone(), id));
     let stored = async || {
-        mill.tasks.progress().read(id).await.unwrap().is_some_and(|shown| counts(&shown)[2] > 0 && shown.percent > 5.0)
+        harness
+            .tasks
+            .progress()
+            .read(id)
+            .await
+            .unwrap()
+            .is_some_and(|shown| counts(&shown)[2] > 0 && shown.percent > 5.0)
     };
     timeout(Duration::from_secs(30), until(stored)).await.expect("it gets under way");
-    mill.tasks.cancel(id, "u").await.unwrap();
-    let ended = mill.end_of(id).await;
+    harness.tasks.cancel(id, "u").await.unwrap();
+    let ended = harness.end_of(id).await;
     assert_eq!(ended.state, TaskState::Cancelled, "{name}");
     let seen = timeout(Duration::from_secs(10), following).await.unwrap().unwrap();
     all_say_the_same(name, &seen, &ended);
     let (before, last) = (&seen[seen.len() - 2], &seen[seen.len() - 1]);
     assert!(last.percent < 75.0, "{name}: {} % after {} %", last.percent, before.percent);
     let result = result_of(&ended);
-    let stored = mill.candles("BTCUSDT", Interval::Minute1).await.len() as u64;
+    let stored = harness.candles("BTCUSDT", Interval::Minute1).await.len() as u64;
     assert_eq!(result.inserted, stored, "{name}");
     if ended.children.unwrap().parts.is_null() {
         return;
     }
     let asked = TimeRange::new(START, START + 72 * HOUR);
-    let verified = mill.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), asked).await.unwrap();
+    let verified = harness.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), asked).await.unwrap();
     assert!(!verified.is_empty(), "{name}");
     assert_eq!(normalise(result.ranges), verified, "{name}: what was really fetched");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_batch_tells_how_far_it_came() {
-    cancelled_in_the_middle("batch", "100", |mill| {
+    cancelled_in_the_middle("batch", "100", |harness| {
         let job = FetchBatch { fetches: (0..12).map(|part| hours(part * 6, part * 6 + 6)).collect() };
         let job_of = Envelope::of(&job).unwrap();
-        TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..mill.record("u", &hours(0, 1)) }
+        TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..harness.record("u", &hours(0, 1)) }
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_split_fetch_tells_how_far_it_came() {
-    cancelled_in_the_middle("split fetch", "4", |mill| TaskRecord {
+    cancelled_in_the_middle("split fetch", "4", |harness| TaskRecord {
         running_at_once: 2,
-        ..mill.record("u", &hours(0, 72))
+        ..harness.record("u", &hours(0, 72))
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_snapshot_tells_the_average_rate() {
-    let mill = Mill::start(recorded()).await;
-    mill.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 50 }));
-    let _worker = mill.worker_with([("BACKFILL_SPLIT_PAGES", "3")]).await;
+    let harness = Harness::start(recorded()).await;
+    harness.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 50 }));
+    let _worker = harness.worker_with([("BACKFILL_SPLIT_PAGES", "3")]).await;
     for (name, job) in [("one task", hours(0, 24)), ("in parts", hours(0, 72))] {
-        let id = mill.submit("u", &job).await.record.id;
-        let seen = follow(mill.tasks.clone(), id).await;
-        all_say_the_same(name, &seen, &mill.end_of(id).await);
+        let id = harness.submit("u", &job).await.record.id;
+        let seen = follow(harness.tasks.clone(), id).await;
+        all_say_the_same(name, &seen, &harness.end_of(id).await);
     }
 }
 
@@ -435,19 +441,19 @@ async fn the_last_snapshot_tells_the_average_rate() {
 async fn owners_with_similar_names_are_kept_apart() {
     let owners =
         ["a", "a|", "a|b", "a~", "a:b", "a}", "a}:tasks", "a}:requests:1", "a\n", "a\nbinance", "a b", "|", "ä"];
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let job = hours(0, 1);
     let fingerprints: HashSet<String> = owners.iter().map(|owner| job.fingerprint(owner)).collect();
     assert_eq!(fingerprints.len(), owners.len());
     for owner in owners {
-        mill.tasks.request_rate().count(owner, 10).await.unwrap();
+        harness.tasks.request_rate().count(owner, 10).await.unwrap();
     }
     let mut of_each: Vec<Vec<TaskId>> = Vec::new();
     for owner in owners {
         let mut ids = Vec::new();
         for number in 0..3 {
-            let record = TaskRecord { priority: 5, ..mill.record(owner, &hours(number, number + 1)) };
-            match mill.try_accept_within(2, record).await {
+            let record = TaskRecord { priority: 5, ..harness.record(owner, &hours(number, number + 1)) };
+            match harness.try_accept_within(2, record).await {
                 Ok(accepted) => ids.insert(0, accepted.record.id),
                 Err(error) => assert!(number == 2 && matches!(error, SubmitError::TooManyTasks), "{owner:?}: {error}"),
             }
@@ -456,12 +462,12 @@ async fn owners_with_similar_names_are_kept_apart() {
         of_each.push(ids);
     }
     for (owner, ids) in owners.iter().zip(&of_each) {
-        assert_eq!(all_of(&mill.tasks, owner).await, *ids, "{owner:?}");
-        let decision = mill.tasks.request_rate().count(owner, 10).await.unwrap();
+        assert_eq!(all_of(&harness.tasks, owner).await, *ids, "{owner:?}");
+        let decision = harness.tasks.request_rate().count(owner, 10).await.unwrap();
         assert_eq!(decision.remaining, 8, "{owner:?} has a request count of its own");
     }
     // Each has a turn of its own: the first claims take one task of each.
-    let claimed = mill.tasks.queue(Pool::Backfill).claim("w", owners.len(), Duration::from_secs(60)).await.unwrap();
+    let claimed = harness.tasks.queue(Pool::Backfill).claim("w", owners.len(), Duration::from_secs(60)).await.unwrap();
     let mut turns = HashSet::new();
     for delivery in claimed {
         turns.insert(of_each.iter().position(|ids| ids.contains(&delivery.task)).unwrap());
@@ -469,10 +475,10 @@ async fn owners_with_similar_names_are_kept_apart() {
     assert_eq!(turns.len(), owners.len());
     // A cancelled task frees the place of its own owner alone.
     for (owner, ids) in owners.iter().zip(&of_each) {
-        mill.tasks.cancel(ids[0], owner).await.unwrap();
-        let record = mill.record(owner, &hours(5, 6));
-        mill.try_accept_within(2, record).await.unwrap();
-        let full = mill.try_accept_within(2, mill.record(owner, &hours(6, 7))).await;
+        harness.tasks.cancel(ids[0], owner).await.unwrap();
+        let record = harness.record(owner, &hours(5, 6));
+        harness.try_accept_within(2, record).await.unwrap();
+        let full = harness.try_accept_within(2, harness.record(owner, &hours(6, 7))).await;
         assert!(matches!(full, Err(SubmitError::TooManyTasks)), "{owner:?}");
     }
 }

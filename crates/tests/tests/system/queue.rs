@@ -1,6 +1,6 @@
 //! What the queue promises, against a real Redis: turns, limits, leases, tokens. No worker runs here; the test claims.
 
-use crate::mill::{Mill, fetch};
+use crate::harness::{Harness, fetch};
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
@@ -16,13 +16,13 @@ const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 const HOUR: i64 = 3_600_000;
 
-async fn mill() -> Mill {
-    Mill::start(SimulatorConfig::default()).await
+async fn harness() -> Harness {
+    Harness::start(SimulatorConfig::default()).await
 }
 
 /// A record of `owner` that is in no store.
-fn record(mill: &Mill, owner: &str, number: i64) -> TaskRecord {
-    mill.record(owner, &fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR))
+fn record(harness: &Harness, owner: &str, number: i64) -> TaskRecord {
+    harness.record(owner, &fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR))
 }
 
 async fn enqueue(queue: &Queue, records: &[TaskRecord]) {
@@ -51,13 +51,13 @@ async fn wait_for_abandoned(queue: &Queue, lease: Duration) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_task_of_one_user_does_not_wait_for_many_of_another() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
-    let many: Vec<_> = (0..2_000).map(|number| record(&mill, "many", number)).collect();
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
+    let many: Vec<_> = (0..2_000).map(|number| record(&harness, "many", number)).collect();
     enqueue(queue, &many).await;
     // Some of them run already: the newcomer has not to make up for that.
     claim(queue, 10, LONG).await;
-    let one = record(&mill, "one", 0);
+    let one = record(&harness, "one", 0);
     enqueue(queue, std::slice::from_ref(&one)).await;
     let next: Vec<_> = claim(queue, 2, LONG).await.into_iter().map(|delivery| delivery.task).collect();
     assert!(next.contains(&one.id), "it is among the next two");
@@ -65,13 +65,13 @@ async fn one_task_of_one_user_does_not_wait_for_many_of_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn turns_come_by_weight_and_everybodys_come() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
     let mut owners = HashMap::new();
     // Weights are priority + 1: 2, 6 and 10.
     for (owner, priority) in [("free", 1), ("pro", 5), ("enterprise", 9)] {
         let tasks: Vec<_> = (0..300)
-            .map(|number| TaskRecord { priority, running_at_once: 1_000, ..record(&mill, owner, number) })
+            .map(|number| TaskRecord { priority, running_at_once: 1_000, ..record(&harness, owner, number) })
             .collect();
         owners.extend(tasks.iter().map(|task| (task.id, owner)));
         enqueue(queue, &tasks).await;
@@ -88,11 +88,11 @@ async fn turns_come_by_weight_and_everybodys_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_runs_no_more_than_his_tier_allows_and_the_oldest_first() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
     let tasks: Vec<_> = (0..5)
         .map(|number| {
-            let task = record(&mill, "u", number);
+            let task = record(&harness, "u", number);
             TaskRecord { running_at_once: 2, created_at: task.created_at + number, ..task }
         })
         .collect();
@@ -108,19 +108,19 @@ async fn an_owner_runs_no_more_than_his_tier_allows_and_the_oldest_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_nothing() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
-    let submitted = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, 0, HOUR)).await.record;
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
+    let submitted = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, 0, HOUR)).await.record;
     let frozen = claim(queue, 1, SHORT).await.remove(0);
     let now = SystemClock.now_ms();
-    let Claim::Started(before) = mill.tasks.records().claim(frozen.task, "frozen", |_| None).await.unwrap() else {
+    let Claim::Started(before) = harness.tasks.records().claim(frozen.task, "frozen", |_| None).await.unwrap() else {
         panic!("the first claim starts it")
     };
     assert_eq!(wait_for_abandoned(queue, SHORT).await, 1);
     let other = claim(queue, 1, LONG).await.remove(0);
     assert_eq!(other.task, submitted.id);
     assert_ne!(other.token, frozen.token);
-    let Claim::Started(after) = mill.tasks.records().claim(other.task, "other", |_| None).await.unwrap() else {
+    let Claim::Started(after) = harness.tasks.records().claim(other.task, "other", |_| None).await.unwrap() else {
         panic!("the successor starts it")
     };
     assert_eq!(after.attempt, before.attempt + 1);
@@ -128,23 +128,23 @@ async fn a_lease_that_runs_out_passes_the_task_on_and_the_old_token_is_worth_not
     // The frozen worker wakes up.
     assert_eq!(queue.renew(std::slice::from_ref(&frozen), LONG).await.unwrap(), [frozen.token.as_str()]);
     let ending = Ending { state: TaskState::Succeeded, result: None, error: None, run_at: None, at: now };
-    assert!(!mill.tasks.records().end(&before, &ending).await.unwrap(), "its end is refused");
+    assert!(!harness.tasks.records().end(&before, &ending).await.unwrap(), "its end is refused");
     assert!(!queue.settle(&before, &frozen.token).await.unwrap(), "its token settles nothing");
     assert!(!queue.reschedule(&before, &frozen.token, now).await.unwrap());
     assert_eq!(queue.depth().await.unwrap().held, 1, "the successor still holds it");
 
-    assert!(mill.tasks.records().end(&after, &ending).await.unwrap());
-    assert!(mill.tasks.records().end(&after, &ending).await.unwrap(), "a repeated end is the same end");
+    assert!(harness.tasks.records().end(&after, &ending).await.unwrap());
+    assert!(harness.tasks.records().end(&after, &ending).await.unwrap(), "a repeated end is the same end");
     assert!(queue.settle(&after, &other.token).await.unwrap());
     assert_eq!(queue.depth().await.unwrap(), Depth::default());
-    assert_eq!(mill.end_of(submitted.id).await.attempts.len(), 2);
+    assert_eq!(harness.end_of(submitted.id).await.attempts.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_lease_stays_and_one_that_waits_again_is_taken_back() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
-    enqueue(queue, &[record(&mill, "u", 0)]).await;
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
+    enqueue(queue, &[record(&harness, "u", 0)]).await;
     let held = claim(queue, 1, SHORT).await;
     for _ in 0..10 {
         tokio::time::sleep(SHORT / 5).await;
@@ -160,14 +160,14 @@ async fn a_renewed_lease_stays_and_one_that_waits_again_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_forgot_everything_is_told_by_those_who_hold_tasks() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
-    let task = record(&mill, "u", 0);
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
+    let task = record(&harness, "u", 0);
     enqueue(queue, std::slice::from_ref(&task)).await;
     assert!(queue.was_lost().await.unwrap(), "nobody has asked before");
     assert!(!queue.was_lost().await.unwrap());
     let held = claim(queue, 1, LONG).await;
-    mill.forget_redis().await;
+    harness.forget_redis().await;
     assert!(queue.was_lost().await.unwrap());
     assert_eq!(queue.renew(&held, LONG).await.unwrap(), [] as [&str; 0]);
     assert_eq!(queue.enqueue(&[&task]).await.unwrap(), 0, "it is held again, not waiting");
@@ -177,10 +177,10 @@ async fn a_redis_that_forgot_everything_is_told_by_those_who_hold_tasks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delayed_tasks_come_when_due_and_a_paused_queue_hands_out_nothing() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
     let due = SystemClock.now_ms() + HOUR;
-    let task = TaskRecord { run_at: Some(due), ..record(&mill, "u", 0) };
+    let task = TaskRecord { run_at: Some(due), ..record(&harness, "u", 0) };
     enqueue(queue, std::slice::from_ref(&task)).await;
     assert_eq!(queue.tick(due - 1, LONG).await.unwrap().due, 0);
     assert_eq!(claim(queue, 1, LONG).await, []);
@@ -199,17 +199,17 @@ async fn delayed_tasks_come_when_due_and_a_paused_queue_hands_out_nothing() {
 /// Nothing new comes into a Redis without memory, but what it holds goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_without_memory_loses_no_task_that_it_holds() {
-    let mill = mill().await;
-    let queue = mill.tasks.queue(Pool::Backfill);
-    let records: Vec<_> = (0..3).map(|number| record(&mill, "u", number)).collect();
+    let harness = harness().await;
+    let queue = harness.tasks.queue(Pool::Backfill);
+    let records: Vec<_> = (0..3).map(|number| record(&harness, "u", number)).collect();
     enqueue(queue, &records).await;
-    let mut redis = mill.redis().await;
+    let mut redis = harness.redis().await;
     let mut limit = async |bytes: u64| {
         let mut command = redis::cmd("CONFIG");
         command.arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut redis).await.unwrap();
     };
     limit(1).await;
-    assert!(queue.enqueue(&[&record(&mill, "u", 9)]).await.is_err(), "it has no memory");
+    assert!(queue.enqueue(&[&record(&harness, "u", 9)]).await.is_err(), "it has no memory");
     let held = claim(queue, 2, LONG).await;
     assert_eq!(held.len(), 2);
     assert_eq!(queue.depth().await.unwrap(), Depth { waiting: 1, delayed: 0, held: 2 });

@@ -1,7 +1,7 @@
 //! The queue beside a model of it: whatever is done to it in whatever order, a task stands where the model says, is handed
 //! out to one holder at a time, and comes out once.
 
-use crate::mill::{Mill, fetch};
+use crate::harness::{Harness, fetch};
 use candlemill_shared::job::Pool;
 use candlemill_shared::task::{TaskId, TaskRecord};
 use candlemill_shared::{Clock, Interval, SystemClock};
@@ -23,7 +23,7 @@ const HOUR: i64 = 3_600_000;
 
 /// What is done to the queue. An index picks one of all deliveries that were ever made.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Operation {
     Enqueue(Vec<usize>),
     Claim {
         most: usize,
@@ -41,18 +41,18 @@ enum Deed {
     Forget,
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let deed = prop_oneof![
-        4 => prop::collection::vec(0..TASKS, 1..6).prop_map(Deed::Enqueue),
-        5 => (0..5_usize, any::<bool>()).prop_map(|(most, dies)| Deed::Claim { most, dies }),
-        2 => any::<Index>().prop_map(Deed::Renew),
-        3 => any::<Index>().prop_map(Deed::Settle),
-        3 => (any::<Index>(), any::<bool>()).prop_map(|(delivery, now)| Deed::Retry { delivery, now }),
-        1 => (0..TASKS).prop_map(Deed::Remove),
-        3 => Just(Deed::Tick),
-        1 => Just(Deed::Forget),
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    let operation = prop_oneof![
+        4 => prop::collection::vec(0..TASKS, 1..6).prop_map(Operation::Enqueue),
+        5 => (0..5_usize, any::<bool>()).prop_map(|(most, dies)| Operation::Claim { most, dies }),
+        2 => any::<Index>().prop_map(Operation::Renew),
+        3 => any::<Index>().prop_map(Operation::Settle),
+        3 => (any::<Index>(), any::<bool>()).prop_map(|(delivery, now)| Operation::Retry { delivery, now }),
+        1 => (0..TASKS).prop_map(Operation::Remove),
+        3 => Just(Operation::Tick),
+        1 => Just(Operation::Forget),
     ];
-    prop::collection::vec(deed, 1..50)
+    prop::collection::vec(operation, 1..50)
 }
 
 /// Where a task stands.
@@ -68,19 +68,19 @@ struct Model {
     records: Vec<TaskRecord>,
     numbers: HashMap<TaskId, usize>,
     places: Vec<Place>,
-    /// With whether its claimer still believes that he holds it.
+    /// With whether its claimer still believes that it holds it.
     deliveries: Vec<(Delivery, bool)>,
 }
 
 impl Model {
     /// Tasks of three owners, who may run one, two and three of theirs at once; the lower the number, the older.
-    fn new(mill: &Mill) -> Self {
+    fn new(harness: &Harness) -> Self {
         let record = |number: usize| {
             let owner = number % OWNERS;
             let created_at = i64::try_from(number).unwrap();
             let job = fetch("BTCUSDT", Interval::Minute1, created_at * HOUR, (created_at + 1) * HOUR);
             let running_at_once = u32::try_from(owner + 1).unwrap();
-            TaskRecord { created_at, running_at_once, ..mill.record(&format!("owner-{owner}"), &job) }
+            TaskRecord { created_at, running_at_once, ..harness.record(&format!("owner-{owner}"), &job) }
         };
         let records: Vec<TaskRecord> = (0..TASKS).map(record).collect();
         let numbers = records.iter().enumerate().map(|(number, record)| (record.id, number)).collect();
@@ -110,25 +110,25 @@ impl Model {
         believed.then(|| (self.numbers[&delivery.task], delivery.clone()))
     }
 
-    async fn carry_out(&mut self, mill: &Mill, deed: &Deed) {
-        let queue = mill.tasks.queue(Pool::Backfill);
-        match deed {
-            Deed::Enqueue(numbers) => self.enqueue(queue, numbers).await,
-            Deed::Claim { most, dies } => drop(self.claim(queue, *most, *dies).await),
-            Deed::Renew(delivery) => self.renew(queue, self.pick(delivery)).await,
-            Deed::Settle(delivery) => self.let_go(queue, self.pick(delivery), None).await,
-            Deed::Retry { delivery, now } => self.let_go(queue, self.pick(delivery), Some(*now)).await,
-            Deed::Remove(number) => {
+    async fn carry_out(&mut self, harness: &Harness, operation: &Operation) {
+        let queue = harness.tasks.queue(Pool::Backfill);
+        match operation {
+            Operation::Enqueue(numbers) => self.enqueue(queue, numbers).await,
+            Operation::Claim { most, dies } => drop(self.claim(queue, *most, *dies).await),
+            Operation::Renew(delivery) => self.renew(queue, self.pick(delivery)).await,
+            Operation::Settle(delivery) => self.let_go(queue, self.pick(delivery), None).await,
+            Operation::Retry { delivery, now } => self.let_go(queue, self.pick(delivery), Some(*now)).await,
+            Operation::Remove(number) => {
                 queue.remove(&self.records[*number]).await.unwrap();
                 self.places[*number] = Place::Outside;
             }
-            Deed::Tick => self.tick(queue, SystemClock.now_ms()).await,
-            Deed::Forget => {
-                mill.forget_redis().await;
+            Operation::Tick => self.tick(queue, SystemClock.now_ms()).await,
+            Operation::Forget => {
+                harness.forget_redis().await;
                 self.places.fill(Place::Outside);
             }
         }
-        assert_eq!(queue.depth().await.unwrap(), self.depth(), "after {deed:?}");
+        assert_eq!(queue.depth().await.unwrap(), self.depth(), "after {operation:?}");
     }
 
     async fn enqueue(&mut self, queue: &Queue, numbers: &[usize]) {
@@ -143,7 +143,7 @@ impl Model {
         assert_eq!(queue.enqueue(&records).await.unwrap(), put);
     }
 
-    /// Each owner's oldest come first, never more than he may run, and as many in all as there are.
+    /// Each owner's oldest come first, never more than the owner may run, and as many in all as there are.
     async fn claim(&mut self, queue: &Queue, most: usize, dies: bool) -> usize {
         let claimed = queue.claim("w", most, if dies { SHORT } else { LONG }).await.unwrap();
         let mut runnable = 0;
@@ -152,13 +152,13 @@ impl Model {
             let waits = self.owned(owner, |place| *place == Place::Waits);
             let may = waits.len().min((owner + 1).saturating_sub(held));
             runnable += may;
-            let his: Vec<usize> = claimed
+            let own: Vec<usize> = claimed
                 .iter()
                 .map(|delivery| self.numbers[&delivery.task])
                 .filter(|number| number % OWNERS == owner)
                 .collect();
-            assert!(his.len() <= may, "owner {owner} got {his:?} and may have {may}");
-            assert_eq!(his, waits[..his.len()], "the oldest of {waits:?}");
+            assert!(own.len() <= may, "owner {owner} got {own:?} and may have {may}");
+            assert_eq!(own, waits[..own.len()], "the oldest of {waits:?}");
         }
         assert_eq!(claimed.len(), runnable.min(most));
         let count = claimed.len();
@@ -224,21 +224,21 @@ impl Model {
     }
 
     /// Lets everything run to its end.
-    async fn drain(&mut self, mill: &Mill) {
-        let queue = mill.tasks.queue(Pool::Backfill);
+    async fn drain(&mut self, harness: &Harness) {
+        let queue = harness.tasks.queue(Pool::Backfill);
         self.tick(queue, SystemClock.now_ms() + 2 * HOUR).await;
         loop {
             for number in 0..self.deliveries.len() {
                 self.let_go(queue, number, None).await;
             }
-            // What nobody believes to hold any more, because he was told that it was lost.
+            // What no claimer believes to hold any more, because it was told that it was lost.
             self.tick(queue, SystemClock.now_ms()).await;
             if self.claim(queue, TASKS, false).await == 0 {
                 break;
             }
         }
         assert_eq!(queue.depth().await.unwrap(), Depth::default());
-        let mut redis = mill.redis().await;
+        let mut redis = harness.redis().await;
         let left: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
         for key in left {
             let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut redis).await.unwrap();
@@ -250,20 +250,20 @@ impl Model {
 #[test]
 fn the_queue_does_what_its_model_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mill = runtime.block_on(Mill::start(SimulatorConfig::default()));
+    let harness = runtime.block_on(Harness::start(SimulatorConfig::default()));
     let mut runner = TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
     runner
-        .run(&deeds(), |deeds| {
+        .run(&operations(), |operations| {
             runtime.block_on(async {
-                mill.forget_redis().await;
-                let mut model = Model::new(&mill);
-                for deed in &deeds {
-                    model.carry_out(&mill, deed).await;
+                harness.forget_redis().await;
+                let mut model = Model::new(&harness);
+                for operation in &operations {
+                    model.carry_out(&harness, operation).await;
                 }
-                model.drain(&mill).await;
+                model.drain(&harness).await;
             });
             Ok(())
         })
         .unwrap();
-    runtime.block_on(async { drop(mill) });
+    runtime.block_on(async { drop(harness) });
 }

@@ -127,7 +127,7 @@ impl Receiver {
                 tokio::spawn(async move {
                     match tls {
                         None => serving.serve(socket, steps).await,
-                        // Whoever does not trust the certificate hangs up.
+                        // A client that does not trust the certificate hangs up.
                         Some(tls) => {
                             if let Ok(socket) = tls.accept(socket).await {
                                 serving.serve(socket, steps).await;

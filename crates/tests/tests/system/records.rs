@@ -1,6 +1,6 @@
 //! What records promise when many change at once: each change reaches its task alone, and an attempt has one holder.
 
-use crate::mill::{Mill, fetch};
+use crate::harness::{Harness, fetch};
 use candlemill_shared::job::FetchResult;
 use candlemill_shared::task::{TaskHead, TaskId, TaskRecord, TaskState};
 use candlemill_shared::{Clock, Interval, SystemClock};
@@ -16,10 +16,10 @@ const HOUR: i64 = 3_600_000;
 /// More than one group of statements holds.
 const MANY: i64 = 600;
 
-async fn waiting(mill: &Mill) -> Vec<TaskRecord> {
+async fn waiting(harness: &Harness) -> Vec<TaskRecord> {
     let submitted = (0..MANY).map(|number| async move {
         let job = fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
-        mill.submit("u", &job).await.record
+        harness.submit("u", &job).await.record
     });
     join_all(submitted).await
 }
@@ -37,18 +37,18 @@ fn found(candles: u64) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_ends_at_once_reach_each_task_its_own() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
-    let records = waiting(&mill).await;
-    let tasks = mill.tasks.records();
-    let running = join_all(records.iter().map(|record| started(&mill.tasks, record, "w"))).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
+    let records = waiting(&harness).await;
+    let tasks = harness.tasks.records();
+    let running = join_all(records.iter().map(|record| started(&harness.tasks, record, "w"))).await;
     // Every third is asked to stop, every fifth is lost to another attempt.
     for (number, record) in running.iter().enumerate() {
         if number % 3 == 0 {
-            mill.tasks.cancel(record.id, "u").await.unwrap();
+            harness.tasks.cancel(record.id, "u").await.unwrap();
         }
     }
     let overtaken = running.iter().enumerate().filter(|(number, _)| number % 5 == 0);
-    join_all(overtaken.map(|(_, record)| started(&mill.tasks, record, "other"))).await;
+    join_all(overtaken.map(|(_, record)| started(&harness.tasks, record, "other"))).await;
 
     let results: Vec<Value> = (0..running.len()).map(|number| found(number as u64)).collect();
     let checkpoints = running.iter().zip(&results);
@@ -83,12 +83,13 @@ async fn many_ends_at_once_reach_each_task_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_has_one_holder_however_many_reach_for_it() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
-    let records = waiting(&mill).await;
-    let other = mill.another_store().await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
+    let records = waiting(&harness).await;
+    let other = harness.another_store().await;
     // Twice by one process, once by another.
     let claims = records.iter().flat_map(|record| {
-        [(&mill.tasks, "a"), (&mill.tasks, "b"), (&other, "c")].map(|(tasks, worker)| started(tasks, record, worker))
+        [(&harness.tasks, "a"), (&harness.tasks, "b"), (&other, "c")]
+            .map(|(tasks, worker)| started(tasks, record, worker))
     });
     let mut numbers: HashMap<_, Vec<u32>> = HashMap::new();
     for claimed in join_all(claims).await {
@@ -102,15 +103,15 @@ async fn an_attempt_has_one_holder_however_many_reach_for_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_needs_no_work_begins_and_ends_once_whoever_reaches_for_it() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
-    let records = waiting(&mill).await;
-    let other = mill.another_store().await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
+    let records = waiting(&harness).await;
+    let other = harness.another_store().await;
     let at_once = |record: &TaskRecord| {
         let (result, error) = (Some(found(u64::from(record.attempt))), None);
         Some(Ending { state: TaskState::Succeeded, result, error, run_at: None, at: record.updated_at })
     };
     let claims = records.iter().flat_map(|record| {
-        [(&mill.tasks, "a"), (&mill.tasks, "b"), (&other, "c")].map(|(tasks, worker)| async move {
+        [(&harness.tasks, "a"), (&harness.tasks, "b"), (&other, "c")].map(|(tasks, worker)| async move {
             (record.id, worker, tasks.records().claim(record.id, worker, at_once).await.unwrap())
         })
     });
@@ -122,14 +123,14 @@ async fn an_attempt_that_needs_no_work_begins_and_ends_once_whoever_reaches_for_
         }
     }
     for id in records.iter().map(|record| record.id) {
-        let now = mill.tasks.records().get(id).await.unwrap().unwrap();
+        let now = harness.tasks.records().get(id).await.unwrap().unwrap();
         assert_eq!((now.state, now.attempt, now.result), (TaskState::Succeeded, 1, Some(found(1))));
         let [attempt] = now.attempts.as_slice() else { panic!("{:?}", now.attempts) };
         assert_eq!((attempt.worker.as_str(), attempt.error.as_ref()), (winners[&id], None));
         assert_eq!((Some(attempt.started_at), attempt.ended_at), (now.started_at, now.ended_at));
         assert!(now.ended_at.is_some());
     }
-    let tasks = mill.tasks.records();
+    let tasks = harness.tasks.records();
     assert_eq!(tasks.unchanged_since(i64::MAX, 10).await.unwrap(), [], "nothing counts as begun");
     assert_eq!(tasks.in_flight(records.iter().map(|record| record.id)).await.unwrap(), HashSet::new());
 }
@@ -151,53 +152,53 @@ async fn listed(tasks: &TaskEngine, owner: &str, state: Option<TaskState>) -> Ve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_hold_every_task_once_newest_first() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
-    let records = waiting(&mill).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
+    let records = waiting(&harness).await;
     let mut ids: Vec<TaskId> = records.iter().map(|record| record.id).collect();
     ids.sort_unstable_by(|one, other| other.cmp(one));
     // Of the last 32 digits of 600 ids some are zeros.
     assert!(ids.iter().any(|id| id.to_string().ends_with('0')), "no milestones");
     // Another owner whose name begins alike, and whose tasks lie between these.
     let job = fetch("ETHUSDT", Interval::Minute1, 0, HOUR);
-    let foreign = mill.submit("u|0", &job).await.record.id;
+    let foreign = harness.submit("u|0", &job).await.record.id;
     for number in [3, 300, 599] {
-        mill.tasks.cancel(records[number].id, "u").await.unwrap();
+        harness.tasks.cancel(records[number].id, "u").await.unwrap();
     }
-    assert_eq!(listed(&mill.tasks, "u", None).await, ids);
-    assert_eq!(listed(&mill.tasks, "u|0", None).await, [foreign]);
-    assert_eq!(listed(&mill.tasks, "nobody", None).await, []);
+    assert_eq!(listed(&harness.tasks, "u", None).await, ids);
+    assert_eq!(listed(&harness.tasks, "u|0", None).await, [foreign]);
+    assert_eq!(listed(&harness.tasks, "nobody", None).await, []);
     let mut cancelled = [3, 300, 599].map(|number: usize| records[number].id);
     cancelled.sort_unstable_by(|one, other| other.cmp(one));
-    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Cancelled)).await, cancelled);
-    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Queued)).await.len(), ids.len() - 3);
-    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Running)).await, []);
+    assert_eq!(listed(&harness.tasks, "u", Some(TaskState::Cancelled)).await, cancelled);
+    assert_eq!(listed(&harness.tasks, "u", Some(TaskState::Queued)).await.len(), ids.len() - 3);
+    assert_eq!(listed(&harness.tasks, "u", Some(TaskState::Running)).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_earlier_version_wrote_is_listed_and_swept() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
-    let waits = mill.submit("u", &job(0)).await.record.id;
-    let begun = started(&mill.tasks, &mill.submit("u", &job(1)).await.record, "w").await.id;
-    let dead = started(&mill.tasks, &mill.submit("u", &job(2)).await.record, "w").await;
+    let waits = harness.submit("u", &job(0)).await.record.id;
+    let begun = started(&harness.tasks, &harness.submit("u", &job(1)).await.record, "w").await.id;
+    let dead = started(&harness.tasks, &harness.submit("u", &job(2)).await.record, "w").await;
     let end = Ending { state: TaskState::Dead, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
-    assert!(mill.tasks.records().end(&dead, &end).await.unwrap());
+    assert!(harness.tasks.records().end(&dead, &end).await.unwrap());
     let later = doc! { "queued_at": "", "begun_at": "", "listed": "", "milestone": "", "buried": "", "mark": "" };
-    let documents = mill.documents().await;
+    let documents = harness.documents().await;
     documents.update_many(doc! {}, doc! { "$unset": later }).await.unwrap();
     // Some of them never took away the time at which a task was queued.
     let moved_on = doc! { "state": { "$ne": "queued" } };
     documents.update_many(moved_on, doc! { "$set": { "queued_at": 1_i64 } }).await.unwrap();
-    assert_eq!(listed(&mill.tasks, "u", None).await, []);
+    assert_eq!(listed(&harness.tasks, "u", None).await, []);
     let letters = DeadLetterQuery { owner: "u".to_owned(), limit: 10, ..DeadLetterQuery::default() };
-    assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap(), []);
+    assert_eq!(harness.tasks.records().dead_letters(&letters).await.unwrap(), []);
 
-    mill.tasks.tidy_up().await.unwrap();
-    assert_eq!(listed(&mill.tasks, "u", None).await, [dead.id, begun, waits]);
-    let buried = mill.tasks.records().dead_letters(&letters).await.unwrap();
+    harness.tasks.tidy_up().await.unwrap();
+    assert_eq!(listed(&harness.tasks, "u", None).await, [dead.id, begun, waits]);
+    let buried = harness.tasks.records().dead_letters(&letters).await.unwrap();
     assert_eq!(buried.iter().map(|letter| letter.id).collect::<Vec<_>>(), [dead.id]);
-    assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Running)).await, [begun]);
-    let (tasks, now) = (mill.tasks.records(), SystemClock.now_ms());
+    assert_eq!(listed(&harness.tasks, "u", Some(TaskState::Running)).await, [begun]);
+    let (tasks, now) = (harness.tasks.records(), SystemClock.now_ms());
     let ids = |heads: Vec<TaskHead>| heads.into_iter().map(|head| head.id).collect::<Vec<_>>();
     assert_eq!(ids(tasks.unchanged_since(now + 1, 10).await.unwrap()), [begun]);
     assert_eq!(ids(tasks.queued_between(1, now).await.unwrap().try_collect().await.unwrap()), [waits]);
@@ -209,56 +210,56 @@ async fn what_an_earlier_version_wrote_is_listed_and_swept() {
 
     // A worker of an earlier version runs beside this one for a while.
     documents.update_one(doc! { "_id": dead.id.to_string() }, doc! { "$unset": { "buried": "" } }).await.unwrap();
-    mill.tasks.tidy_up().await.unwrap();
-    assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap(), [], "once an hour");
-    mill.let_an_hour_pass().await;
-    mill.tasks.tidy_up().await.unwrap();
-    assert_eq!(mill.tasks.records().dead_letters(&letters).await.unwrap().len(), 1);
+    harness.tasks.tidy_up().await.unwrap();
+    assert_eq!(harness.tasks.records().dead_letters(&letters).await.unwrap(), [], "once an hour");
+    harness.let_an_hour_pass().await;
+    harness.tasks.tidy_up().await.unwrap();
+    assert_eq!(harness.tasks.records().dead_letters(&letters).await.unwrap().len(), 1);
 }
 
 /// A child of `parent` as it waits.
-fn child_of(mill: &Mill, parent: &TaskRecord, index: u32) -> TaskRecord {
+fn child_of(harness: &Harness, parent: &TaskRecord, index: u32) -> TaskRecord {
     let job = fetch("BTCUSDT", Interval::Minute1, i64::from(index) * HOUR, i64::from(index + 1) * HOUR);
-    TaskRecord { id: TaskId::of_child(parent.id, 0, index), parent: Some(parent.id), ..mill.record("u", &job) }
+    TaskRecord { id: TaskId::of_child(parent.id, 0, index), parent: Some(parent.id), ..harness.record("u", &job) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn children_are_in_no_list_and_those_of_an_earlier_version_leave_theirs() {
     const CHILDREN: u32 = 300;
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let job = |number: i64| fetch("ETHUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
-    let older = mill.submit("u", &job(0)).await.record.id;
-    let parent = mill.submit("u", &job(1)).await.record;
-    let children: Vec<TaskRecord> = (0..CHILDREN).map(|index| child_of(&mill, &parent, index)).collect();
-    join_all(children.iter().map(|child| mill.accept(child.clone()))).await;
-    let running = started(&mill.tasks, &children[0], "w").await;
-    let dead = started(&mill.tasks, &children[1], "w").await;
+    let older = harness.submit("u", &job(0)).await.record.id;
+    let parent = harness.submit("u", &job(1)).await.record;
+    let children: Vec<TaskRecord> = (0..CHILDREN).map(|index| child_of(&harness, &parent, index)).collect();
+    join_all(children.iter().map(|child| harness.accept(child.clone()))).await;
+    let running = started(&harness.tasks, &children[0], "w").await;
+    let dead = started(&harness.tasks, &children[1], "w").await;
     let end = Ending { state: TaskState::Dead, result: None, error: None, run_at: None, at: SystemClock.now_ms() };
-    assert!(mill.tasks.records().end(&dead, &end).await.unwrap());
-    let newer = mill.submit("u", &job(2)).await.record.id;
+    assert!(harness.tasks.records().end(&dead, &end).await.unwrap());
+    let newer = harness.submit("u", &job(2)).await.record.id;
     let own = vec![newer, parent.id, older];
     let check = async |name: &str| {
-        assert_eq!(listed(&mill.tasks, "u", None).await, own, "{name}");
-        assert_eq!(listed(&mill.tasks, "u", Some(TaskState::Queued)).await, own, "{name}");
+        assert_eq!(listed(&harness.tasks, "u", None).await, own, "{name}");
+        assert_eq!(listed(&harness.tasks, "u", Some(TaskState::Queued)).await, own, "{name}");
         for state in [TaskState::Running, TaskState::Dead] {
-            assert_eq!(listed(&mill.tasks, "u", Some(state)).await, [], "{name}: {state:?}");
+            assert_eq!(listed(&harness.tasks, "u", Some(state)).await, [], "{name}: {state:?}");
         }
         let letters = DeadLetterQuery { owner: "u".to_owned(), limit: 10, ..DeadLetterQuery::default() };
-        let letters = mill.tasks.records().dead_letters(&letters).await.unwrap();
+        let letters = harness.tasks.records().dead_letters(&letters).await.unwrap();
         assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [dead.id], "{name}");
-        assert_eq!(mill.tasks.records().get(running.id).await.unwrap().unwrap().parent, Some(parent.id));
+        assert_eq!(harness.tasks.records().get(running.id).await.unwrap().unwrap().parent, Some(parent.id));
     };
     check("as this version stores them").await;
 
     // As earlier versions stored them: listed, and one of them with a null for a parent that it does not have.
-    let (documents, is_child) = (mill.documents().await, doc! { "parent": { "$exists": true } });
+    let (documents, is_child) = (harness.documents().await, doc! { "parent": { "$exists": true } });
     let listing = doc! { "$set": { "listed": { "$concat": ["$owner", "|", "$_id"] } } };
     let earlier = documents.update_many(is_child.clone(), vec![listing, doc! { "$unset": "milestone" }]).await.unwrap();
     assert_eq!(earlier.modified_count, u64::from(CHILDREN));
     let null = doc! { "$set": { "parent": bson::Bson::Null } };
     documents.update_one(doc! { "_id": older.to_string() }, null).await.unwrap();
     check("as an earlier version stored them").await;
-    mill.tasks.tidy_up().await.unwrap();
+    harness.tasks.tidy_up().await.unwrap();
     check("as they are after tidying up").await;
     let filter = doc! { "parent": parent.id.to_string(), "listed": "" };
     assert_eq!(documents.count_documents(filter).await.unwrap(), u64::from(CHILDREN));
@@ -266,12 +267,12 @@ async fn children_are_in_no_list_and_those_of_an_earlier_version_leave_theirs() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_ended_tasks_left_behind_go_a_day_later() {
-    let mill = Mill::start(SimulatorConfig::default()).await;
+    let harness = Harness::start(SimulatorConfig::default()).await;
     let job = |number: i64| fetch("BTCUSDT", Interval::Minute1, number * HOUR, (number + 1) * HOUR);
-    let waits = mill.submit("u", &job(0)).await.record;
-    let ended = mill.submit("u", &job(1)).await.record;
-    mill.tasks.cancel(ended.id, "u").await.unwrap();
-    let (keys, now) = (mill.collection("task_keys").await, SystemClock.now_ms());
+    let waits = harness.submit("u", &job(0)).await.record;
+    let ended = harness.submit("u", &job(1)).await.record;
+    harness.tasks.cancel(ended.id, "u").await.unwrap();
+    let (keys, now) = (harness.collection("task_keys").await, SystemClock.now_ms());
     let long_ago = now - 25 * HOUR;
     let key =
         |name: &str, task: TaskId, taken_at: i64| doc! { "_id": name, "task": task.to_string(), "taken_at": taken_at };
@@ -283,7 +284,7 @@ async fn keys_that_ended_tasks_left_behind_go_a_day_later() {
         [key("active:1", ended.id, long_ago), key("active:2", never_stored, long_ago), key("active:3", ended.id, now)];
     keys.insert_many(others.into_iter().chain([of_a_client])).await.unwrap();
 
-    mill.tasks.tidy_up().await.unwrap();
+    harness.tasks.tidy_up().await.unwrap();
     let own = format!("active:{}", waits.fingerprint);
     for (name, stays) in
         [(own.as_str(), true), ("active:1", false), ("active:2", false), ("active:3", true), ("idempotency:1", true)]

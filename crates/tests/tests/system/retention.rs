@@ -1,6 +1,6 @@
 //! Finished tasks leave Redis by themselves.
 
-use crate::mill::{Mill, fetch, recorded};
+use crate::harness::{Harness, fetch, recorded};
 use candlemill_shared::job::{Envelope, Job, Probe};
 use candlemill_shared::progress::Progress;
 use candlemill_shared::task::{TaskId, TaskState};
@@ -27,35 +27,35 @@ async fn keys(connection: &mut MultiplexedConnection) -> BTreeSet<String> {
     keys
 }
 
-async fn run_probes(mill: &Mill, from: u64) -> Vec<TaskId> {
+async fn run_probes(harness: &Harness, from: u64) -> Vec<TaskId> {
     let submit = |number: u64| async move {
-        let mut record = mill.record(
+        let mut record = harness.record(
             &format!("owner-{}", number % 20),
             &fetch("BTCUSDT", Interval::Minute1, 1_577_836_800_000, 1_577_840_400_000),
         );
         record.job = Envelope::of(&Probe { number }).unwrap();
         (record.pool, record.fingerprint) = (Probe::POOL, format!("probe-{number}"));
         if number.is_multiple_of(ASKED) {
-            mill.tasks.progress().keep(&Progress::from_record(&record)).await.unwrap();
+            harness.tasks.progress().keep(&Progress::from_record(&record)).await.unwrap();
         }
-        mill.accept(record).await.record.id
+        harness.accept(record).await.record.id
     };
     let ids = join_all((from..from + JOBS).map(submit)).await;
     for id in &ids {
-        assert_eq!(mill.end_of(*id).await.state, TaskState::Succeeded);
+        assert_eq!(harness.end_of(*id).await.state, TaskState::Succeeded);
     }
-    mill.wait_for_depth(Probe::POOL, Depth::default()).await;
+    harness.wait_for_depth(Probe::POOL, Depth::default()).await;
     ids
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_is_renewed_just_then_does_not_bring_an_ended_task_back() {
-    let mill = Mill::start(recorded()).await;
+    let harness = Harness::start(recorded()).await;
     let variables = [("MAINTENANCE_CONCURRENCY", "256"), ("WORKER_LEASE_SECONDS", "2")];
-    let worker = mill.worker_with(variables).await;
+    let worker = harness.worker_with(variables).await;
     // Three renewals within a lease, and some tasks are settled while one is on its way.
     for wave in 0..15 {
-        run_probes(&mill, wave * JOBS).await;
+        run_probes(&harness, wave * JOBS).await;
     }
     // What was brought back would come to the worker once more, when its lease has run out.
     assert_eq!(worker.counted("attempts").await, 15 * JOBS);
@@ -64,12 +64,12 @@ async fn a_lease_that_is_renewed_just_then_does_not_bring_an_ended_task_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_keeps_nothing_of_finished_tasks() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker_with([("MAINTENANCE_CONCURRENCY", "64")]).await;
-    let mut connection = mill.redis().await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker_with([("MAINTENANCE_CONCURRENCY", "64")]).await;
+    let mut connection = harness.redis().await;
     let mut plateau = None;
     for wave in 0..3 {
-        let ids: BTreeSet<String> = run_probes(&mill, wave * JOBS).await.iter().map(ToString::to_string).collect();
+        let ids: BTreeSet<String> = run_probes(&harness, wave * JOBS).await.iter().map(ToString::to_string).collect();
         let all = keys(&mut connection).await;
         let (mut of_tasks, mut lasting) = (0, BTreeSet::new());
         for key in all {

@@ -1,6 +1,6 @@
 //! Which series are stored, and which symbols the exchange lists.
 
-use crate::mill::{Mill, connect, fetch, recorded, series};
+use crate::harness::{Harness, connect, fetch, recorded, series};
 use crate::whole::{database_of, wait_for_markets};
 use candlemill_client::{Api, fetch_request};
 use candlemill_devkit::Stack;
@@ -171,18 +171,18 @@ async fn pages_hold_every_series_once_and_in_order_while_others_appear() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn series_that_an_earlier_version_stored_are_listed() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
     for (symbol, interval) in
         [("BTCUSDT", Interval::Minute1), ("BTCUSDT", Interval::Hour1), ("ETHUSDT", Interval::Day1)]
     {
-        let id = mill.submit("u", &fetch(symbol, interval, START, START + 48 * HOUR)).await.record.id;
-        assert_eq!(mill.end_of(id).await.state, TaskState::Succeeded, "{symbol} {interval}");
+        let id = harness.submit("u", &fetch(symbol, interval, START, START + 48 * HOUR)).await.record.id;
+        assert_eq!(harness.end_of(id).await.state, TaskState::Succeeded, "{symbol} {interval}");
     }
-    let list = mill.collection("series").await;
+    let list = harness.collection("series").await;
     assert_eq!(list.delete_many(doc! {}).await.unwrap().deleted_count, 3, "a document for each");
     // A process that knows nothing of them.
-    let market = MarketStore::new(mill.another_store().await.db());
+    let market = MarketStore::new(harness.another_store().await.db());
     let selection =
         SeriesSelection { exchange: Exchange::Binance, symbol: None, interval: None, after: None, limit: 10 };
     assert_eq!(market.coverage().series(&selection).await.unwrap().series, []);

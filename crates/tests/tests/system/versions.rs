@@ -1,6 +1,6 @@
 //! What earlier programs stored is read and run; what a newer one stored waits for a newer worker.
 
-use crate::mill::{Mill, fetch, recorded, result_of, terms};
+use crate::harness::{Harness, fetch, recorded, result_of, terms};
 use crate::whole::redis_of;
 use candlemill_client::fetch_request;
 use candlemill_devkit::Stack;
@@ -28,17 +28,17 @@ const STORED: [(&str, &str); 5] = [
 
 /// Runs what an earlier program left behind: its Redis is gone, its worker dead.
 async fn check(name: &str, stored: &str) {
-    let mill = Mill::start(recorded()).await;
+    let harness = Harness::start(recorded()).await;
     let stored: Vec<Value> = serde_json::from_str(stored).unwrap();
     let documents: Vec<Document> = stored.iter().map(|one| bson::serialize_to_document(one).unwrap()).collect();
-    mill.documents().await.insert_many(documents).await.unwrap();
-    mill.tasks.tidy_up().await.unwrap();
-    let _worker = mill.worker().await;
+    harness.documents().await.insert_many(documents).await.unwrap();
+    harness.tasks.tidy_up().await.unwrap();
+    let _worker = harness.worker().await;
     let mut seen = Vec::new();
     for one in &stored {
         let id: TaskId = one["_id"].as_str().unwrap().parse().unwrap();
         let (state, attempt) = (one["state"].as_str().unwrap(), one["attempt"].as_u64().unwrap());
-        let ended = mill.end_of(id).await;
+        let ended = harness.end_of(id).await;
         let expected = if state == "dead" { TaskState::Dead } else { TaskState::Succeeded };
         assert_eq!(ended.state, expected, "{name}, {state}: {ended:#?}");
         let was_ended = matches!(state, "dead" | "succeeded");
@@ -51,7 +51,7 @@ async fn check(name: &str, stored: &str) {
                 let result = result_of(&ended);
                 assert_eq!(result.inserted + result.duplicate, 60 + 120, "{name}: goes on from what it did");
             }
-            "dead" => replay(&mill, name, &ended).await,
+            "dead" => replay(&harness, name, &ended).await,
             _ => {}
         }
         seen.push(state);
@@ -59,14 +59,14 @@ async fn check(name: &str, stored: &str) {
     for state in ["queued", "running", "retrying", "dead", "succeeded"] {
         assert!(seen.contains(&state), "{name} has one that is {state}");
     }
-    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), 180, "{name}: three hours of minutes");
+    assert_eq!(harness.candles("BTCUSDT", Interval::Minute1).await.len(), 180, "{name}: three hours of minutes");
 }
 
 /// Dead letters of every age can be replayed.
-async fn replay(mill: &Mill, name: &str, dead: &TaskRecord) {
-    let outcome = mill.tasks.replay(dead.id, &dead.owner, &terms(10)).await.unwrap();
+async fn replay(harness: &Harness, name: &str, dead: &TaskRecord) {
+    let outcome = harness.tasks.replay(dead.id, &dead.owner, &terms(10)).await.unwrap();
     assert!(matches!(outcome, ReplayOutcome::Replayed(_)), "{name}: {outcome:?}");
-    let ended = mill.end_of(dead.id).await;
+    let ended = harness.end_of(dead.id).await;
     let replays = dead.dead_letter.replays + 1;
     assert_eq!((ended.state, ended.dead_letter.replays), (TaskState::Succeeded, replays), "{name}: replayed");
 }
@@ -127,7 +127,7 @@ async fn records_of_every_earlier_form_are_served_in_the_form_of_today() {
     }
 }
 
-/// What the program of today writes is what the newest fixture has: whoever changes the form adds a fixture.
+/// What the program of today writes is what the newest fixture has: a change of the form adds a fixture.
 #[test]
 fn the_newest_fixture_has_the_form_of_today() {
     let mut stored: Vec<Value> = serde_json::from_str(STORED[4].1).unwrap();
@@ -141,36 +141,37 @@ fn the_newest_fixture_has_the_form_of_today() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
-    let mill = Mill::start(recorded()).await;
+    let harness = Harness::start(recorded()).await;
     // Payloads of today are newer than all that this worker knows.
-    let older = mill.older_worker(KnownJobs { newest_version: Some(Probe::VERSION - 1), ..KnownJobs::default() }).await;
+    let older =
+        harness.older_worker(KnownJobs { newest_version: Some(Probe::VERSION - 1), ..KnownJobs::default() }).await;
     let probe = |number: u64| {
-        let mut record = mill.record("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR));
+        let mut record = harness.record("u", &fetch("BTCUSDT", Interval::Minute1, START, START + HOUR));
         record.job = Envelope::of(&Probe { number }).unwrap();
         (record.pool, record.fingerprint) = (Probe::POOL, format!("probe-{number}"));
         record
     };
     // It is handed back more often than a task may fail: five times is the bound of its kind.
     let tried = codes::NEWER_VERSION;
-    let first = mill.accept(probe(0)).await.record.id;
-    let waits = mill.wait(first, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
+    let first = harness.accept(probe(0)).await.record.id;
+    let waits = harness.wait(first, |record| record.attempt >= 2 && record.state == TaskState::Retrying).await;
     assert_eq!(waits.error.as_ref().unwrap().code, tried);
     let wait = waits.run_at.unwrap() - SystemClock.now_ms();
     assert!(wait < 2_000, "a newer worker gets it soon, not in {wait} ms");
 
-    let newer = mill.worker().await;
+    let newer = harness.worker().await;
     let mut ids = vec![first];
     for number in 1..=20 {
-        ids.push(mill.accept(probe(number)).await.record.id);
+        ids.push(harness.accept(probe(number)).await.record.id);
     }
     // Side by side for a while; then the deploy is over.
-    while ended_of(&mill, &ids).await < ids.len() / 2 {
+    while ended_of(&harness, &ids).await < ids.len() / 2 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     older.stop().await;
     let mut handed_on = 0;
     for id in ids {
-        let ended = mill.end_of(id).await;
+        let ended = harness.end_of(id).await;
         assert_eq!((ended.state, &ended.error), (TaskState::Succeeded, &None), "{ended:#?}");
         let (last, earlier) = ended.attempts.split_last().unwrap();
         assert!(earlier.iter().all(|one| one.error.as_ref().is_some_and(|error| error.code == tried)), "{ended:#?}");
@@ -181,10 +182,10 @@ async fn an_older_worker_leaves_newer_payloads_to_a_newer_one() {
     newer.stop().await;
 }
 
-async fn ended_of(mill: &Mill, ids: &[TaskId]) -> usize {
+async fn ended_of(harness: &Harness, ids: &[TaskId]) -> usize {
     let mut ended = 0;
     for id in ids {
-        ended += usize::from(mill.tasks.records().get(*id).await.unwrap().unwrap().state.is_end());
+        ended += usize::from(harness.tasks.records().get(*id).await.unwrap().unwrap().state.is_end());
     }
     ended
 }

@@ -1,6 +1,6 @@
-//! Webhooks: who ends a task tells its owner, whatever the receiver does and whoever dies.
+//! Webhooks: the owner is told of the end of a task, whatever the receiver does and whatever dies.
 
-use crate::mill::{Mill, RunningWorker, fetch, recorded, terms};
+use crate::harness::{Harness, RunningWorker, fetch, recorded, terms};
 use crate::receiver::{Receiver, Step, answer, answer_with};
 use candlemill_client::Api;
 use candlemill_devkit::Stack;
@@ -19,23 +19,23 @@ const SECRET: (&str, &str) = ("WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxARE
 const HTTP: (&str, &str) = ("WEBHOOK_ALLOW_HTTP", "true");
 const PRIVATE: (&str, &str) = ("WEBHOOK_ALLOW_PRIVATE", "true");
 
-async fn worker(mill: &Mill) -> RunningWorker {
-    mill.worker_with([SECRET, HTTP, PRIVATE]).await
+async fn worker(harness: &Harness) -> RunningWorker {
+    harness.worker_with([SECRET, HTTP, PRIVATE]).await
 }
 
 /// One hour of minutes for `owner`, who wants to be told at `url`.
-async fn submit(mill: &Mill, owner: &str, number: i64, url: String) -> TaskId {
+async fn submit(harness: &Harness, owner: &str, number: i64, url: String) -> TaskId {
     let job = fetch("BTCUSDT", Interval::Minute1, START + number * HOUR, START + (number + 1) * HOUR);
-    let record = mill.record(owner, &job);
-    mill.accept(TaskRecord { webhook: Some(Webhook::new(url)), ..record }).await.record.id
+    let record = harness.record(owner, &job);
+    harness.accept(TaskRecord { webhook: Some(Webhook::new(url)), ..record }).await.record.id
 }
 
 fn secret_of(owner: &str) -> String {
     SECRET.1.parse::<MasterSecret>().unwrap().of_owner(owner).reveal()
 }
 
-async fn webhook(mill: &Mill, id: TaskId, fits: impl Fn(&Webhook) -> bool) -> Webhook {
-    mill.wait(id, |record| record.webhook.as_ref().is_some_and(&fits)).await.webhook.unwrap()
+async fn webhook(harness: &Harness, id: TaskId, fits: impl Fn(&Webhook) -> bool) -> Webhook {
+    harness.wait(id, |record| record.webhook.as_ref().is_some_and(&fits)).await.webhook.unwrap()
 }
 
 fn code(webhook: &Webhook) -> &str {
@@ -44,10 +44,10 @@ fn code(webhook: &Webhook) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_message_comes_at_once_and_again_until_it_is_accepted() {
-    let (mill, receiver) = (Mill::start(recorded()).await, Receiver::start(vec![answer(500), answer(200)]).await);
-    let _worker = worker(&mill).await;
-    let id = submit(&mill, "u", 0, receiver.url("/hooks?key=1")).await;
-    let ended = mill.end_of(id).await.ended_at.unwrap();
+    let (harness, receiver) = (Harness::start(recorded()).await, Receiver::start(vec![answer(500), answer(200)]).await);
+    let _worker = worker(&harness).await;
+    let id = submit(&harness, "u", 0, receiver.url("/hooks?key=1")).await;
+    let ended = harness.end_of(id).await.ended_at.unwrap();
     let told = receiver.wait(2).await;
     assert!(told[0].at - ended < 1_000, "ended {ended}, told {}", told[0].at);
     assert!(told[1].at - told[0].at >= 2_400, "the second try waits");
@@ -63,15 +63,15 @@ async fn a_signed_message_comes_at_once_and_again_until_it_is_accepted() {
     let mut forged = told[0].clone();
     forged.body[20] ^= 1;
     assert!(!forged.is_signed_with(&secret_of("u")), "the check can fail");
-    let settled = webhook(&mill, id, |webhook| webhook.state == WebhookState::Delivered).await;
+    let settled = webhook(&harness, id, |webhook| webhook.state == WebhookState::Delivered).await;
     assert_eq!((settled.attempts, settled.last_status, settled.next_at, code(&settled)), (2, Some(200), None, ""));
 }
 
 /// What the record says after the first try at a receiver that does `step`.
-async fn check(mill: &Mill, number: i64, step: Step, expected: (WebhookState, Option<u16>, &str, Option<i64>)) {
+async fn check(harness: &Harness, number: i64, step: Step, expected: (WebhookState, Option<u16>, &str, Option<i64>)) {
     let receiver = Receiver::start(vec![step.clone()]).await;
-    let id = submit(mill, "u", number, receiver.url("/")).await;
-    let after = webhook(mill, id, |webhook| webhook.last_status.is_some() || webhook.last_error.is_some()).await;
+    let id = submit(harness, "u", number, receiver.url("/")).await;
+    let after = webhook(harness, id, |webhook| webhook.last_status.is_some() || webhook.last_error.is_some()).await;
     let (state, status, why, wait) = expected;
     assert_eq!((after.state, after.last_status, code(&after), after.attempts), (state, status, why, 1), "{step:?}");
     let waits = after.next_at.map(|next| next - receiver.told()[0].at);
@@ -84,30 +84,30 @@ async fn check(mill: &Mill, number: i64, step: Step, expected: (WebhookState, Op
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_decide() {
-    let (mill, elsewhere) = (Mill::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
-    let _worker = worker(&mill).await;
+    let (harness, elsewhere) = (Harness::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
+    let _worker = worker(&harness).await;
     let moved = answer_with(307, &format!("location: {}\r\n", elsewhere.url("/")));
     let not_accepted = "webhook_not_accepted";
-    check(&mill, 0, answer(204), (WebhookState::Delivered, Some(204), "", None)).await;
-    check(&mill, 1, answer(410), (WebhookState::Failed, Some(410), "webhook_gone", None)).await;
-    check(&mill, 2, moved, (WebhookState::Pending, Some(307), not_accepted, Some(2_400))).await;
+    check(&harness, 0, answer(204), (WebhookState::Delivered, Some(204), "", None)).await;
+    check(&harness, 1, answer(410), (WebhookState::Failed, Some(410), "webhook_gone", None)).await;
+    check(&harness, 2, moved, (WebhookState::Pending, Some(307), not_accepted, Some(2_400))).await;
     let later = answer_with(429, "retry-after: 600\r\n");
-    check(&mill, 3, later, (WebhookState::Pending, Some(429), not_accepted, Some(599_000))).await;
+    check(&harness, 3, later, (WebhookState::Pending, Some(429), not_accepted, Some(599_000))).await;
     assert_eq!(elsewhere.told().len(), 0, "redirects are not followed");
     // Nobody listens there.
-    let id = submit(&mill, "u", 4, "http://127.0.0.1:1/".to_owned()).await;
-    let after = webhook(&mill, id, |webhook| webhook.last_error.is_some()).await;
+    let id = submit(&harness, "u", 4, "http://127.0.0.1:1/".to_owned()).await;
+    let after = webhook(&harness, id, |webhook| webhook.last_error.is_some()).await;
     assert_eq!((after.state, code(&after)), (WebhookState::Pending, "webhook_unreachable"), "{after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn private_addresses_are_refused_when_they_are_called() {
-    let (mill, receiver) = (Mill::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
-    let _worker = mill.worker_with([SECRET, HTTP]).await;
+    let (harness, receiver) = (Harness::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
+    let _worker = harness.worker_with([SECRET, HTTP]).await;
     // As if they had been accepted before the deployment became stricter.
     for (number, url) in [receiver.url("/"), receiver.url_by_name("/")].into_iter().enumerate() {
-        let id = submit(&mill, "u", i64::try_from(number).unwrap(), url.clone()).await;
-        let after = webhook(&mill, id, |webhook| webhook.state != WebhookState::Pending).await;
+        let id = submit(&harness, "u", i64::try_from(number).unwrap(), url.clone()).await;
+        let after = webhook(&harness, id, |webhook| webhook.state != WebhookState::Pending).await;
         assert_eq!((after.state, code(&after)), (WebhookState::Failed, "webhook_refused"), "{url}: {after:?}");
     }
     assert_eq!(receiver.told().len(), 0);
@@ -115,34 +115,34 @@ async fn private_addresses_are_refused_when_they_are_called() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hung_receiver_holds_up_neither_tasks_nor_other_owners() {
-    let mill = Mill::start(recorded()).await;
+    let harness = Harness::start(recorded()).await;
     let (hung, good) = (Receiver::start(vec![Step::Hang]).await, Receiver::start(vec![answer(200)]).await);
-    let _worker = mill.worker_with([SECRET, HTTP, PRIVATE, ("WORKER_CONCURRENCY", "2")]).await;
+    let _worker = harness.worker_with([SECRET, HTTP, PRIVATE, ("WORKER_CONCURRENCY", "2")]).await;
     let began = SystemClock.now_ms();
     let mut slow = Vec::new();
     for number in 0..30 {
-        slow.push(submit(&mill, "slow", number, hung.url("/")).await);
+        slow.push(submit(&harness, "slow", number, hung.url("/")).await);
     }
-    let quick = submit(&mill, "quick", 40, good.url("/")).await;
+    let quick = submit(&harness, "quick", 40, good.url("/")).await;
     for id in slow.iter().chain([&quick]) {
-        assert_eq!(mill.end_of(*id).await.state, TaskState::Succeeded);
+        assert_eq!(harness.end_of(*id).await.state, TaskState::Succeeded);
     }
-    webhook(&mill, quick, |webhook| webhook.state == WebhookState::Delivered).await;
+    webhook(&harness, quick, |webhook| webhook.state == WebhookState::Delivered).await;
     let took = SystemClock.now_ms() - began;
     assert!(took < 9_500, "everything went on while the first tries hung: {took} ms");
     assert_eq!(hung.wait(8).await.len(), 8, "one owner has so many tries at once");
-    let given_up_on = webhook(&mill, slow[0], |webhook| webhook.last_error.is_some()).await;
+    let given_up_on = webhook(&harness, slow[0], |webhook| webhook.last_error.is_some()).await;
     assert_eq!(code(&given_up_on), "webhook_unreachable", "{given_up_on:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_replay() {
-    let (mill, receiver) = (Mill::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
-    let (tasks, now) = (mill.tasks.records(), SystemClock.now_ms());
-    let cancelled = submit(&mill, "u", 0, receiver.url("/cancelled")).await;
-    mill.tasks.cancel(cancelled, "u").await.unwrap();
+    let (harness, receiver) = (Harness::start(recorded()).await, Receiver::start(vec![answer(200)]).await);
+    let (tasks, now) = (harness.tasks.records(), SystemClock.now_ms());
+    let cancelled = submit(&harness, "u", 0, receiver.url("/cancelled")).await;
+    harness.tasks.cancel(cancelled, "u").await.unwrap();
     // A worker that ended a task and died before it told anybody.
-    let dead = submit(&mill, "u", 1, receiver.url("/dead")).await;
+    let dead = submit(&harness, "u", 1, receiver.url("/dead")).await;
     let Claim::Started(running) = tasks.claim(dead, "w", |_| None).await.unwrap() else { panic!("it waits") };
     let error = Some(TaskError::new("panic", "gave up"));
     let end = Ending {
@@ -153,19 +153,19 @@ async fn every_end_is_told_once_by_any_number_of_workers_and_again_after_a_repla
         at: now,
     };
     assert!(tasks.end(&running, &end).await.unwrap());
-    let _workers = (worker(&mill).await, worker(&mill).await);
+    let _workers = (worker(&harness).await, worker(&harness).await);
     let mut all = HashSet::from([format!("{cancelled}_0"), format!("{dead}_0")]);
     let told = receiver.wait(2).await;
     let types: HashSet<String> = told.iter().map(|one| format!("{} {}", one.path, one.json()["type"])).collect();
     assert_eq!(types, HashSet::from(["/cancelled \"task.cancelled\"".into(), "/dead \"task.dead\"".into()]));
-    webhook(&mill, dead, |webhook| webhook.state == WebhookState::Delivered).await;
-    let replayed = mill.tasks.replay(dead, "u", &terms(1_000)).await.unwrap();
+    webhook(&harness, dead, |webhook| webhook.state == WebhookState::Delivered).await;
+    let replayed = harness.tasks.replay(dead, "u", &terms(1_000)).await.unwrap();
     let ReplayOutcome::Replayed(record) = replayed else { panic!("{replayed:?}") };
     let waits = record.webhook.unwrap();
     assert_eq!((waits.state, waits.attempts, waits.next_at), (WebhookState::Pending, 0, None));
     all.insert(format!("{dead}_1"));
     for number in 2..30 {
-        all.insert(format!("{}_0", submit(&mill, "u", number, receiver.url("/")).await));
+        all.insert(format!("{}_0", submit(&harness, "u", number, receiver.url("/")).await));
     }
     let told = receiver.wait(all.len()).await;
     let ids: HashSet<String> = told.iter().map(|one| one.headers["webhook-id"].clone()).collect();

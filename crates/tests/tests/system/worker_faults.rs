@@ -1,6 +1,6 @@
 //! What the exchange does wrong, and what the worker makes of it: no hole, no invented row, a clear message.
 
-use crate::mill::{Mill, fetch, recorded, result_of, series};
+use crate::harness::{Harness, fetch, recorded, result_of, series};
 use candlemill_shared::coverage::GapReason;
 use candlemill_shared::task::{TaskRecord, TaskState};
 use candlemill_shared::{Interval, TimeRange};
@@ -12,25 +12,25 @@ const DAYS: (i64, i64) = (1_577_836_800_000, 1_578_096_000_000);
 const ALL: usize = 4_320;
 
 /// Fetches three days of minutes while the exchange misbehaves.
-async fn fetched(rules: Vec<FaultRule>) -> (Mill, TaskRecord) {
-    let mill = Mill::start(recorded()).await;
+async fn fetched(rules: Vec<FaultRule>) -> (Harness, TaskRecord) {
+    let harness = Harness::start(recorded()).await;
     for rule in rules {
-        mill.simulator.control().add_fault(rule);
+        harness.simulator.control().add_fault(rule);
     }
-    let _worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "2")]).await;
-    let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let record = mill.end_of(id).await;
-    (mill, record)
+    let _worker = harness.worker_with([("BACKFILL_PAGE_CONCURRENCY", "2")]).await;
+    let id = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let record = harness.end_of(id).await;
+    (harness, record)
 }
 
 /// The fault passes: everything is there once, and nothing was believed that was wrong.
 async fn check_recovers(name: &str, rule: FaultRule) {
-    let (mill, record) = fetched(vec![rule]).await;
+    let (harness, record) = fetched(vec![rule]).await;
     assert_eq!((record.state, &record.error), (TaskState::Succeeded, &None), "{name}");
     let result = result_of(&record);
     assert_eq!((result.inserted, result.gaps_total), (ALL as u64, 0), "{name}");
     assert!(result.retries > 0, "{name}: the fault was met");
-    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{name}");
+    assert_eq!(harness.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{name}");
 }
 
 /// Two calls find the first candle.
@@ -60,11 +60,11 @@ recovers! {
 
 /// The call for a page in the middle is answered with fewer rows than there are: the second call with other bounds brings them.
 async fn check_loses_nothing(wrong: WrongContent) {
-    let (mill, record) = fetched(vec![on_page_three(Fault::Content(wrong.clone()))]).await;
+    let (harness, record) = fetched(vec![on_page_three(Fault::Content(wrong.clone()))]).await;
     let result = result_of(&record);
     assert_eq!((record.state, result.inserted, result.gaps_total), (TaskState::Succeeded, ALL as u64, 0), "{wrong:?}");
-    assert_eq!(mill.simulator.control().faults()[0].applied, 1, "{wrong:?}");
-    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{wrong:?}");
+    assert_eq!(harness.simulator.control().faults()[0].applied, 1, "{wrong:?}");
+    assert_eq!(harness.candles("BTCUSDT", Interval::Minute1).await.len(), ALL, "{wrong:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,18 +82,19 @@ async fn a_row_left_out_once_is_not_lost() {
     check_loses_nothing(WrongContent::MissingRow { index: 7 }).await;
 }
 
-/// The exchange tells a wrong time to whoever asks first.
+/// The exchange tells a wrong time to the first that asks.
 async fn check_wrong_time(wrong: WrongContent) {
     let now = DAYS.0 + 10 * 60_000 + 30_000;
-    let mill = Mill::start(SimulatorConfig { clock: ClockSetting::RunningFrom { at_ms: now }, ..recorded() }).await;
-    mill.simulator.control().add_fault(FaultRule::on("/api/v3/time", Fault::Content(wrong.clone())).times(1));
-    let _worker = mill.worker().await;
+    let harness =
+        Harness::start(SimulatorConfig { clock: ClockSetting::RunningFrom { at_ms: now }, ..recorded() }).await;
+    harness.simulator.control().add_fault(FaultRule::on("/api/v3/time", Fault::Content(wrong.clone())).times(1));
+    let _worker = harness.worker().await;
     let mut job = fetch("BTCUSDT", Interval::Minute1, DAYS.0, 0);
     job.end = None;
-    let id = mill.submit("u", &job).await.record.id;
-    let record = mill.end_of(id).await;
+    let id = harness.submit("u", &job).await.record.id;
+    let record = harness.end_of(id).await;
     assert_eq!((record.state, result_of(&record).inserted), (TaskState::Succeeded, 10), "{wrong:?}");
-    assert_eq!(mill.simulator.control().faults()[0].applied, 1, "{wrong:?}");
+    assert_eq!(harness.simulator.control().faults()[0].applied, 1, "{wrong:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +109,7 @@ async fn a_clock_two_hours_ahead_makes_no_forming_candle_final() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_fails_the_checks_is_refused_named_and_fetched_again_later() {
-    let (mill, record) = fetched(vec![on_page_three(Fault::Content(WrongContent::BadRow { index: 7 }))]).await;
+    let (harness, record) = fetched(vec![on_page_three(Fault::Content(WrongContent::BadRow { index: 7 }))]).await;
     assert_eq!(record.state, TaskState::Succeeded);
     let result = result_of(&record);
     assert_eq!((result.inserted, result.rejected), (ALL as u64 - 1, 1));
@@ -117,21 +118,21 @@ async fn a_row_that_fails_the_checks_is_refused_named_and_fetched_again_later() 
         [(GapReason::FetchFailed, 1)]
     );
     // The bucket is not verified, so the next fetch asks for just it, and the gap vanishes.
-    let _worker = mill.worker().await;
-    let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let result = result_of(&mill.end_of(id).await);
+    let _worker = harness.worker().await;
+    let id = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let result = result_of(&harness.end_of(id).await);
     assert_eq!((result.inserted, result.pages, result.gaps_total), (1, 1, 0));
     let verified =
-        mill.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
+        harness.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), TimeRange::new(0, DAYS.1)).await;
     assert_eq!(verified.unwrap(), [TimeRange::new(DAYS.0, DAYS.1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_symbol_fails_at_once_and_says_so() {
-    let mill = Mill::start(recorded()).await;
-    let _worker = mill.worker().await;
-    let id = mill.submit("u", &fetch("NOSUCHCOIN", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let record = mill.end_of(id).await;
+    let harness = Harness::start(recorded()).await;
+    let _worker = harness.worker().await;
+    let id = harness.submit("u", &fetch("NOSUCHCOIN", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let record = harness.end_of(id).await;
     let error = record.error.unwrap();
     assert_eq!((record.state, record.attempt, error.code.as_str()), (TaskState::Failed, 1, "unknown_symbol"));
     assert!(error.message.contains("NOSUCHCOIN"), "{}", error.message);
@@ -139,12 +140,12 @@ async fn an_unknown_symbol_fails_at_once_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_call_is_made_before_retry_after_by_any_worker() {
-    let mill = Mill::start(recorded()).await;
-    let control = mill.simulator.control();
+    let harness = Harness::start(recorded()).await;
+    let control = harness.simulator.control();
     control.add_fault(FaultRule::on("/api/v3/klines", Fault::throttled(429, 2)).after(3).times(1));
-    let (_one, _other) = (mill.worker().await, mill.worker().await);
-    let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let record = mill.end_of(id).await;
+    let (_one, _other) = (harness.worker().await, harness.worker().await);
+    let id = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let record = harness.end_of(id).await;
     assert_eq!((record.state, result_of(&record).inserted), (TaskState::Succeeded, ALL as u64));
     let calls = control.calls("/api/v3/");
     let refused = calls.iter().find(|call| call.status == Some(429)).unwrap();
@@ -158,68 +159,69 @@ async fn no_call_is_made_before_retry_after_by_any_worker() {
 async fn a_forming_candle_is_never_stored_even_when_our_clock_is_off() {
     // The exchange's clock stands in the middle of a minute of 2020, years behind ours.
     let now = DAYS.0 + 10 * 60_000 + 30_000;
-    let mill = Mill::start(SimulatorConfig { clock: ClockSetting::RunningFrom { at_ms: now }, ..recorded() }).await;
-    let _worker = mill.worker().await;
+    let harness =
+        Harness::start(SimulatorConfig { clock: ClockSetting::RunningFrom { at_ms: now }, ..recorded() }).await;
+    let _worker = harness.worker().await;
     let mut job = fetch("BTCUSDT", Interval::Minute1, DAYS.0, 0);
     job.end = None;
-    let id = mill.submit("u", &job).await.record.id;
-    let record = mill.end_of(id).await;
+    let id = harness.submit("u", &job).await.record.id;
+    let record = harness.end_of(id).await;
     assert_eq!((record.state, result_of(&record).inserted), (TaskState::Succeeded, 10));
-    let stored = mill.candles("BTCUSDT", Interval::Minute1).await;
+    let stored = harness.candles("BTCUSDT", Interval::Minute1).await;
     assert_eq!(stored.last().unwrap().open_time, DAYS.0 + 9 * 60_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_task_stops_within_a_page_and_keeps_what_it_has() {
-    let mill = Mill::start(recorded()).await;
-    let control = mill.simulator.control();
+    let harness = Harness::start(recorded()).await;
+    let control = harness.simulator.control();
     control.add_fault(FaultRule::on("/api/v3/klines", Fault::Hold).after(4));
-    let _worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
-    let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let _worker = harness.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
+    let id = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     control.wait_for_held(1, Duration::from_secs(20)).await.unwrap();
-    mill.tasks.cancel(id, "u").await.unwrap();
-    let record = mill.end_of(id).await;
+    harness.tasks.cancel(id, "u").await.unwrap();
+    let record = harness.end_of(id).await;
     assert_eq!(record.state, TaskState::Cancelled);
-    assert_eq!(mill.tasks.cancel(id, "stranger").await.unwrap(), candlemill_tasks::CancelOutcome::NotFound);
+    assert_eq!(harness.tasks.cancel(id, "stranger").await.unwrap(), candlemill_tasks::CancelOutcome::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_hands_its_task_to_another_which_goes_on() {
-    let mill = Mill::start(recorded()).await;
-    let control = mill.simulator.control();
+    let harness = Harness::start(recorded()).await;
+    let control = harness.simulator.control();
     control.add_fault(FaultRule::on("/api/v3/klines", Fault::Hold).after(4));
-    let worker = mill.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
-    let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let worker = harness.worker_with([("BACKFILL_PAGE_CONCURRENCY", "1")]).await;
+    let id = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
     control.wait_for_held(1, Duration::from_secs(20)).await.unwrap();
     let told = std::time::Instant::now();
     worker.stop().await;
     assert!(told.elapsed() < std::time::Duration::from_secs(10), "the grace time is for what still runs");
-    let handed = mill.wait(id, |record| record.state == TaskState::Retrying).await;
+    let handed = harness.wait(id, |record| record.state == TaskState::Retrying).await;
     assert_eq!(handed.attempts[0].error.as_ref().unwrap().code, "handed_back");
     control.clear_faults();
-    let _next = mill.worker().await;
-    let record = mill.end_of(id).await;
+    let _next = harness.worker().await;
+    let record = harness.end_of(id).await;
     let result = result_of(&record);
     assert_eq!(
         (record.state, record.attempt, result.inserted + result.duplicate),
         (TaskState::Succeeded, 2, ALL as u64)
     );
-    assert_eq!(mill.candles("BTCUSDT", Interval::Minute1).await.len(), ALL);
+    assert_eq!(harness.candles("BTCUSDT", Interval::Minute1).await.len(), ALL);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hour_without_rows_is_an_outage_in_the_ledger() {
-    let mill = Mill::start(recorded()).await;
+    let harness = Harness::start(recorded()).await;
     let hour = TimeRange::new(DAYS.0 + 3_600_000, DAYS.0 + 7_200_000);
-    mill.simulator.control().add_outage(candlemill_simulator::Outage {
+    harness.simulator.control().add_outage(candlemill_simulator::Outage {
         symbol: None,
         interval: Some(Interval::Minute1),
         start: hour.start,
         end: hour.end,
     });
-    let _worker = mill.worker().await;
-    let id = mill.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
-    let result = result_of(&mill.end_of(id).await);
+    let _worker = harness.worker().await;
+    let id = harness.submit("u", &fetch("BTCUSDT", Interval::Minute1, DAYS.0, DAYS.1)).await.record.id;
+    let result = result_of(&harness.end_of(id).await);
     assert_eq!(result.inserted, ALL as u64 - 60);
     assert_eq!(result.gaps.len(), 1);
     assert_eq!((result.gaps[0].range, result.gaps[0].reason), (hour, GapReason::Outage));

@@ -62,8 +62,8 @@ impl Inbox {
 
     pub(super) async fn connection(&self) -> ConnectionManager {
         // The default is half a second, which thousands in one push can take.
-        let patient = ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE));
-        redis::Client::open(self.redis.url()).unwrap().get_connection_manager_with_config(patient).await.unwrap()
+        let config = ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE));
+        redis::Client::open(self.redis.url()).unwrap().get_connection_manager_with_config(config).await.unwrap()
     }
 
     pub(super) async fn storage(&self) -> RedisStorage<TaskRequest> {

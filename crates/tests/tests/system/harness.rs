@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Everything of one test. It ends by comparing the coverage ledger with the stored candles.
-pub(crate) struct Mill {
+pub(crate) struct Harness {
     pub(crate) tasks: TaskEngine,
     pub(crate) market: MarketStore,
     pub(crate) simulator: Simulator,
@@ -65,14 +65,14 @@ impl Drop for RunningWorker {
     }
 }
 
-impl Drop for Mill {
+impl Drop for Harness {
     fn drop(&mut self) {
         let uri = self.mongo.uri();
         ledger::check_at_end(Some(&mut self.mongo), &uri, &self.database);
     }
 }
 
-impl Mill {
+impl Harness {
     pub(crate) async fn start(simulator: SimulatorConfig) -> Self {
         let (redis, mongo) = (Redis::throwaway().await.unwrap(), MongoServer::throwaway().await.unwrap());
         let database = unique_name("candlemill_test");
@@ -284,7 +284,7 @@ pub(crate) fn recorded() -> SimulatorConfig {
     SimulatorConfig { data_dir: Some(data), ..SimulatorConfig::default() }
 }
 
-/// Replays by what records of [`Mill::record`] have, unless the owner has so many tasks under way.
+/// Replays by what records of [`Harness::record`] have, unless the owner has so many tasks under way.
 pub(crate) const fn terms(jobs_at_once: u32) -> ReplayTerms {
     ReplayTerms { tier: Tier::Pro, priority: 5, running_at_once: 16, jobs_at_once }
 }
