@@ -22,6 +22,8 @@ pub(crate) struct UnitSums {
     units: usize,
     /// Sums of values, unit by unit.
     sums: Vec<f64>,
+    /// Sum and number of each unit's observations in all buckets.
+    totals: Vec<(f64, f64)>,
     /// Observations by bucket of the units that are all alike: most of them.
     usual: Vec<u32>,
     /// How the other units differ from it: unit, bucket, observations more (or fewer).
@@ -53,7 +55,12 @@ impl UnitSums {
                 unusual.push((unit, bucket, f64::from(*own) - f64::from(*usual)));
             }
         }
-        Self { buckets, units: count, sums, usual, unusual }
+        let totals = sums
+            .chunks(buckets.max(1))
+            .zip(sizes.chunks(buckets.max(1)))
+            .map(|(sums, sizes)| (sums.iter().sum(), f64::from(sizes.iter().sum::<u32>())))
+            .collect();
+        Self { buckets, units: count, sums, totals, usual, unusual }
     }
 
     /// Number of units.
@@ -63,29 +70,23 @@ impl UnitSums {
 
     /// Each unit's part in the bucket's difference to the rest: its Σ u of the HAC estimate, to be tested for dependence.
     pub(crate) fn influence(&self, bucket: usize) -> Option<Vec<f64>> {
-        let mut sizes = vec![[0.0, 0.0]; self.units];
-        let all: f64 = self.usual.iter().copied().map(f64::from).sum();
-        let own = f64::from(*self.usual.get(bucket)?);
-        sizes.fill([own, all]);
-        for &(unit, of, more) in &self.unusual {
-            sizes[unit][1] += more;
-            if of == bucket {
-                sizes[unit][0] += more;
-            }
+        let usual = f64::from(*self.usual.get(bucket)?);
+        let mut sizes = vec![usual; self.units];
+        for &(unit, _, more) in self.unusual.iter().filter(|(_, of, _)| *of == bucket) {
+            sizes[unit] += more;
         }
-        let sums: Vec<[f64; 2]> =
-            self.sums.chunks(self.buckets).map(|unit| [unit[bucket], unit.iter().sum::<f64>()]).collect();
-        let total = |of: &[[f64; 2]]| of.iter().fold([0.0, 0.0], |total, one| [total[0] + one[0], total[1] + one[1]]);
-        let ([n, all_n], [sum, all_sum]) = (total(&sizes), total(&sums));
-        let rest = all_n - n;
+        let sums = self.sums.iter().skip(bucket).step_by(self.buckets);
+        let n = sizes.iter().sum::<f64>();
+        let rest = self.totals.iter().map(|total| total.1).sum::<f64>() - n;
         if n == 0.0 || rest == 0.0 {
             return None;
         }
-        let (mean, rest_mean) = (sum / n, (all_sum - sum) / rest);
-        let part = |([own, all], [sum, all_sum]): (&[f64; 2], &[f64; 2])| {
+        let mean = sums.clone().sum::<f64>() / n;
+        let rest_mean = (self.totals.iter().map(|total| total.0).sum::<f64>() - mean * n) / rest;
+        let parts = sums.zip(&sizes).zip(&self.totals).map(|((sum, own), (all_sum, all))| {
             (sum - own * mean) / n - (all_sum - sum - (all - own) * rest_mean) / rest
-        };
-        Some(sizes.iter().zip(&sums).map(|(size, sum)| part((size, sum))).collect())
+        });
+        Some(parts.collect())
     }
 
     /// Ends of the 95 % interval of each bucket's mean minus the mean of the rest. Draws that leave one of them empty are left out;
