@@ -15,6 +15,7 @@ mod load;
 mod queue;
 mod restarts;
 mod retention;
+mod study;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -73,6 +74,15 @@ enum Flow {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=10_000_000))]
         tasks: u64,
     },
+    /// Candles into columns beside bare cursors, and the calendar study of them.
+    Study {
+        /// Number of one-minute candles.
+        #[arg(long, default_value_t = 2_600_000, value_parser = clap::value_parser!(u64).range(10_000..=5_000_000))]
+        candles: u64,
+        /// Draws of the bootstrap.
+        #[arg(long, default_value_t = 1_000)]
+        draws: u32,
+    },
     /// Very many waiting tasks of one user: lists, operators' looks, and another user's start behind them.
     Crowd {
         /// Number of waiting tasks.
@@ -128,6 +138,7 @@ async fn main() -> Result<()> {
         Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
         Flow::Queue { tasks } => queue::measure(tasks).await,
+        Flow::Study { candles, draws } => study::measure(candles, draws).await,
         Flow::Retention { tasks } => retention::measure(tasks).await,
         Flow::Crowd { tasks } => crowd::measure(tasks).await,
         Flow::Bulk { fetches } => bulk::measure(fetches).await,

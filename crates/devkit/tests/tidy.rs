@@ -49,7 +49,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 17] = [
     ("crates/client", &["shared"], &["mongodb", "redis", "apalis", "axum", "polars"]),
     ("crates/cli", &["shared", "client"], &["mongodb", "redis", "apalis", "axum", "polars"]),
     ("crates/devkit", &["shared", "client", "cli"], &["redis", "apalis", "axum", "polars"]),
-    ("crates/bench", &["shared", "db", "tasks", "market-store", "devkit", "client"], &["polars"]),
+    ("crates/bench", &["shared", "db", "tasks", "market-store", "analytics", "devkit", "client"], &["polars"]),
     ("crates/soak", &["shared", "db", "tasks", "market-store", "devkit", "client", "simulator"], &["polars"]),
     ("crates/tests", &["shared", "worker"], &[]),
 ];
