@@ -34,8 +34,8 @@ pub use queues::{
     WorkerView,
 };
 pub use seasonality::{
-    BucketRow, STUDY_TABLE_ROWS, StudyFilter, StudyList, StudyQuery, StudyReport, StudyRequest, StudySummary, StudyTable, StudyView,
-    TableFormat, TablePage, TableRow, TableRows,
+    BucketRow, MAX_STUDY_TABLE_ROWS, STUDY_TABLE_ROWS, StudyFilter, StudyList, StudyQuery, StudyReport, StudyRequest,
+    StudySummary, StudyTable, StudyView, TableFormat, TablePage, TableRow, TableRows,
 };
 pub use series::{
     SeriesCursor, SeriesFilter, SeriesList, SeriesView, SymbolFilter, SymbolLimit, SymbolList, SymbolView,

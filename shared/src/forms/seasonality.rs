@@ -133,16 +133,18 @@ pub struct StudyView {
 pub enum StudyTable {
     /// Every bucket of the calendar study.
     Buckets,
-    /// The crossings.
+    /// The crossings; of more than 100,000 the oldest.
     SmaCrossoverSignals,
-    /// Its trades.
+    /// Its trades; of more than 100,000 the oldest.
     SmaCrossoverTrades,
-    /// Entries and exits of mean reversion.
+    /// Entries and exits of mean reversion; of more than 100,000 the oldest.
     MeanReversionSignals,
-    /// Its trades.
+    /// Its trades; of more than 100,000 the oldest.
     MeanReversionTrades,
 }
 
+/// Rows that are kept of one table: the oldest. The report has the number of all.
+pub const MAX_STUDY_TABLE_ROWS: usize = 100_000;
 /// Rows of one page of a table.
 pub const STUDY_TABLE_ROWS: usize = 1_000;
 

@@ -6,7 +6,7 @@ use crate::job_context::JobContext;
 use candlemill_db::StoreError;
 use candlemill_market_store::{Known, StudyFile, StudyHead};
 use candlemill_shared::TimeRange;
-use candlemill_shared::forms::{STUDY_TABLE_ROWS, StudyReport, StudyTable};
+use candlemill_shared::forms::{MAX_STUDY_TABLE_ROWS, STUDY_TABLE_ROWS, StudyReport, StudyTable};
 use candlemill_shared::job::{Job, SeasonalityStudy};
 use candlemill_shared::study::Study;
 use serde::Serialize;
@@ -83,7 +83,7 @@ fn chart_name(chart: &str) -> String {
 
 /// The rows of a long table, cut into files.
 fn pages<T: Serialize>(files: &mut Vec<StudyFile>, table: StudyTable, rows: &[T]) -> Result<(), StudyStop> {
-    for (number, page) in rows.chunks(STUDY_TABLE_ROWS).enumerate() {
+    for (number, page) in rows[..rows.len().min(MAX_STUDY_TABLE_ROWS)].chunks(STUDY_TABLE_ROWS).enumerate() {
         files.push(StudyFile { name: table.page(number as u64), bytes: json(&page)? });
     }
     Ok(())
