@@ -11,6 +11,7 @@ use candlemill_analytics::calendar::study;
 use candlemill_analytics::{Candles, ToTheEnd};
 use candlemill_shared::study::{CalendarReport, CalendarStudy, Grouping, Measure, Verdict};
 use candlemill_shared::{Interval, ZoneName};
+use std::collections::BTreeMap;
 
 const DRAWS: u32 = 1_000;
 
@@ -25,18 +26,28 @@ fn returns(candles: &Candles, seed: u64) -> CalendarReport {
     }
 }
 
-fn has(report: &CalendarReport, wanted: impl Fn(Grouping, &str) -> bool) -> bool {
-    report.groupings.iter().any(|grouping| {
+/// Groupings with a stable bucket that is `wanted`.
+fn flagged(report: &CalendarReport, wanted: impl Fn(Grouping, &str) -> bool) -> Vec<Grouping> {
+    let stable = report.groupings.iter().filter(|grouping| {
         grouping
             .buckets
             .iter()
             .any(|bucket| bucket.verdict == Verdict::Stable && wanted(grouping.grouping, &bucket.bucket))
-    })
+    });
+    stable.map(|grouping| grouping.grouping).collect()
 }
 
 fn count(name: &str, series: u64, candles: impl Fn(u64) -> Candles, wanted: impl Fn(Grouping, &str) -> bool) {
-    let found = (0..series).filter(|seed| has(&returns(&candles(*seed), *seed), &wanted)).count();
-    println!("{name}: {found} of {series}");
+    let mut by_grouping: BTreeMap<Grouping, u64> = BTreeMap::new();
+    let mut found = 0_u64;
+    for seed in 0..series {
+        let groupings = flagged(&returns(&candles(seed), seed), &wanted);
+        found += u64::from(!groupings.is_empty());
+        for grouping in groupings {
+            *by_grouping.entry(grouping).or_default() += 1;
+        }
+    }
+    println!("{name}: {found} of {series}, by grouping {by_grouping:?}");
 }
 
 fn main() {
