@@ -77,7 +77,10 @@ fn read(request: StudyRequest, now: i64) -> Result<(SeasonalityStudy, RunAt, Opt
         wrong.refuse("start", format!("lies in the future; it runs at {}", rfc3339(now)));
     } else if let Some(end) = end.filter(|end| first >= *end) {
         let field = if start.is_some() { "start" } else { "end" };
-        wrong.refuse(field, format!("the range is empty: start {} must lie before end {}", rfc3339(first), rfc3339(end)));
+        wrong.refuse(
+            field,
+            format!("the range is empty: start {} must lie before end {}", rfc3339(first), rfc3339(end)),
+        );
     }
     let time_zone = wrong.optional("time_zone", time_zone).unwrap_or_default();
     let studies = read_studies(studies, &mut wrong);
@@ -88,7 +91,17 @@ fn read(request: StudyRequest, now: i64) -> Result<(SeasonalityStudy, RunAt, Opt
     let (Some(symbol), Some(interval), Some(studies)) = (symbol, interval, studies) else {
         return Err(Problem::of_fields(wrong));
     };
-    let job = SeasonalityStudy { exchange: Default::default(), symbol, interval, start, end, time_zone, studies, draws, seed };
+    let job = SeasonalityStudy {
+        exchange: Default::default(),
+        symbol,
+        interval,
+        start,
+        end,
+        time_zone,
+        studies,
+        draws,
+        seed,
+    };
     if first < now && end.is_none_or(|end| first < end) {
         for (field, why) in job.faults(now) {
             wrong.refuse(field, why);
@@ -137,8 +150,16 @@ mod tests {
         check("a zone", with(json!({"time_zone": "Europe/Berlin"})), &[]);
         check("no zone", with(json!({"time_zone": "Mars/Olympus"})), &["time_zone"]);
         check("too little data", with(json!({"start": NOW - 3_600_000 * 10})), &["start", "start", "start"]);
-        check("fast above slow", with(json!({"studies": [{"study": "sma_crossover", "fast": 50, "slow": 20}]})), &["studies[0].fast"]);
-        check("negative fee", with(json!({"studies": [{"study": "mean_reversion", "fee_bps": -1}]})), &["studies[0].fee_bps"]);
+        check(
+            "fast above slow",
+            with(json!({"studies": [{"study": "sma_crossover", "fast": 50, "slow": 20}]})),
+            &["studies[0].fast"],
+        );
+        check(
+            "negative fee",
+            with(json!({"studies": [{"study": "mean_reversion", "fee_bps": -1}]})),
+            &["studies[0].fee_bps"],
+        );
         check("twice", with(json!({"studies": [{"study": "calendar"}, {"study": "calendar"}]})), &["studies[1]"]);
         check("unknown study", with(json!({"studies": [{"study": "moon"}]})), &["studies[0]"]);
         check("unknown parameter", with(json!({"studies": [{"study": "calendar", "moon": 1}]})), &["studies[0]"]);
@@ -149,6 +170,11 @@ mod tests {
         check("all at once", all, &["symbol", "interval", "start", "end", "time_zone", "studies", "draws", "seed"]);
         check("future start", with(json!({"start": NOW + 1})), &["start"]);
         check("empty range", with(json!({"start": NOW - 1_000, "end": NOW - 2_000})), &["start"]);
+        check(
+            "days in another zone",
+            json!({"symbol": "BTCUSDT", "interval": "1d", "time_zone": "Asia/Tokyo"}),
+            &["time_zone"],
+        );
         let minutes = json!({"studies": [{"study": "calendar", "groupings": ["minute_of_hour"]}]});
         check("what makes no sense for hours", with(minutes), &["studies[0].groupings"]);
     }

@@ -185,6 +185,13 @@ impl SeasonalityStudy {
                 wrong(&format!("studies[{at}].{field}"), why);
             }
         }
+        if self.interval >= Interval::Day1 && self.time_zone != ZoneName::default() {
+            let told = format!(
+                "{} candles are days of UTC: they say nothing of {}; leave it out",
+                self.interval, self.time_zone
+            );
+            wrong("time_zone", told);
+        }
         if self.draws > MAX_DRAWS {
             wrong("draws", format!("must be at most {MAX_DRAWS}"));
         }

@@ -25,7 +25,7 @@ async fn studied(api: &Api, request: &StudyRequest) -> StudyView {
     let id = api.study(request, None).await.unwrap().task_id;
     let task = tokio::time::timeout(MAX_WAIT, api.follow(id, |_| {})).await.expect("the study ends").unwrap();
     let record = api.task(id).await.unwrap();
-    assert_eq!(task.status, TaskState::Succeeded, "{:?}", record.error);
+    assert_eq!(task.state, TaskState::Succeeded, "{:?}", record.error);
     api.show_study(id).await.unwrap()
 }
 
@@ -46,7 +46,7 @@ async fn from_the_request_to_the_chart() {
     let mut seen = Vec::new();
     tokio::time::timeout(MAX_WAIT, api.follow(id, |progress| seen.push(progress.clone()))).await.unwrap().unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].percent <= pair[1].percent), "{seen:?}");
-    assert_eq!(seen.last().map(|last| (last.status, last.percent)), Some((TaskState::Succeeded, 100.0)));
+    assert_eq!(seen.last().map(|last| (last.state, last.percent)), Some((TaskState::Succeeded, 100.0)));
     let stages: BTreeSet<&str> = seen.iter().filter_map(|progress| progress.stage.as_deref()).collect();
     assert!(stages.is_subset(&["fetch", "load", "calendar", "sma_crossover", "mean_reversion", "write"].into()), "{stages:?}");
 
