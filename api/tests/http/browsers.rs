@@ -59,7 +59,7 @@ async fn refusals_behind_authentication_are_readable_too() {
         let call = service.request(Method::POST, "/api/market-data/fetch").bearer_auth(service.token_of("pro"));
         call.header("Origin", PAGE).header("Content-Type", "application/json").body(body)
     };
-    let fetch = r#"{"symbol":"BTCUSDT","interval":"1m","start":"2020-01-01","end":"2020-01-02"}"#;
+    let fetch = r#"{"symbol":"BTCUSDT","interval":"1m","start":"2020-01-01T00:00:00Z","end":"2020-01-02T00:00:00Z"}"#;
     for (body, status) in [("x".repeat(3 << 20), 413), (fetch.to_owned(), 503), ("{}".to_owned(), 400)] {
         let answer = service.send(post(body)).await;
         let origin = header(&answer, "access-control-allow-origin");
