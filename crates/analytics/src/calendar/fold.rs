@@ -2,9 +2,7 @@
 
 use crate::candles::Candles;
 use crate::control::{Control, Stopped};
-use polars::prelude::{
-    ChunkedArray, Column, DataFrame, IntoLazy, NamedFrom, PolarsNumericType, PolarsResult, Series, col,
-};
+use polars::prelude::{ChunkedArray, Column, DataFrame, NamedFrom, PolarsNumericType, PolarsResult, Series};
 
 /// Rows of one frame: small enough to be stopped between two of them, large enough that Polars' own work counts.
 const ROWS_AT_ONCE: usize = 1 << 17;
@@ -97,6 +95,10 @@ pub(super) fn fold(source: Source<'_>, boundaries: &[i64], control: &impl Contro
     Ok(folded)
 }
 
+#[expect(
+    deprecated,
+    reason = "the planner and engines of lazy frames would be most of what is compiled, for one grouping"
+)]
 fn append(folded: &mut Folded, source: Source<'_>, rows: std::ops::Range<usize>, places: &[u32]) -> PolarsResult<()> {
     let candles = source.candles.map_or_else(|| vec![1_u32; rows.len()], |candles| candles[rows.clone()].to_vec());
     let floats = |name: &str, values: &[f64]| Column::from(Series::new(name.into(), &values[rows.clone()]));
@@ -113,27 +115,19 @@ fn append(folded: &mut Folded, source: Source<'_>, rows: std::ops::Range<usize>,
             Column::from(Series::new("candles".into(), candles)),
         ],
     )?;
-    let grouped = frame
-        .lazy()
-        .group_by_stable([col("place")])
-        .agg([
-            col("first").first(),
-            col("last").last(),
-            col("close").last(),
-            col("high").max(),
-            col("low").min(),
-            col("volume").sum(),
-            col("candles").sum(),
-        ])
-        .collect()?;
-    extend(&mut folded.place, grouped.column("place")?.u32()?);
-    extend(&mut folded.first, grouped.column("first")?.i64()?);
-    extend(&mut folded.last, grouped.column("last")?.i64()?);
-    extend(&mut folded.close, grouped.column("close")?.f64()?);
-    extend(&mut folded.high, grouped.column("high")?.f64()?);
-    extend(&mut folded.low, grouped.column("low")?.f64()?);
-    extend(&mut folded.volume, grouped.column("volume")?.f64()?);
-    extend(&mut folded.candles, grouped.column("candles")?.u32()?);
+    let groups = frame.group_by_stable(["place"])?;
+    let of = |columns: &[&str]| groups.clone().select(columns.iter().copied());
+    let (firsts, lasts) = (of(&["first"]).first()?, of(&["last", "close"]).last()?);
+    let (highest, lowest) = (of(&["high"]).max()?, of(&["low"]).min()?);
+    let sums = of(&["volume", "candles"]).sum()?;
+    extend(&mut folded.place, firsts.column("place")?.u32()?);
+    extend(&mut folded.first, firsts.column("first_first")?.i64()?);
+    extend(&mut folded.last, lasts.column("last_last")?.i64()?);
+    extend(&mut folded.close, lasts.column("close_last")?.f64()?);
+    extend(&mut folded.high, highest.column("high_max")?.f64()?);
+    extend(&mut folded.low, lowest.column("low_min")?.f64()?);
+    extend(&mut folded.volume, sums.column("volume_sum")?.f64()?);
+    extend(&mut folded.candles, sums.column("candles_sum")?.u32()?);
     Ok(())
 }
 

@@ -6,7 +6,8 @@
 
 use super::ROWS_PER_STEP;
 use crate::control::{Control, Stopped};
-use polars::prelude::{NamedFrom, PolarsResult, RollingOptionsFixedWindow, Series, SeriesOpsTime};
+use polars::prelude::{NamedFrom, PolarsResult, RollingOptionsFixedWindow, Series};
+use polars_time::prelude::SeriesOpsTime;
 
 /// Calls `each` with every row from `window` − 1 (`window` at least 1) on and the mean of the `window` values that end there.
 pub(super) fn means(
