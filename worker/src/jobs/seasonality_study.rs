@@ -51,7 +51,8 @@ impl Run for SeasonalityStudy {
 
 async fn study(job: &SeasonalityStudy, context: &JobContext, result: &mut StudyResult) -> Result<(), StudyStop> {
     let series = Series::new(job.exchange, job.symbol.clone(), job.interval);
-    let range = range(job, context, &series, result).await?;
+    let wanted = range(job, context, &series, result).await?;
+    let (range, ledger) = load::settled(context, &series, wanted).await?;
     result.range = Some(range);
     let needed = job.studies.iter().map(candlemill_shared::study::Study::min_candles).max().unwrap_or(0);
     let buckets = job.interval.count(range);
@@ -60,7 +61,7 @@ async fn study(job: &SeasonalityStudy, context: &JobContext, result: &mut StudyR
     }
     let mut progress = StudyProgress::begin(context, result).await?;
     let _memory = context.resources.studies.reserve(context.give_up(), buckets).await?;
-    let loaded = load::load(context, &series, range, &mut progress, result).await?;
+    let loaded = load::load(context, &series, range, ledger, &mut progress, result).await?;
     if result.candles < needed {
         return Err(too_little(job, range, result.candles, needed));
     }

@@ -12,10 +12,34 @@ use candlemill_shared::range::subtract;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::MissedTickBehavior;
 
+/// Buckets at the end of the range that may be left out.
+const MAX_UNSETTLED: u64 = 1_000;
+
 /// Candles, and what the ledger said of their range.
 pub(super) struct Loaded {
     pub(super) candles: Candles,
     pub(super) ledger: Known,
+}
+
+/// What the ledger says of `range`, and the range up to the newest bucket that is settled: the exchange may not have
+/// published the newest ones yet.
+pub(super) async fn settled(
+    context: &JobContext,
+    series: &Series,
+    range: TimeRange,
+) -> Result<(TimeRange, Known), StudyStop> {
+    let market = context.market();
+    let ledger = retry_until_cancelled(context.give_up(), || market.coverage().known(series, range)).await?;
+    let unsettled = subtract(range, &ledger.verified);
+    let Some(first) = unsettled.first() else { return Ok((range, ledger)) };
+    let cut = TimeRange::new(range.start, first.start);
+    if series.interval.count(range) - series.interval.count(cut) > MAX_UNSETTLED {
+        let told = format!(
+            "{first} of the range is not verified: it was reopened, or could not be fetched; a replay fetches it again"
+        );
+        return Err(fail("range_not_verified", told));
+    }
+    Ok((cut, ledger))
 }
 
 /// The candles of `range`: exactly those that the ledger tells of, however much is written meanwhile.
@@ -23,19 +47,12 @@ pub(super) async fn load(
     context: &JobContext,
     series: &Series,
     range: TimeRange,
+    ledger: Known,
     progress: &mut StudyProgress<'_>,
     result: &mut StudyResult,
 ) -> Result<Loaded, StudyStop> {
     let market = context.market();
-    let ledger = retry_until_cancelled(context.give_up(), || market.coverage().known(series, range)).await?;
-    if !subtract(range, &ledger.verified).is_empty() {
-        return Err(fail(
-            "ledger_changed",
-            "a part of the range was reopened meanwhile; a replay of the study fetches it again",
-        ));
-    }
-    let absent: u64 = ledger.gaps.iter().map(|gap| series.interval.count(gap.range.intersect(range))).sum();
-    let expected = series.interval.count(range) - absent;
+    let expected = series.interval.count(range) - ledger.absent(series.interval, range);
     let read = AtomicU64::new(0);
     let columns = {
         let loading = retry_until_cancelled(context.give_up(), || {
