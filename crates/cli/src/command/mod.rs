@@ -1,5 +1,6 @@
 //! The commands; one file each.
 
+mod admin;
 mod batch;
 mod cancel;
 mod candles;
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     Resume(operators::Resume),
     /// Lets a worker take no more tasks (operators).
     Drain(operators::Drain),
+    /// Tasks of the operators: has candles verified, shows how that went.
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// Writes completions for a shell.
     Completions(manual::Completions),
     /// Writes a manual page.
@@ -100,6 +104,7 @@ impl Command {
             Self::Pause(command) => done(command.run(context).await),
             Self::Resume(command) => done(command.run(context).await),
             Self::Drain(command) => done(command.run(context).await),
+            Self::Admin(command) => done(command.run(context).await),
             Self::Completions(command) => done(command.run(program)),
             Self::Man(command) => done(command.run(program)),
         }

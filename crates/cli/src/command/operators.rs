@@ -18,7 +18,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    fn api(&self, context: &Context) -> Result<Api, Usage> {
+    pub(super) fn api(&self, context: &Context) -> Result<Api, Usage> {
         if self.admin_token.is_empty() {
             return Err(Usage("operators' calls need their token: set CANDLEMILL_ADMIN_TOKEN".to_owned()));
         }

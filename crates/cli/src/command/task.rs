@@ -21,7 +21,7 @@ impl Task {
     }
 }
 
-fn words(task: &TaskView) -> String {
+pub(super) fn words(task: &TaskView) -> String {
     let mut rows = vec![("task", task.task_id.to_string()), ("does", what(task)), ("state", task.state.to_string())];
     let mut add = |name, value: Option<String>| rows.extend(value.map(|value| (name, value)));
     add("part of", task.parent.map(|parent| parent.to_string()));
