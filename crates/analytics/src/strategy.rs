@@ -27,6 +27,7 @@ mod curve;
 mod goldens;
 mod performance;
 mod rolling;
+mod rows;
 mod rule;
 mod stretches;
 mod sum;
@@ -41,9 +42,6 @@ use performance::{Entered, Measured};
 use rule::{Rule, Terms};
 use std::ops::Range;
 use stretches::Stretches;
-
-/// Rows of work between two questions whether the result is still wanted: about a millisecond of the slowest loop.
-const ROWS_PER_STEP: usize = 1 << 15;
 
 /// Steps that a study reports: indicators, trading, figures and curve, of like length.
 const STEPS: u64 = 4;

@@ -1,6 +1,6 @@
 //! What a rule's signals do to an account.
 
-use super::ROWS_PER_STEP;
+use super::rows::ROWS_PER_STEP;
 use super::rule::{Rule, Terms};
 use super::stretches::Stretches;
 use crate::candles::Candles;

@@ -1,7 +1,7 @@
 //! The fee at which trading earns nothing.
 
-use super::ROWS_PER_STEP;
 use super::account::Holding;
+use super::rows::ROWS_PER_STEP;
 use crate::control::{Control, Stopped};
 use candlemill_shared::study::Position;
 

@@ -1,7 +1,7 @@
 //! Figures of a curve of worth.
 
-use super::ROWS_PER_STEP;
 use super::account::Holding;
+use super::rows::ROWS_PER_STEP;
 use super::sum::Sum;
 use crate::candles::Candles;
 use crate::control::{Control, Stopped};

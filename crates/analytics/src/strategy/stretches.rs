@@ -1,6 +1,6 @@
 //! Stretches of candles without a missing one.
 
-use super::ROWS_PER_STEP;
+use super::rows::ROWS_PER_STEP;
 use crate::candles::Candles;
 use crate::control::{Control, Stopped};
 use std::ops::Range;

@@ -15,9 +15,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Dependencies that no source names: package, dependency, and the reason.
-const UNNAMED: [(&str, &str, &str); 2] = [
+const UNNAMED: [(&str, &str, &str); 4] = [
     ("crates/tests", "candlemill-shared", "switches a kind of job of tests on in the programs of a test build"),
     ("crates/tests", "candlemill-worker", "switches a kind of job of tests on in the programs of a test build"),
+    (
+        "worker",
+        "candlemill-analytics",
+        "named by a job's file, which the list of jobs declares and this reader does not see",
+    ),
+    (
+        "worker",
+        "candlemill-charts",
+        "named by a job's file, which the list of jobs declares and this reader does not see",
+    ),
 ];
 
 fn project_root() -> PathBuf {

@@ -48,7 +48,10 @@ async fn from_the_request_to_the_chart() {
     assert!(seen.windows(2).all(|pair| pair[0].percent <= pair[1].percent), "{seen:?}");
     assert_eq!(seen.last().map(|last| (last.state, last.percent)), Some((TaskState::Succeeded, 100.0)));
     let stages: BTreeSet<&str> = seen.iter().filter_map(|progress| progress.stage.as_deref()).collect();
-    assert!(stages.is_subset(&["fetch", "load", "calendar", "sma_crossover", "mean_reversion", "write"].into()), "{stages:?}");
+    assert!(
+        stages.is_subset(&["fetch", "load", "calendar", "sma_crossover", "mean_reversion", "write"].into()),
+        "{stages:?}"
+    );
 
     let found = api.show_study(id).await.unwrap();
     let report = &found.report;
@@ -90,7 +93,10 @@ async fn from_the_request_to_the_chart() {
     assert_eq!(stranger.delete_study(id).await.unwrap_err().status(), Some(404));
     assert!(stranger.studies(&StudyFilter::default()).await.unwrap().studies.is_empty());
     let listed = api.studies(&StudyFilter::default()).await.unwrap();
-    assert_eq!(listed.studies.iter().map(|one| (one.study_id, one.candles)).collect::<Vec<_>>(), [(id, report.candles)]);
+    assert_eq!(
+        listed.studies.iter().map(|one| (one.study_id, one.candles)).collect::<Vec<_>>(),
+        [(id, report.candles)]
+    );
     api.delete_study(id).await.unwrap();
     for gone in [api.show_study(id).await.map(drop), api.study_chart(id, &report.charts[0]).await.map(drop)] {
         assert_eq!(gone.unwrap_err().status(), Some(404));
@@ -104,10 +110,11 @@ async fn a_worker_killed_in_mid_study_changes_no_figure() {
     let expected = figures(&studied(&api, &hours(YEAR, 500)).await);
     let id = api.study(&hours(YEAR, 500), None).await.unwrap().task_id;
     wait_for_stage(&api, id, "calendar").await;
+    let killed = api.task(id).await.unwrap().attempt;
     stack.workers[0].kill9().await.unwrap();
     stack.workers[0].restart().await.unwrap();
     tokio::time::timeout(MAX_WAIT, api.follow(id, |_| {})).await.unwrap().unwrap();
-    assert!(api.task(id).await.unwrap().attempt >= 2, "the first attempt was killed");
+    assert!(api.task(id).await.unwrap().attempt > killed, "attempt {killed} was killed");
     assert_eq!(figures(&api.show_study(id).await.unwrap()), expected);
 }
 
@@ -170,13 +177,14 @@ async fn a_study_keeps_no_health_page_waiting() {
     studied(&api, &hours(YEAR, 0)).await;
     let id = api.study(&hours(YEAR, 100_000), None).await.unwrap().task_id;
     wait_for_stage(&api, id, "calendar").await;
+    let attempt = api.task(id).await.unwrap().attempt;
     let page = format!("{}/healthz", stack.workers[0].url());
     for _ in 0..50 {
         let answer = tokio::time::timeout(Duration::from_secs(1), reqwest::get(&page)).await;
         assert!(answer.expect("the page answers within a second").unwrap().status().is_success());
     }
     let task = api.task(id).await.unwrap();
-    assert_eq!((task.state, task.attempt), (TaskState::Running, 1), "its lease was renewed");
+    assert_eq!((task.state, task.attempt), (TaskState::Running, attempt), "its lease was renewed");
     api.cancel(id).await.unwrap();
 }
 
@@ -192,9 +200,11 @@ async fn what_can_never_be_studied_is_refused_before_any_work() {
         "symbol": "BTC/USDT", "interval": "7m", "time_zone": "Mars", "draws": 1e9, "studies": [{"study": "calendar", "moon": 1}],
     });
     let (status, told) = post(&pro, &wrong).await;
-    let fields: Vec<&str> = told["errors"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
+    let fields: Vec<&str> =
+        told["errors"].as_array().unwrap().iter().map(|one| one["field"].as_str().unwrap()).collect();
     assert_eq!((status, fields), (400, vec!["symbol", "interval", "time_zone", "studies[0]", "draws"]), "{told}");
-    let short = json!({"symbol": "BTCUSDT", "interval": "1h", "start": "2019-12-31T00:00:00Z", "end": "2020-01-01T00:00:00Z"});
+    let short =
+        json!({"symbol": "BTCUSDT", "interval": "1h", "start": "2019-12-31T00:00:00Z", "end": "2020-01-01T00:00:00Z"});
     let (status, told) = post(&pro, &short).await;
     assert_eq!(status, 400, "{told}");
     assert!(told["errors"][0]["message"].as_str().unwrap().contains("needs at least"), "{told}");
@@ -212,10 +222,12 @@ async fn what_can_never_be_studied_is_refused_before_any_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_study_says_when_its_data_has_changed() {
-    let stack = Stack::builder().start().await.unwrap();
+    // The ledger is broken on purpose.
+    let stack = Stack::builder().without_ledger_check().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
     let hours_alone = Study::Calendar(CalendarStudy { groupings: Some(vec![Grouping::Hour]), measures: None });
-    let request = StudyRequest { studies: Some(vec![hours_alone.into()].into()), ..hours(("2019-01-01", "2019-03-01"), 0) };
+    let request =
+        StudyRequest { studies: Some(vec![hours_alone.into()].into()), ..hours(("2019-01-01", "2019-03-01"), 0) };
     let found = studied(&api, &request).await;
     assert!(!found.ledger_changed);
     assert_eq!(found.report.calendar.as_ref().unwrap().groupings.len(), 4, "one for each measure");

@@ -22,7 +22,7 @@ pub(super) fn of(
     let Computed { calendar, sma_crossover, mean_reversion, charts, stable } = computed;
     let record = &context.record;
     let mut files = Vec::new();
-    let mut tables = Vec::new();
+    let mut tables: Vec<StudyTable> = calendar.iter().map(|_| StudyTable::Buckets).collect();
     for (table, outcome) in
         [(StudyTable::SmaCrossoverSignals, &sma_crossover), (StudyTable::MeanReversionSignals, &mean_reversion)]
     {
