@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use candlemill_client::{Api, OPERATIONS, fetch_request, klines_query};
 use candlemill_shared::forms::{
     BatchRequest, CoverageQuery, DeadLetterFilter, DiscardRequest, FetchRequest, PauseRequest, ReplayRequest,
-    SeriesFilter, SymbolFilter, TaskFilter,
+    SeriesFilter, StudyFilter, StudyRequest, SymbolFilter, TaskFilter,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,9 @@ const NAME: &str = "01JC5Y7V9N8B3M2K1H0G9F8E7D";
 type Calls = Arc<Mutex<Vec<String>>>;
 
 async fn record(State(calls): State<Calls>, request: Request) -> StatusCode {
-    calls.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+    // A picture is asked for with its ending.
+    let path = request.uri().path().trim_end_matches(".svg");
+    calls.lock().unwrap().push(format!("{} {path}", request.method()));
     StatusCode::IM_A_TEAPOT
 }
 
@@ -53,6 +55,14 @@ async fn call(api: &Api, operation: &str) {
         "read_klines" => drop(api.klines(&klines_query("BTCUSDT".parse().unwrap(), "1h".parse().unwrap())).await),
         "read_coverage" => drop(api.coverage(&CoverageQuery::default()).await),
         "list_series" => drop(api.series(&SeriesFilter::default()).await),
+        "submit_study" => {
+            let request = StudyRequest::new("BTCUSDT".parse().unwrap(), "1h".parse().unwrap());
+            drop(api.study(&request, None).await);
+        }
+        "list_studies" => drop(api.studies(&StudyFilter::default()).await),
+        "show_study" => drop(api.show_study(NAME).await),
+        "show_study_chart" => drop(api.study_chart(NAME, NAME).await),
+        "delete_study" => drop(api.delete_study(NAME).await),
         "list_symbols" => drop(api.symbols(&SymbolFilter::default()).await),
         "list_dead_letters" => drop(api.dead_letters(&DeadLetterFilter::default()).await),
         "replay_dead_letters" => drop(api.replay_many(&ReplayRequest::all(None)).await),

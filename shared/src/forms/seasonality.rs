@@ -205,7 +205,7 @@ pub struct StudyQuery {
     pub table: Option<Given<StudyTable>>,
     /// With `table`: `json` a page of rows, `csv` and `arrow` the whole table; `json` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(value_type = Option<TableFormat>)]
+    #[param(value_type = Option<TableFormat>, inline)]
     pub format: Option<Given<TableFormat>>,
     /// With `table` and `json`: `next_cursor` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
