@@ -1,6 +1,6 @@
 //! Buckets as bars with their intervals and verdicts.
 
-use crate::calendar::{MAX_BUCKETS, caption, chart_name, in_unit, tooltip, unit};
+use crate::captions::{MAX_BUCKETS, caption, chart_name, in_unit, tooltip, unit};
 use crate::page::{LINE, MARGIN, Page, TEXT, WIDTH};
 use crate::scale::Axis;
 use crate::text::fit;

@@ -231,8 +231,8 @@ fn dates(page: &mut Page, time: &Axis, span: Span) {
         .filter(|(_, ms)| (span.from..=span.to).contains(ms))
         .collect();
     if starts.len() < 2 {
-        page.text("", LEFT, y, &crate::calendar::day(span.from.into()));
-        page.text("end", WIDTH - MARGIN, y, &crate::calendar::day(span.to.into()));
+        page.text("", LEFT, y, &crate::captions::day(span.from.into()));
+        page.text("end", WIDTH - MARGIN, y, &crate::captions::day(span.to.into()));
         return;
     }
     for (year, ms) in starts.iter().step_by(starts.len().div_ceil(MAX_DATES)) {

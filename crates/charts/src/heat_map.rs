@@ -1,6 +1,6 @@
 //! The hours of the week as a map: 7 rows of 24 cells.
 
-use crate::calendar::{MAX_BUCKETS, caption, chart_name, in_unit, tooltip, unit};
+use crate::captions::{MAX_BUCKETS, caption, chart_name, in_unit, tooltip, unit};
 use crate::page::{LINE, MARGIN, Page, WIDTH};
 use crate::scale::round_up;
 use crate::style::SHADES;

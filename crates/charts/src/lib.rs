@@ -7,6 +7,7 @@
 
 mod bars;
 mod calendar;
+mod captions;
 mod equity;
 mod heat_map;
 mod mark;

@@ -1,7 +1,7 @@
 //! The five sub-periods of the strongest buckets: whether an effect was there all along.
 
 use crate::bars::{LEFT, axis_title, grid};
-use crate::calendar::{caption, chart_name, in_unit};
+use crate::captions::{caption, chart_name, in_unit};
 use crate::page::{At, LINE, MARGIN, Page, TEXT, WIDTH};
 use crate::scale::{Axis, drawable};
 use crate::text::{fit, name};
@@ -108,8 +108,8 @@ fn points(page: &mut Page, bucket: &BucketReport, unit: Unit, axis: &Axis, (x, c
         page.open(&format!(
             "{}, {} to {}: {}, n {}, p {}",
             name(&bucket.bucket),
-            crate::calendar::day(part.from),
-            crate::calendar::day(part.to),
+            crate::captions::day(part.from),
+            crate::captions::day(part.to),
             unit.signed(Some(value)),
             words::count(part.n),
             words::probability(part.p)

@@ -1,6 +1,6 @@
 //! The chart of a strategy: its figures around the picture of its worth.
 
-use crate::calendar::series_line;
+use crate::captions::series_line;
 use crate::equity::{self, Span};
 use crate::page::Page;
 use crate::words;
