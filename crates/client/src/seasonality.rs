@@ -99,7 +99,7 @@ impl Api {
     /// # Errors
     /// The API's refusal (`chart_not_found`), or no answer.
     pub async fn study_chart<I: Display + Send>(&self, id: I, name: &str) -> Result<String, ApiError> {
-        let path = format!("{}/charts/{}.svg", path(&id), segment(&name));
+        let path = format!("{}/charts/{}.svg", path(&id), segment(name));
         let answer = self.answer(self.request(Method::GET, &path)).await?;
         Klines::new(answer, self.base()).text().await
     }

@@ -55,16 +55,16 @@ pub struct TableWriter {
 
 enum Form {
     Csv { begun: bool },
-    Arrow(Option<StreamWriter<Vec<u8>>>),
+    Arrow(Box<Option<StreamWriter<Vec<u8>>>>),
 }
 
 impl TableWriter {
     /// A writer of a table with these columns.
     #[must_use]
-    pub const fn new(columns: &'static [TableColumn], form: TableForm) -> Self {
+    pub fn new(columns: &'static [TableColumn], form: TableForm) -> Self {
         let form = match form {
             TableForm::Csv => Form::Csv { begun: false },
-            TableForm::Arrow => Form::Arrow(None),
+            TableForm::Arrow => Form::Arrow(Box::new(None)),
         };
         Self { columns, form }
     }

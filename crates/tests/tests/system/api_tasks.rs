@@ -339,6 +339,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
     }
     calls.sort();
     let expected = [
+        "DELETE /api/seasonality/{id}",
         "DELETE /api/task/{id}",
         "GET /api/admin/queues",
         "GET /api/admin/task/{id}",
@@ -347,6 +348,9 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "GET /api/market-data/klines",
         "GET /api/market-data/series",
         "GET /api/market-data/symbols",
+        "GET /api/seasonality",
+        "GET /api/seasonality/{id}",
+        "GET /api/seasonality/{id}/charts/{name}",
         "GET /api/task/{id}",
         "GET /api/task/{id}/events",
         "GET /api/task/{id}/progress",
@@ -366,6 +370,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "POST /api/market-data/fetch",
         "POST /api/market-data/fetch/batch",
         "POST /api/market-data/verify",
+        "POST /api/seasonality",
     ];
     assert_eq!(calls, expected);
     // Every reference leads somewhere.
