@@ -1,7 +1,7 @@
 //! Charts of studies as SVG: report forms in, text out. No clock, no store, no runtime.
 //!
 //! A chart is one file without script and without reference to anything outside it. It is 600 units wide: at 360 px a text of
-//! [`page::TEXT`] units is about 10 px high. Above 700 px its style shows more labels in smaller type. Colours follow the
+//! 17 units is about 10 px high. Above 700 px its style shows more labels in smaller type. Colours follow the
 //! reader's light or dark scheme, and no fact is told by colour alone. What the caller or a report gives is escaped in one
 //! place, and a figure that is not defined is drawn as hatching or as nothing, never as a number.
 
