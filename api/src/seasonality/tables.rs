@@ -9,9 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use candlemill_columnar::{ColumnKind, TableColumn, TableForm, TableWriter};
 use candlemill_market_store::MarketStore;
-use candlemill_shared::forms::{
-    BucketRow, STUDY_TABLE_ROWS, StudyReport, StudyTable, TableFormat, TablePage,
-};
+use candlemill_shared::forms::{BucketRow, STUDY_TABLE_ROWS, StudyReport, StudyTable, TableFormat, TablePage};
 use futures::stream::try_unfold;
 use serde::Serialize;
 use serde_json::{Map, Value};

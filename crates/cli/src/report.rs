@@ -1,8 +1,8 @@
 //! A fetch's result in words.
 
 use candlemill_client::forms::GapView;
-use candlemill_shared::coverage::GapReason;
 use candlemill_shared::Timestamp;
+use candlemill_shared::coverage::GapReason;
 use candlemill_shared::job::FetchResultView;
 
 /// Most gaps that are listed.

@@ -52,7 +52,11 @@ pub fn found(view: &StudyView) -> String {
 }
 
 fn calendar_words(calendar: &CalendarReport) -> String {
-    let mut rows = vec![["GROUPING", "MEASURE", "OBSERVATIONS", "OMNIBUS P", "STABLE", "UNSTABLE", "CHANCE", "TOO FEW"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["GROUPING", "MEASURE", "OBSERVATIONS", "OMNIBUS P", "STABLE", "UNSTABLE", "CHANCE", "TOO FEW"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for grouping in &calendar.groupings {
         let having = |verdict| grouping.buckets.iter().filter(|bucket| bucket.verdict == verdict).count().to_string();
         rows.push(vec![
@@ -70,7 +74,12 @@ fn calendar_words(calendar: &CalendarReport) -> String {
     for wanted in [Grouping::Hour, Grouping::Weekday] {
         let of_returns = |one: &&GroupingReport| one.grouping == wanted && one.measure == Measure::Return;
         if let Some(grouping) = calendar.groupings.iter().find(of_returns) {
-            let _ = write!(text, "\nreturn by {}, basis points against the rest\n{}\n", wanted.as_str(), bars(&grouping.buckets));
+            let _ = write!(
+                text,
+                "\nreturn by {}, basis points against the rest\n{}\n",
+                wanted.as_str(),
+                bars(&grouping.buckets)
+            );
         }
     }
     text.push_str(&listed(calendar));
@@ -83,17 +92,27 @@ fn listed(calendar: &CalendarReport) -> String {
     for grouping in &calendar.groupings {
         let unlikely = |bucket: &&BucketReport| matches!(bucket.verdict, Verdict::Stable | Verdict::Unstable);
         for bucket in grouping.buckets.iter().filter(unlikely) {
-            rows.push((bucket.holm_p.unwrap_or(1.0), vec![
-                grouping.grouping.as_str().to_owned(),
-                grouping.measure.as_str().to_owned(),
-                bucket.bucket.clone(),
-                difference(grouping.measure, bucket.difference),
-                bucket.low.zip(bucket.high).map_or_else(|| "-".to_owned(), |(low, high)| {
-                    format!("{} … {}", difference(grouping.measure, Some(low)), difference(grouping.measure, Some(high)))
-                }),
-                bucket.holm_p.map_or_else(|| "-".to_owned(), p_words),
-                bucket.verdict.as_str().to_owned(),
-            ]));
+            rows.push((
+                bucket.holm_p.unwrap_or(1.0),
+                vec![
+                    grouping.grouping.as_str().to_owned(),
+                    grouping.measure.as_str().to_owned(),
+                    bucket.bucket.clone(),
+                    difference(grouping.measure, bucket.difference),
+                    bucket.low.zip(bucket.high).map_or_else(
+                        || "-".to_owned(),
+                        |(low, high)| {
+                            format!(
+                                "{} … {}",
+                                difference(grouping.measure, Some(low)),
+                                difference(grouping.measure, Some(high))
+                            )
+                        },
+                    ),
+                    bucket.holm_p.map_or_else(|| "-".to_owned(), p_words),
+                    bucket.verdict.as_str().to_owned(),
+                ],
+            ));
         }
     }
     if rows.is_empty() {
@@ -101,7 +120,8 @@ fn listed(calendar: &CalendarReport) -> String {
     }
     rows.sort_by(|one, other| one.0.total_cmp(&other.0));
     let all = rows.len();
-    let heading = ["GROUPING", "MEASURE", "BUCKET", "DIFFERENCE", "95 %", "HOLM P", "VERDICT"].map(str::to_owned).to_vec();
+    let heading =
+        ["GROUPING", "MEASURE", "BUCKET", "DIFFERENCE", "95 %", "HOLM P", "VERDICT"].map(str::to_owned).to_vec();
     let shown: Vec<_> = [heading].into_iter().chain(rows.into_iter().map(|row| row.1).take(MAX_LISTED)).collect();
     let more = if all > MAX_LISTED { format!("{} more; --json shows all\n", all - MAX_LISTED) } else { String::new() };
     format!("\n{}\n{more}", table(&shown))
@@ -109,10 +129,13 @@ fn listed(calendar: &CalendarReport) -> String {
 
 /// In basis points of returns, in per cent of the usual of the others.
 fn difference(measure: Measure, figure: Option<f64>) -> String {
-    figure.map_or_else(|| "-".to_owned(), |figure| match measure {
-        Measure::Return => format!("{:+.2} bp", figure * 1e4),
-        Measure::AbsoluteReturn | Measure::Range | Measure::Volume => format!("{:+.1} %", figure * 1e2),
-    })
+    figure.map_or_else(
+        || "-".to_owned(),
+        |figure| match measure {
+            Measure::Return => format!("{:+.2} bp", figure * 1e4),
+            Measure::AbsoluteReturn | Measure::Range | Measure::Volume => format!("{:+.1} %", figure * 1e2),
+        },
+    )
 }
 
 fn p_words(p: f64) -> String {
@@ -142,7 +165,8 @@ fn bars(buckets: &[BucketReport]) -> String {
 }
 
 fn strategy_words(name: &str, strategy: &StrategyReport) -> String {
-    let per_cent = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{:.1} %", figure * 1e2));
+    let per_cent =
+        |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{:.1} %", figure * 1e2));
     let plain = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.2}"));
     let row = |title: &str, performance: &Option<Performance>| {
         let mut row = vec![title.to_owned()];

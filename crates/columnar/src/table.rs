@@ -1,9 +1,7 @@
 //! Rows of any table, from JSON objects, as CSV or as an Arrow IPC stream.
 
 use crate::error::ColumnarError;
-use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, StringBuilder, TimestampMillisecondBuilder, UInt64Builder,
-};
+use arrow_array::builder::{BooleanBuilder, Float64Builder, StringBuilder, TimestampMillisecondBuilder, UInt64Builder};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -252,7 +250,8 @@ mod tests {
         let bytes = written(TableForm::Arrow, &rows());
         let batches: Vec<RecordBatch> =
             StreamReader::try_new(&bytes[..], None).unwrap().collect::<Result<_, _>>().unwrap();
-        let at = |batch: &RecordBatch| batch.column(0).as_primitive::<TimestampMillisecondType>().iter().next().flatten();
+        let at =
+            |batch: &RecordBatch| batch.column(0).as_primitive::<TimestampMillisecondType>().iter().next().flatten();
         let mean = |batch: &RecordBatch| batch.column(2).as_primitive::<Float64Type>().iter().next().flatten();
         assert_eq!(batches.iter().map(at).collect::<Vec<_>>(), [Some(1_577_836_800_000), None]);
         assert_eq!(batches.iter().map(mean).collect::<Vec<_>>(), [Some(0.1), None]);

@@ -87,7 +87,8 @@ impl CalendarStudy {
             if !grouping.fits(interval) {
                 let all = Grouping::ALL.into_iter().filter(|grouping| grouping.fits(interval));
                 let fitting: Vec<_> = all.map(Grouping::as_str).collect();
-                let told = format!("{} makes no sense for {interval} candles; only {}", grouping.as_str(), fitting.join(" "));
+                let told =
+                    format!("{} makes no sense for {interval} candles; only {}", grouping.as_str(), fitting.join(" "));
                 faults.push(("groupings", told));
             }
         }
@@ -95,7 +96,10 @@ impl CalendarStudy {
         if measures.iter().enumerate().any(|(at, measure)| measures[..at].contains(measure)) {
             faults.push(("measures", "one is asked for twice; once is enough".to_owned()));
         }
-        for (field, none) in [("groupings", self.groupings.as_ref().is_some_and(Vec::is_empty)), ("measures", self.measures.as_ref().is_some_and(Vec::is_empty))] {
+        for (field, none) in [
+            ("groupings", self.groupings.as_ref().is_some_and(Vec::is_empty)),
+            ("measures", self.measures.as_ref().is_some_and(Vec::is_empty)),
+        ] {
             if none {
                 faults.push((field, "must hold one at least; leave it out for all".to_owned()));
             }

@@ -104,12 +104,15 @@ pub(super) fn decode(document: &RawDocument) -> Result<Candle, StoreError> {
 
 /// Powers of ten that are exact as `f64`.
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
-    1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
 ];
 
 /// The `f64` nearest to a stored decimal. Where coefficient and power of ten are exact, one division rounds once.
-#[expect(clippy::cast_precision_loss, reason = "coefficients below 2^53 are exact; others take the way through the text")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "coefficients below 2^53 are exact; others take the way through the text"
+)]
 fn float_from_bson(stored: Decimal128) -> Option<f64> {
     let bits = u128::from_le_bytes(stored.bytes());
     let coefficient = bits & ((1 << COEFFICIENT_BITS) - 1);
