@@ -1,18 +1,4 @@
-//! Candles as columns of `f64`: how studies read them.
-//!
-//! Prices become floating point here and nowhere else. Each part of a range is read by a cursor of its own, several at once, as
-//! raw BSON, without a candle in between.
-
-use crate::candles::Candles;
-use crate::series::Series;
-use candlemill_db::StoreError;
-use candlemill_shared::TimeRange;
-use futures::{StreamExt, TryStreamExt};
-
-/// Cursors at once: the server decodes on its own processors.
-const CURSORS: usize = 4;
-/// Buckets of one cursor's part.
-const PART_BUCKETS: i64 = 100_000;
+//! Candles as columns of `f64`.
 
 /// Columns of candles, ascending by open time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,47 +48,13 @@ impl Columns {
         self.volume.push(volume);
     }
 
-    fn append(&mut self, mut later: Self) {
+    pub(crate) fn append(&mut self, mut later: Self) {
         self.open_time.append(&mut later.open_time);
         self.open.append(&mut later.open);
         self.high.append(&mut later.high);
         self.low.append(&mut later.low);
         self.close.append(&mut later.close);
         self.volume.append(&mut later.volume);
-    }
-}
-
-impl Candles {
-    /// The candles of `range`, which begins and ends on the interval's grid, as columns; `loaded` hears how many more were read.
-    ///
-    /// # Errors
-    /// When MongoDB fails, or a stored candle cannot be read.
-    pub async fn columns(
-        &self,
-        series: &Series,
-        range: TimeRange,
-        loaded: impl Fn(u64) + Sync,
-    ) -> Result<Columns, StoreError> {
-        let loaded = &loaded;
-        let interval = series.interval;
-        let mut parts = Vec::new();
-        let mut start = range.start;
-        while start < range.end {
-            let end = interval.advance(interval.bucket_start(start), PART_BUCKETS).min(range.end);
-            parts.push(TimeRange::new(start, end));
-            start = end;
-        }
-        let reading = futures::stream::iter(parts).map(|part| async move {
-            let columns = self.scan_columns(series, part).await?;
-            loaded(columns.len() as u64);
-            Ok::<_, StoreError>(columns)
-        });
-        let mut reading = std::pin::pin!(reading.buffered(CURSORS));
-        let mut columns = Columns::default();
-        while let Some(part) = reading.try_next().await? {
-            columns.append(part);
-        }
-        Ok(columns)
     }
 }
 

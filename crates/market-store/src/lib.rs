@@ -9,6 +9,7 @@ mod candles;
 mod columns;
 mod coverage;
 mod history;
+mod load;
 mod market_store;
 mod markets;
 mod pages;
