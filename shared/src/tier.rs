@@ -2,7 +2,6 @@
 
 use crate::env::{Env, EnvError, Variable, wrong};
 use crate::interval::Interval;
-use crate::job::{MAX_CANDLE_DRAWS, MAX_STUDY_CANDLES};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -63,6 +62,11 @@ impl FromStr for Tier {
 
 /// Most fetches of one batch, whatever a tier allows: its record stays far below what one document may hold.
 pub const MAX_BATCH_FETCHES: usize = 10_000;
+
+/// Largest number of candles of one study: what a worker's memory is reckoned for.
+pub const MAX_STUDY_CANDLES: u64 = 5_000_000;
+/// Largest product of candles and draws.
+pub const MAX_CANDLE_DRAWS: u64 = 10_000_000_000;
 
 /// For tables that say nothing of it.
 const fn few() -> u32 {

@@ -28,10 +28,6 @@ pub const MAX_DRAWS: u32 = 100_000;
 pub const USUAL_SEED: u64 = 1;
 /// Largest seed: numbers up to here are exact in JSON.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
-/// Largest number of candles of one study: what a worker's memory is reckoned for.
-pub const MAX_STUDY_CANDLES: u64 = 5_000_000;
-/// Largest product of candles and draws.
-pub const MAX_CANDLE_DRAWS: u64 = 10_000_000_000;
 /// Most studies of one request: one of each.
 pub const MAX_STUDIES: usize = 3;
 
