@@ -17,7 +17,7 @@ pub trait Control: Sync {
     fn step(&self, done: u64, total: u64);
 }
 
-/// Goes on to the end and tells nobody.
+/// Goes on to the end; its steps are not told to anybody.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ToTheEnd;
 
