@@ -30,7 +30,7 @@ mod upstream;
 /// Name of the second level in Redis: validated callers by the SHA-256 of their token. The token itself is never a key nor a value.
 pub const TOKEN_CACHE: &str = "token";
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, CurrentUser};
 pub use caller::Caller;
 pub use config::{AuthConfig, TierSource, VARIABLES};
 pub use error::AuthError;

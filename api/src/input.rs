@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use candlemill_shared::forms::FieldErrors;
 use candlemill_shared::job::Pool;
+use candlemill_shared::schedule::ScheduleId;
 use candlemill_shared::task::TaskId;
 use names::{Members, field_names};
 use serde::de::DeserializeOwned;
@@ -153,6 +154,22 @@ fn task_id(text: &str) -> Result<TaskId, Problem> {
     text.parse().map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "invalid_task_id", "This is no task id").detail(format!("{error}."))
     })
+}
+
+/// The id of a schedule in a path.
+#[derive(Debug, Clone, Copy)]
+pub struct SchedulePath(pub ScheduleId);
+
+impl<S: Send + Sync> FromRequestParts<S> for SchedulePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await.map(|path| path.0).unwrap_or_default();
+        text.parse().map(Self).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "invalid_schedule_id", "This is no id of a schedule")
+                .detail(format!("{error}."))
+        })
+    }
 }
 
 /// A study's id and the name of one of its charts in a path.

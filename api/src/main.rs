@@ -3,19 +3,19 @@
 use axum::serve::ListenerExt;
 use candlemill_api::auth::{Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
-use candlemill_api::{ApiConfig, AppState, app};
+use candlemill_api::{ApiConfig, AppState, Refresher, app};
 use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::{Clock, SystemClock, telemetry};
-use candlemill_tasks::{TaskEngine, TaskService, TasksConfig};
+use candlemill_tasks::{OwnerRecord, TaskEngine, TaskService, TasksConfig};
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -23,6 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Requests under way get this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
+/// Users of whom Supabase spoke and that are not written down yet.
+const CONFIRMED: usize = 4_096;
 const PREPARE_AGAIN: Duration = Duration::from_secs(1);
 
 #[tokio::main]
@@ -47,17 +49,19 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let db = Db::connect(&stores, Arc::clone(&clock)).await?;
     let (tasks, market) = (TaskEngine::new(&db, TasksConfig::from_env(&env)?)?, MarketStore::new(&db));
     let metrics = Arc::new(Metrics::new());
+    let (told, confirmed) = mpsc::channel(CONFIRMED);
     let auth = Authenticator::new(
         config.auth,
         ExpiringCache::new(db.redis(), TOKEN_CACHE),
         Arc::clone(&clock),
         metrics.auth.clone(),
     )?;
+    let auth = Arc::new(auth.telling(told));
     let stopping = CancellationToken::new();
     let tiers = Arc::new(config.tiers);
     let state = AppState {
         service: TaskService::start(&tasks, Arc::clone(&tiers), config.webhooks.clone()),
-        auth: Arc::new(auth),
+        auth: Arc::clone(&auth),
         admin: config.admin,
         cors_origins: config.cors_origins,
         tiers,
@@ -74,6 +78,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
     println!("listening on http://{}", listener.local_addr()?);
     tokio::spawn(tasks.progress().clone().watch());
+    tokio::spawn(keep_owners(tasks.clone(), confirmed));
+    tokio::spawn(Refresher { auth, tasks: tasks.clone() }.run(stopping.clone()));
     tokio::spawn(prepare(tasks, market, stopping.clone()));
     stop_on_signal(stopping.clone())?;
     let listener = listener.tap_io(|socket| {
@@ -91,6 +97,15 @@ async fn run() -> Result<(), Box<dyn Error>> {
         () = over => tracing::warn!("requests under way did not end within the grace time"),
     }
     Ok(())
+}
+
+/// Writes down what Supabase says of users, for schedules, which fire without their tokens.
+async fn keep_owners(tasks: TaskEngine, mut confirmed: mpsc::Receiver<OwnerRecord>) {
+    while let Some(owner) = confirmed.recv().await {
+        if let Err(error) = tasks.owners().confirm(&owner).await {
+            tracing::debug!(%error, "a user's tier is not written down; it is when its token is checked again");
+        }
+    }
 }
 
 /// Creates the indexes as soon as MongoDB answers. Until then requests that need it are refused one by one.

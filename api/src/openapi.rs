@@ -21,10 +21,11 @@ enum Callers {
 }
 
 /// Groups of calls, in the order in which the page shows them: what users need first.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("backfills", "Submit work: fetch candles, compare them with the exchange's."),
     ("tasks", "Watch and cancel what was submitted."),
     ("seasonality", "Study calendar effects and trading rules over stored candles, with a verdict on each."),
+    ("schedules", "Have work submitted by the clock: each fire exactly once."),
     ("market data", "Read what is stored, and what is known of it."),
     ("dead letters", "Tasks that were given up: look, replay, discard."),
     ("webhooks", "Be told of the end of a task."),
@@ -141,6 +142,9 @@ fn complete(operation: &mut Operation, callers: Callers) {
     }
     if of_task {
         add(400, "`invalid_task_id`");
+    }
+    if parameters.iter().any(|one| one.name == "id" && refers_to(one.schema.as_ref(), "ScheduleId")) {
+        add(400, "`invalid_schedule_id`");
     }
     match callers {
         Callers::Users => {

@@ -1,7 +1,7 @@
 //! The one table of calls: it yields the router and the OpenAPI document.
 
 use crate::state::Shared;
-use crate::{admin, dead_letters, health, market_data, metrics_page, problems, seasonality, task, webhooks};
+use crate::{admin, dead_letters, health, market_data, metrics_page, problems, schedules, seasonality, task, webhooks};
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -24,6 +24,15 @@ pub(crate) fn users() -> OpenApiRouter<Shared> {
         .routes(routes!(seasonality::submit::submit_study, seasonality::list::list_studies))
         .routes(routes!(seasonality::show::show_study, seasonality::delete::delete_study))
         .routes(routes!(seasonality::chart::show_study_chart))
+        .routes(routes!(schedules::create::create_schedule, schedules::list::list_schedules))
+        .routes(routes!(schedules::preview::preview_schedule))
+        .routes(routes!(
+            schedules::show::show_schedule,
+            schedules::change::change_schedule,
+            schedules::delete::delete_schedule
+        ))
+        .routes(routes!(schedules::run::run_schedule))
+        .routes(routes!(schedules::fires::list_fires))
         .routes(routes!(dead_letters::list::list))
         .routes(routes!(dead_letters::replay_many::replay_many))
         .routes(routes!(dead_letters::replay::replay))
@@ -40,6 +49,10 @@ pub(crate) fn operators() -> OpenApiRouter<Shared> {
         .routes(routes!(admin::drain::drain))
         .routes(routes!(admin::verify::verify))
         .routes(routes!(admin::verify::task))
+        .routes(routes!(admin::schedules::list_all_schedules))
+        .routes(routes!(admin::schedules::delete_any_schedule))
+        .routes(routes!(admin::schedules::pause_schedule))
+        .routes(routes!(admin::schedules::resume_schedule))
 }
 
 /// Calls without a token.

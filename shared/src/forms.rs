@@ -11,6 +11,7 @@ mod number;
 mod problem;
 mod progress;
 mod queues;
+mod schedules;
 mod seasonality;
 mod series;
 mod task;
@@ -32,6 +33,10 @@ pub use progress::ProgressView;
 pub use queues::{
     Dependencies, Dependency, MAX_NAME, PauseRequest, PausedView, PoolWorkerView, QueueList, QueueView, Readiness,
     WorkerView,
+};
+pub use schedules::{
+    FireFilter, FireList, FireView, MAX_NOTE, MAX_SCHEDULE_NAME, NextFire, PREVIEWED, ScheduleChange, ScheduleEventView,
+    ScheduleFilter, ScheduleList, SchedulePreview, ScheduleRequest, ScheduleState, ScheduleView, WhenForm, preview,
 };
 pub use seasonality::{
     BucketRow, MAX_STUDY_TABLE_ROWS, STUDY_TABLE_ROWS, StudyFilter, StudyList, StudyQuery, StudyReport, StudyRequest,

@@ -88,6 +88,16 @@ const fn study_draws() -> u32 {
     1_000
 }
 
+/// For tables that say nothing of schedules.
+const fn schedules() -> u32 {
+    10
+}
+
+/// For tables that say nothing of schedules.
+const fn schedule_period() -> u32 {
+    3_600
+}
+
 /// What one tier allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +123,12 @@ pub struct TierLimits {
     /// Most studies of one user that are stored at once.
     #[serde(default = "some")]
     pub stored_studies: u32,
+    /// Most schedules of one user.
+    #[serde(default = "schedules")]
+    pub schedules: u32,
+    /// Shortest time between two fires of a schedule, seconds.
+    #[serde(default = "schedule_period")]
+    pub schedule_period_seconds: u32,
     /// Most API requests of one user in one minute.
     pub requests_per_minute: u32,
     /// 0 to 9: how often a user's turn in the queue comes, against others'.
@@ -145,6 +161,8 @@ impl Default for TierTable {
                 study_candles: 100_000,
                 study_draws: 1_000,
                 stored_studies: 20,
+                schedules: 3,
+                schedule_period_seconds: 3_600,
                 requests_per_minute: 120,
                 priority: 1,
             },
@@ -157,6 +175,8 @@ impl Default for TierTable {
                 study_candles: 3_000_000,
                 study_draws: 10_000,
                 stored_studies: 1_000,
+                schedules: 100,
+                schedule_period_seconds: 60,
                 requests_per_minute: 3_000,
                 priority: 5,
             },
@@ -169,6 +189,8 @@ impl Default for TierTable {
                 study_candles: 5_000_000,
                 study_draws: 100_000,
                 stored_studies: 100_000,
+                schedules: 20_000,
+                schedule_period_seconds: 1,
                 requests_per_minute: 6_000_000,
                 priority: 9,
             },
@@ -276,6 +298,29 @@ impl TierTable {
         let max = self.of(tier).stored_studies;
         let told = format!("the {tier} tier stores at most {max} studies; DELETE /api/seasonality/{{id}} makes room");
         self.refuse(tier, "stored_studies", told, |other| other.stored_studies > max)
+    }
+
+    /// The refusal for a user who has `schedules` schedules already.
+    #[must_use]
+    pub fn too_many_schedules(&self, tier: Tier) -> TierRefusal {
+        let max = self.of(tier).schedules;
+        let told = format!("the {tier} tier has at most {max} schedules; delete one that is not needed any more");
+        self.refuse(tier, "schedules", told, |other| other.schedules > max)
+    }
+
+    /// Whether a schedule of a user of `tier` may fire so often: `gap_seconds` is the shortest time between two of its fires.
+    ///
+    /// # Errors
+    /// The limit that forbids it.
+    pub fn admit_period(&self, tier: Tier, gap_seconds: u64) -> Result<(), TierRefusal> {
+        let least = self.of(tier).schedule_period_seconds;
+        if gap_seconds >= u64::from(least) {
+            return Ok(());
+        }
+        let told = format!(
+            "it would fire {gap_seconds} s after a fire before it; a schedule of the {tier} tier leaves {least} s at least in between"
+        );
+        Err(self.refuse(tier, "schedule_period_seconds", told, |other| gap_seconds >= u64::from(other.schedule_period_seconds)))
     }
 
     /// Whether a user of `tier` may fetch so many things in one batch.

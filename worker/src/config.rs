@@ -48,6 +48,11 @@ static WORKER_GRACE_SECONDS: Variable = Variable {
     default: "25",
     help: "seconds that running tasks get to end or be handed back after SIGTERM, 1 to 600",
 };
+static WORKER_ROLES: Variable = Variable {
+    name: "WORKER_ROLES",
+    default: "jobs,scheduler",
+    help: "what the worker does, separated by commas: jobs runs tasks, scheduler makes the fires of schedules",
+};
 /// Every variable that is read here.
 pub static VARIABLES: &[&Variable] = &[
     &WORKER_ADDR,
@@ -59,11 +64,35 @@ pub static VARIABLES: &[&Variable] = &[
     &BACKFILL_PAGE_CONCURRENCY,
     &BACKFILL_SPLIT_PAGES,
     &WORKER_GRACE_SECONDS,
+    &WORKER_ROLES,
     &TIERS_FILE,
     &APALIS_INBOX,
     &APALIS_INBOX_OWNER,
     &APALIS_INBOX_TIER,
 ];
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// It runs tasks.
+    pub jobs: bool,
+    /// It makes the fires of schedules.
+    pub scheduler: bool,
+}
+
+impl Roles {
+    fn read(text: &str) -> Result<Self, String> {
+        let mut roles = Self { jobs: false, scheduler: false };
+        for role in text.split(',').map(str::trim) {
+            match role {
+                "jobs" => roles.jobs = true,
+                "scheduler" => roles.scheduler = true,
+                other => return Err(format!("{other:?} is no role; jobs, scheduler or both are expected")),
+            }
+        }
+        Ok(roles)
+    }
+}
 
 /// The worker's own settings.
 #[derive(Debug, Clone)]
@@ -86,6 +115,8 @@ pub struct WorkerConfig {
     pub split_pages: u64,
     /// Time to end after SIGTERM.
     pub grace: Duration,
+    /// What it does.
+    pub roles: Roles,
     /// What it pretends not to know; no variable sets it.
     pub known: KnownJobs,
     /// How owners are told of the end of tasks.
@@ -125,6 +156,7 @@ impl WorkerConfig {
             page_concurrency: env.number(&BACKFILL_PAGE_CONCURRENCY, 1, 128)?,
             split_pages: env.number(&BACKFILL_SPLIT_PAGES, 2, 1_000_000)?,
             grace: Duration::from_secs(env.number(&WORKER_GRACE_SECONDS, 1, 600)?),
+            roles: Roles::read(&env.text_or_default(&WORKER_ROLES)).map_err(|why| wrong(&WORKER_ROLES, why))?,
             known: KnownJobs::default(),
             webhooks: WebhookConfig::from_env(env)?,
             inbox: InboxConfig::from_env(env)?,

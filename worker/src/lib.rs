@@ -26,6 +26,7 @@ mod parent_reconciler;
 mod progress_reporter;
 mod retries;
 mod runner;
+mod scheduler;
 mod settle;
 mod store_retry;
 mod study_memory;
@@ -33,7 +34,8 @@ mod sweeper;
 mod webhooks;
 mod worker;
 
-pub use config::{VARIABLES, WorkerConfig};
+pub use config::{Roles, VARIABLES, WorkerConfig};
 pub use context::KnownJobs;
 pub use inbox::InboxConfig;
+pub use scheduler::Scheduler;
 pub use worker::Worker;

@@ -1,6 +1,7 @@
 //! Every metric of the worker, declared once: the text of each is its help.
 
 use crate::inbox::InboxCounters;
+use candlemill_shared::schedule::FireState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +14,17 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Ended {
     pub(crate) kind: String,
     pub(crate) state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct FireEnded {
+    pub(crate) state: &'static str,
+}
+
+impl From<FireState> for FireEnded {
+    fn from(state: FireState) -> Self {
+        Self { state: state.as_str() }
+    }
 }
 
 /// The worker's metrics.
@@ -40,6 +52,9 @@ pub(crate) struct Metrics {
     pub(crate) webhook_attempts: Counter,
     pub(crate) webhooks_delivered: Counter,
     pub(crate) webhooks_failed: Counter,
+    pub(crate) fires_started: Counter,
+    pub(crate) fires_ended: Family<FireEnded, Counter>,
+    pub(crate) fire_lag_seconds: Histogram,
     pub(crate) inbox: InboxCounters,
 }
 
@@ -79,6 +94,9 @@ impl Metrics {
             webhook_attempts: counter("webhook_attempts", "Tries to deliver a webhook"),
             webhooks_delivered: counter("webhooks_delivered", "Webhooks that their receivers accepted"),
             webhooks_failed: counter("webhooks_failed", "Webhooks that were given up"),
+            fires_started: counter("schedule_fires_started", "Fires of schedules whose tasks were submitted"),
+            fires_ended: Family::default(),
+            fire_lag_seconds: Histogram::new(exponential_buckets(0.01, 3.0, 14)),
             inbox: InboxCounters {
                 restarts: counter("inbox_restarts", "Times that a worker of the apalis inbox ended and was replaced"),
                 promoted: counter("inbox_promoted", "Messages of the inbox whose time had come"),
@@ -100,6 +118,9 @@ impl Metrics {
         );
         registry.register("attempt_seconds", "Time of an attempt in seconds", metrics.attempt_seconds.clone());
         registry.register("running", "Tasks that run now", metrics.running.clone());
+        registry.register("schedule_fires_ended", "Fires of schedules that ended, by what became of them", metrics.fires_ended.clone());
+        let lag = "Seconds from when a fire was to be made to the submission of its task";
+        registry.register("schedule_fire_lag_seconds", lag, metrics.fire_lag_seconds.clone());
         let inbox = &metrics.inbox;
         registry.register("inbox_tries", "Tries of messages of the apalis inbox, by outcome", inbox.tries.clone());
         registry.register("inbox_waiting", "Messages of the inbox that wait for a worker", inbox.waiting.clone());

@@ -18,6 +18,7 @@ use crate::markets::MarketKeeper;
 use crate::metrics::Metrics;
 use crate::parent_reconciler::ParentReconciler;
 use crate::runner::Runner;
+use crate::scheduler::Scheduler;
 use crate::study_memory::StudyMemory;
 use crate::sweeper;
 use crate::webhooks;
@@ -139,8 +140,14 @@ impl Worker {
                 };
                 background.spawn(keeper.run(draining.clone()));
             }
+            let tiers = Arc::new(config.tiers.clone());
+            let service = TaskService::start(&tasks, Arc::clone(&tiers), config.webhooks.clone());
+            if config.roles.scheduler {
+                let scheduler =
+                    Scheduler::new(&tasks, service.clone(), market.clone(), tiers, Arc::clone(&metrics));
+                background.spawn(scheduler.run(Arc::clone(&worker), draining.clone()));
+            }
             if let Some(settings) = config.inbox.clone() {
-                let service = TaskService::start(&tasks, Arc::new(config.tiers.clone()), config.webhooks.clone());
                 let (db, counters) = (tasks.db().clone(), metrics.inbox.clone());
                 background.spawn(inbox::run(settings, db, service, counters, draining.clone()));
             }

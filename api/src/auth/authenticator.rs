@@ -14,12 +14,15 @@ use super::upstream::Upstream;
 use candlemill_db::{ExpiringCache, StoreError};
 use candlemill_shared::Clock;
 use candlemill_shared::tier::Tier;
+use candlemill_tasks::{OwnerRecord, OwnerState};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::Expiry;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use serde_json::Value;
+use tokio::sync::mpsc;
 
 /// Other issuers that the log tells of, each once: the caller chooses what stands in a token.
 const MAX_ISSUERS_TOLD: usize = 16;
@@ -31,6 +34,17 @@ const MOST_TOKENS: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest wait for Redis. It only spares a call of Supabase, so it may take about as long as that call.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What Supabase says of a user that is not there itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CurrentUser {
+    /// It has this tier.
+    Active(Tier),
+    /// It is banned.
+    Banned,
+    /// There is none.
+    Deleted,
+}
 
 type TokenHash = [u8; 32];
 
@@ -47,6 +61,8 @@ pub struct Authenticator {
     other_issuers: ToldOnce,
     clock: Arc<dyn Clock>,
     metrics: AuthMetrics,
+    /// Who is told what Supabase says of users.
+    told: Option<mpsc::Sender<OwnerRecord>>,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -92,7 +108,53 @@ impl Authenticator {
             config,
             clock,
             metrics,
+            told: None,
         })
+    }
+
+    /// Tells `told` of every user that Supabase confirms or bans. It never waits: what does not fit is told at the next time.
+    #[must_use]
+    pub fn telling(self, told: mpsc::Sender<OwnerRecord>) -> Self {
+        Self { told: Some(told), ..self }
+    }
+
+    /// Whether a user's tier can be asked for without its token: the tier stands in Supabase, and there is a key that may read it.
+    #[must_use]
+    pub fn can_ask_for_users(&self) -> bool {
+        self.config.secret_key.is_some() && self.config.tier_source != TierSource::Claim
+    }
+
+    /// What Supabase says now of the user `id`, asked with the secret key.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the key.
+    pub async fn ask_for_user(&self, id: &str) -> Result<CurrentUser, AuthError> {
+        let Some(user) = self.upstream.user_of_id(id).await? else { return Ok(CurrentUser::Deleted) };
+        if user.is_banned(self.clock.now_ms()) {
+            return Ok(CurrentUser::Banned);
+        }
+        if user.is_anonymous.unwrap_or(false) {
+            return Ok(CurrentUser::Active(Tier::Free));
+        }
+        Ok(CurrentUser::Active(match self.config.tier_source {
+            TierSource::Table => self.tiers.read(self.upstream.subscription(&user.id).await?.as_ref()),
+            TierSource::AppMetadata | TierSource::Claim => self.tier_in(user.app_metadata.as_ref()),
+        }))
+    }
+
+    /// The tier of a user's `app_metadata`.
+    fn tier_in(&self, data: Option<&Value>) -> Tier {
+        self.tiers.read(match &self.config.tier_path {
+            Some(path) => path.find(|name| data.filter(|_| name == "app_metadata")),
+            None => data.and_then(|data| data.get("tier")),
+        })
+    }
+
+    fn tell(&self, user: &str, tier: Tier, state: OwnerState) {
+        if let Some(told) = &self.told {
+            let confirmed_at = self.clock.now_ms();
+            drop(told.try_send(OwnerRecord { id: user.to_owned(), tier, state, confirmed_at }));
+        }
     }
 
     /// The caller of a request with this `Authorization` header.
@@ -147,7 +209,13 @@ impl Authenticator {
                 return Ok(Arc::new(Verdict { outcome: Err(error), until_ms: self.until(REFUSAL) }));
             }
         };
+        let user = claims.sub.clone();
         let outcome = self.ask(token, claims).await;
+        match (&outcome, user) {
+            (Ok(caller), _) => self.tell(&caller.user_id, caller.tier, OwnerState::Active),
+            (Err(AuthError::Banned), Some(user)) => self.tell(&user, Tier::Free, OwnerState::Banned),
+            _ => {}
+        }
         let until_ms = match &outcome {
             Ok(caller) => caller.expires_at_ms.min(self.until(self.config.cache_ttl)),
             Err(error) if error.is_verdict() => {
@@ -230,13 +298,7 @@ impl Authenticator {
             Tier::Free
         } else {
             match self.config.tier_source {
-                TierSource::AppMetadata => {
-                    let data = user.app_metadata.as_ref();
-                    self.tiers.read(match &self.config.tier_path {
-                        Some(path) => path.find(|name| data.filter(|_| name == "app_metadata")),
-                        None => data.and_then(|data| data.get("tier")),
-                    })
-                }
+                TierSource::AppMetadata => self.tier_in(user.app_metadata.as_ref()),
                 TierSource::Claim => self.tiers.read(match &self.config.tier_path {
                     Some(path) => path.find(|name| claims.claim(name)),
                     None => {

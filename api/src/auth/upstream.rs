@@ -3,6 +3,7 @@
 use super::config::AuthConfig;
 use super::episode::Episode;
 use super::error::AuthError;
+use candlemill_shared::Timestamp;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,6 +28,16 @@ pub(super) struct User {
     pub(super) app_metadata: Option<Value>,
     #[serde(default)]
     pub(super) is_anonymous: Option<bool>,
+    #[serde(default)]
+    banned_until: Option<String>,
+}
+
+impl User {
+    /// Whether it is banned at `now_ms`, UTC.
+    pub(super) fn is_banned(&self, now_ms: i64) -> bool {
+        let until = self.banned_until.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        until.is_some_and(|until| until.ms() > now_ms)
+    }
 }
 
 /// Every form of an error body of Auth: `{"code":"…"}`, `{"code":403,"error_code":"…"}`, and of old servers
@@ -96,6 +107,32 @@ impl Upstream {
         }
     }
 
+    /// `GET /auth/v1/admin/users/{id}`, with the secret key; `None`: there is no such user.
+    pub(super) async fn user_of_id(&self, id: &str) -> Result<Option<User>, AuthError> {
+        let key = self.config.secret_key.as_deref().unwrap_or_default();
+        let call = self
+            .http
+            .get(format!("{}/admin/users/{id}", self.config.auth_url()))
+            .header("apikey", key)
+            .bearer_auth(key);
+        let answer = call.send().await.map_err(unreadable)?;
+        match answer.status() {
+            status if status.is_success() => answer.json().await.map(Some).map_err(unreadable),
+            StatusCode::NOT_FOUND => match refusal_name(answer).await {
+                Some(_) => Ok(None),
+                // A gateway's, not Auth's: the URL is wrong, and nobody is deleted by that.
+                None => Err(AuthError::Misconfigured),
+            },
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(AuthError::Unavailable { retry_after: retry_after(&answer) })
+            }
+            status => {
+                tracing::error!(status = status.as_u16(), "Supabase refuses to tell of users; check SUPABASE_SECRET_KEY");
+                Err(AuthError::Misconfigured)
+            }
+        }
+    }
+
     /// `tier` of the user's row in `subscriptions`.
     pub(super) async fn subscription(&self, user_id: &str) -> Result<Option<Value>, AuthError> {
         let (ended, status) = self.ask_table(user_id).await;
@@ -152,9 +189,14 @@ fn retry_after(answer: &Response) -> Option<u32> {
 
 async fn refusal(answer: Response) -> AuthError {
     let (status, wait) = (answer.status(), retry_after(&answer));
+    meaning(status.as_u16(), refusal_name(answer).await.as_deref(), wait)
+}
+
+/// The code of an error of Auth; `None`: it is not Auth's.
+async fn refusal_name(answer: Response) -> Option<String> {
     let from_header = answer.headers().get(CODE_HEADER).and_then(|code| code.to_str().ok()).map(str::to_owned);
     let body: ErrorBody = answer.json().await.unwrap_or_default();
-    meaning(status.as_u16(), from_header.or(body.name()).as_deref(), wait)
+    from_header.or(body.name())
 }
 
 /// What an answer other than 200 means (contract, section 3).

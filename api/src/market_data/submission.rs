@@ -69,9 +69,14 @@ pub(crate) async fn submit(
         SubmitError::TooManyTasks => state.tiers.too_many_jobs(grant.tier()).into(),
         other => Problem::from(other),
     })?;
+    Ok(of_submitted(state, submitted))
+}
+
+/// The answer about what the engine has accepted.
+pub(crate) fn of_submitted(state: &AppState, submitted: candlemill_tasks::Submitted) -> Submitted {
     state.metrics.submitted(submitted.created);
     let (id, record) = (submitted.record.id, submitted.record);
-    Ok(Submitted {
+    Submitted {
         accepted: Accepted {
             task_id: id,
             status: record.state,
@@ -82,11 +87,11 @@ pub(crate) async fn submit(
             events_url: Some(format!("/api/task/{id}/events")),
         },
         location: format!("/api/task/{id}"),
-    })
+    }
 }
 
 /// The header's key.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= MAX_IDEMPOTENCY_KEY && !key.contains('\t') => {

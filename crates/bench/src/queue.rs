@@ -114,6 +114,7 @@ pub(crate) fn probe(number: u64) -> Result<TaskRecord> {
         dead_letter: Default::default(),
         parent: None,
         share: None,
+        schedule: None,
         children: None,
         webhook: None,
         trace_id: "0".repeat(32),

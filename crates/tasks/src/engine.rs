@@ -7,6 +7,7 @@ use crate::queue::Queue;
 use crate::quota::Quota;
 use crate::records::TaskRecords;
 use crate::request_rate::RequestRate;
+use crate::schedules::{Owners, Schedules, StoreClock};
 use crate::workers::Workers;
 use candlemill_db::{Bus, Db, StoreError};
 use candlemill_shared::Clock;
@@ -30,6 +31,9 @@ struct Parts {
     progress: ProgressBoard,
     queues: HashMap<Pool, Queue>,
     records: TaskRecords,
+    schedules: Schedules,
+    owners: Owners,
+    store_clock: StoreClock,
     workers: Workers,
 }
 
@@ -51,6 +55,9 @@ impl TaskEngine {
             progress: ProgressBoard::new(db.redis(), db.bus().clone()),
             queues,
             records: TaskRecords::new(db.database(), config.history_days, Arc::clone(db.clock())),
+            schedules: Schedules::new(db.database(), config.history_days, db.clock()),
+            owners: Owners::new(db.database(), config.owner_max_age_days, Arc::clone(db.clock())),
+            store_clock: StoreClock::of(db.database()),
             workers: Workers::new(db.redis(), db.bus().clone()),
             db: db.clone(),
         };
@@ -109,6 +116,24 @@ impl TaskEngine {
     #[must_use]
     pub fn records(&self) -> &TaskRecords {
         &self.parts.records
+    }
+
+    /// Schedules and their fires.
+    #[must_use]
+    pub fn schedules(&self) -> &Schedules {
+        &self.parts.schedules
+    }
+
+    /// Owners of schedules, as they were last confirmed.
+    #[must_use]
+    pub fn owners(&self) -> &Owners {
+        &self.parts.owners
+    }
+
+    /// MongoDB's clock.
+    #[must_use]
+    pub fn store_clock(&self) -> &StoreClock {
+        &self.parts.store_clock
     }
 
     /// Which workers live.

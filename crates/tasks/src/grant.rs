@@ -11,6 +11,8 @@ pub enum ConfirmedBy {
     Operator,
     /// The service's own configuration.
     Configuration,
+    /// What Supabase last said of the owner, as it is written down.
+    OwnerRecord,
 }
 
 /// Leave to submit tasks as `owner`, within the limits of a tier. It is made where the owner is known: by authentication, an
@@ -40,6 +42,12 @@ impl Grant {
     #[must_use]
     pub fn of_configuration(owner: impl Into<String>, tier: Tier, confirmed_at: i64) -> Self {
         Self { owner: owner.into(), tier, confirmed_by: ConfirmedBy::Configuration, confirmed_at }
+    }
+
+    /// Of an owner that Supabase confirmed at `confirmed_at`, UTC ms. Only the record of owners makes it.
+    #[must_use]
+    pub(crate) fn of_owner_record(owner: impl Into<String>, tier: Tier, confirmed_at: i64) -> Self {
+        Self { owner: owner.into(), tier, confirmed_by: ConfirmedBy::OwnerRecord, confirmed_at }
     }
 
     /// User id of the owner.

@@ -1,6 +1,7 @@
 //! What the engine's collections need before their first use.
 
 use crate::engine::TaskEngine;
+use crate::schedules::{Owners, Schedules};
 use crate::records::{BEGUN_AT, BURIED, QUEUED_AT, TASKS};
 use crate::tidy;
 use crate::unique_keys::TASK_KEYS;
@@ -36,6 +37,8 @@ impl TaskEngine {
         tidy::note_start(database, self.clock().now_ms()).await?;
         let old_keys = "creating the index by which old keys vanish";
         index::create(database, TASK_KEYS, [index::expiry()], old_keys).await?;
+        Schedules::prepare(database).await?;
+        Owners::prepare(database).await?;
         for collection in [TASKS, TASK_KEYS] {
             index::drop_superseded(database, collection, &SUPERSEDED).await?;
         }

@@ -104,8 +104,12 @@ impl UniqueKeys {
         &self.keys
     }
 
-    /// The keys that `record` needs, taken at `now_ms`.
+    /// The keys that `record` needs, taken at `now_ms`. The task of a fire needs none: its id says which fire it is, and it stands for
+    /// no other request.
     fn documents(record: &TaskRecord, now_ms: i64) -> Vec<Document> {
+        if record.schedule.is_some() {
+            return Vec::new();
+        }
         let document = |id: String| {
             doc! { "_id": id, "task": record.id.to_string(), "taken_at": now_ms }
         };
@@ -190,6 +194,9 @@ impl UniqueKeys {
             .enumerate()
             .flat_map(|(index, record)| Self::documents(record, now_ms).into_iter().map(move |key| (key, index)))
             .unzip();
+        if keys.is_empty() {
+            return Ok(HashSet::new());
+        }
         let taken = duplicates(self.keys.insert_many(&keys).ordered(false).await, "taking the keys of tasks")?;
         Ok(taken.iter().filter_map(|key| holders.get(*key).copied()).collect())
     }

@@ -2,6 +2,7 @@
 
 use crate::children::{ChildCounts, Children};
 use crate::job::{JobRequest, JobResult};
+use crate::schedule::ScheduleId;
 use crate::task::{Attempt, Discarded, TaskError, TaskId, TaskRecord, TaskState};
 use crate::tier::Tier;
 use crate::timestamp::Timestamp;
@@ -56,6 +57,9 @@ pub struct TaskView {
     /// The task that this one is a part of; absent for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<TaskId>,
+    /// The schedule whose fire it is; absent for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<ScheduleId>,
     /// The tasks that it consists of; absent for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub children: Option<ChildrenView>,
@@ -89,6 +93,7 @@ impl From<TaskRecord> for TaskView {
             replayed_at: record.dead_letter.replayed_at.map(Timestamp::from),
             discarded: record.dead_letter.discarded.map(DiscardedView::from),
             parent: record.parent,
+            schedule_id: record.schedule,
             children: record.children.as_ref().map(|children| ChildrenView::new(record.id, children)),
             webhook: record.webhook.map(WebhookView::from),
             trace_id: record.trace_id,

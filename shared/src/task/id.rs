@@ -27,9 +27,19 @@ impl TaskId {
     /// `generation` tells the children of a replay from those before it.
     #[must_use]
     pub fn of_child(parent: Self, generation: u32, index: u32) -> Self {
-        let digest = Sha256::digest(format!("{parent}\n{generation}\n{index}"));
+        Self::of_text(parent.0.timestamp_ms(), &format!("{parent}\n{generation}\n{index}"))
+    }
+
+    /// The id of the task of `fire`, a fire of a schedule that was due at `due_ms` (UTC): the same for everybody who starts it.
+    #[must_use]
+    pub fn of_fire(fire: &str, due_ms: i64) -> Self {
+        Self::of_text(u64::try_from(due_ms).unwrap_or(0), &format!("fire\n{fire}"))
+    }
+
+    fn of_text(ms: u64, text: &str) -> Self {
+        let digest = Sha256::digest(text);
         let random = digest.iter().take(10).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte));
-        Self(Ulid::from_parts(parent.0.timestamp_ms(), random))
+        Self(Ulid::from_parts(ms, random))
     }
 }
 

@@ -5,6 +5,7 @@ use super::id::TaskId;
 use super::state::TaskState;
 use crate::children::Children;
 use crate::job::{Envelope, Pool};
+use crate::schedule::ScheduleId;
 use crate::tier::Tier;
 use crate::webhook::Webhook;
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,9 @@ pub struct TaskRecord {
     /// The tasks that it consists of, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub children: Option<Children>,
+    /// The schedule whose fire it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleId>,
     /// Who is told of the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,

@@ -53,6 +53,28 @@ impl Markets {
         Ok(MarketPage { markets, more, listed_at: Some(list.updated_at()).filter(|at| *at > 0) })
     }
 
+    /// The symbols of `exchange` that trade against the asset `quote`, ascending; at most `limit`. `None`: there is no list.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn trading_against(
+        &self,
+        exchange: Exchange,
+        quote: &str,
+        limit: u32,
+    ) -> Result<Option<Vec<Symbol>>, StoreError> {
+        let list = self.list(exchange).await?;
+        let selection = MarketSelection {
+            quote: Some(quote.to_owned()),
+            status: Some("TRADING".to_owned()),
+            limit,
+            ..MarketSelection::default()
+        };
+        let (markets, _) = select(&list, &selection);
+        let found = markets.into_iter().map(|market| market.symbol.clone()).collect();
+        Ok((list.updated_at() > 0).then_some(found))
+    }
+
     /// The first open time of each of `symbols`, of the shortest interval of which it is known: a month opens long before the first
     /// trade. All listings from the first symbol to the last are read, at most 16 of each: to ask for as many ids costs more.
     async fn first_opens_of(

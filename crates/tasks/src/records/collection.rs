@@ -12,7 +12,7 @@ use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 use mongodb::{Collection, Database};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The records.
@@ -178,6 +178,28 @@ impl TaskRecords {
             }
         }
         Ok(in_flight)
+    }
+
+    /// Where the tasks of `ids` stand, of those that there are.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn states(&self, ids: &[TaskId]) -> Result<HashMap<TaskId, TaskState>, StoreError> {
+        #[derive(Deserialize)]
+        struct Stands {
+            #[serde(rename = "_id")]
+            id: TaskId,
+            state: TaskState,
+        }
+        const READING: &str = "reading where tasks stand";
+        let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        ids.sort_unstable();
+        let records = self.records.clone_with_type::<Stands>();
+        // What is no record has no state.
+        let wanted = doc! { "_id": { "$in": ids }, "state": { "$exists": true } };
+        let found = records.find(wanted).projection(doc! { "state": 1 }).await.map_err(StoreError::mongo(READING))?;
+        let found: Vec<Stands> = found.map_err(StoreError::mongo_in(READING)).try_collect().await?;
+        Ok(found.into_iter().map(|stands| (stands.id, stands.state)).collect())
     }
 
     /// What the queue has to know of those of `ids` that are in `state`.

@@ -121,6 +121,7 @@ mod tests {
             dead_letter: DeadLetter::default(),
             parent: None,
             share: None,
+            schedule: None,
             children: None,
             webhook: None,
             trace_id: "0".repeat(32),

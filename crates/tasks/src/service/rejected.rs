@@ -102,6 +102,7 @@ fn dead_letter(grant: &Grant, rejected: &Rejected, idempotency: String, now_ms: 
         dead_letter: DeadLetter::default(),
         parent: None,
         share: None,
+        schedule: None,
         children: None,
         webhook: None,
         trace_id: TraceId::random().to_string(),

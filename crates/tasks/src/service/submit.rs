@@ -7,9 +7,11 @@ use crate::grant::Grant;
 use candlemill_db::StoreError;
 use candlemill_shared::job::Listings;
 use candlemill_shared::request::TaskRequest;
+use candlemill_shared::schedule::FireRecord;
 use candlemill_shared::task::{DeadLetter, TaskId, TaskRecord, TaskState};
 use candlemill_shared::tier::TierTable;
 use candlemill_shared::webhook::WebhookConfig;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// Submits and replays tasks. A clone shares its batches.
@@ -72,6 +74,32 @@ impl TaskService {
         Ok(submitted)
     }
 
+    /// Accepts the task of a fire of a schedule, which needs a place among the first half of the owner's: the other half is left for
+    /// what the owner asks for itself. Whoever submits the same fire gets the same task.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_fire(
+        &self,
+        grant: &Grant,
+        fire: &FireRecord,
+        request: &TaskRequest,
+        listings: &Listings,
+    ) -> Result<Submitted, SubmitError> {
+        let id = fire.task_id();
+        if let Some(record) = self.engine.records().look_up(id).await? {
+            return Ok(Submitted { record, created: false });
+        }
+        let now = self.engine.clock().now_ms();
+        let checked = self.checked(grant, request, listings, now)?;
+        let mut record = self.record(grant, checked, now)?;
+        record.id = id;
+        record.schedule = Some(fire.schedule);
+        record.fingerprint = hex::encode(Sha256::digest(format!("fire\n{}", fire.id)));
+        let most = (self.tiers.of(grant.tier()).jobs_at_once / 2).max(1);
+        self.submissions.submit(record, most).await
+    }
+
     fn record(&self, grant: &Grant, checked: Checked, now_ms: i64) -> Result<TaskRecord, SubmitError> {
         let Checked { kind, job, fingerprint, due, idempotency, webhook, trace } = checked;
         let limits = self.tiers.of(grant.tier());
@@ -101,6 +129,7 @@ impl TaskService {
             dead_letter: DeadLetter::default(),
             parent: None,
             share: None,
+            schedule: None,
             children: None,
             webhook,
             trace_id: trace.to_string(),

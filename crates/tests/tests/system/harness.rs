@@ -203,6 +203,7 @@ impl Harness {
             dead_letter: DeadLetter::default(),
             parent: None,
             share: None,
+            schedule: None,
             children: None,
             webhook: None,
             trace_id: "0".repeat(32),
