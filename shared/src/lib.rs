@@ -17,6 +17,7 @@ pub mod progress;
 pub mod range;
 pub mod request;
 pub mod retry;
+pub mod schedule;
 mod schemas;
 pub mod study;
 pub mod symbol;
