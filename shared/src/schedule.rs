@@ -11,14 +11,25 @@
 //! Identity of a fire is the schedule and the due instant in UTC: it is the same for every replica and after every restart.
 
 mod cron;
+mod id;
 mod plan;
 mod preview;
+mod record;
+mod span;
+mod template;
 mod timing;
 mod wall;
 mod when;
 
 pub use cron::{CronPattern, MAX_PATTERN_CHARS};
+pub use id::{InvalidScheduleId, ScheduleId};
 pub use plan::{LATE_AFTER_MS, MAX_MADE_UP, MISFIRE_WINDOW_MS, Misfire, Missed, Plan, plan};
 pub use preview::{MAX_PREVIEWED, PreviewedFire};
+pub use record::{
+    Actor, FailurePolicy, FireReason, FireRecord, FireState, MAX_EVENTS, MissedFires, Overlap, ScheduleEvent,
+    ScheduleRecord, ScheduleSpec, ScheduleStop,
+};
+pub use span::Span;
+pub use template::{BatchTemplate, FireRange, SeriesTemplate, Since, StudyTemplate, Template};
 pub use timing::{DEFAULT_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_JITTER_SECONDS, Timing};
 pub use when::{MAX_EVERY_SECONDS, When};

@@ -94,6 +94,7 @@ impl TaskRecord {
             dead_letter: DeadLetter::default(),
             parent: Some(self.id),
             share: Some(child.share),
+            schedule: None,
             children: None,
             webhook: None,
             // Neither payload nor plan of the parent is copied.
