@@ -7,8 +7,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use candlemill_client::{Api, OPERATIONS, fetch_request, klines_query};
 use candlemill_shared::forms::{
-    BatchRequest, CoverageQuery, DeadLetterFilter, DiscardRequest, FetchRequest, PauseRequest, ReplayRequest,
-    SeriesFilter, StudyFilter, StudyRequest, SymbolFilter, TaskFilter,
+    BatchRequest, CoverageQuery, DeadLetterFilter, DiscardRequest, FetchRequest, FireFilter, PauseRequest,
+    ReplayRequest, ScheduleChange, ScheduleFilter, SeriesFilter, StudyFilter, StudyRequest, SymbolFilter, TaskFilter,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -63,6 +63,18 @@ async fn call(api: &Api, operation: &str) {
         "show_study" => drop(api.show_study(NAME).await),
         "show_study_chart" => drop(api.study_chart(NAME, NAME).await),
         "delete_study" => drop(api.delete_study(NAME).await),
+        "create_schedule" => drop(api.create_schedule(&ScheduleChange::default()).await),
+        "preview_schedule" => drop(api.preview_schedule(&ScheduleChange::default()).await),
+        "list_schedules" => drop(api.schedules(&ScheduleFilter::default()).await),
+        "show_schedule" => drop(api.schedule(NAME).await),
+        "change_schedule" => drop(api.change_schedule(NAME, &ScheduleChange::default()).await),
+        "delete_schedule" => drop(api.delete_schedule(NAME).await),
+        "run_schedule" => drop(api.run_schedule(NAME, None).await),
+        "list_fires" => drop(api.fires(NAME, &FireFilter::default()).await),
+        "list_all_schedules" => drop(api.all_schedules(&ScheduleFilter::default()).await),
+        "pause_schedule" => drop(api.pause_schedule(NAME).await),
+        "resume_schedule" => drop(api.resume_schedule(NAME).await),
+        "delete_any_schedule" => drop(api.delete_any_schedule(NAME).await),
         "list_symbols" => drop(api.symbols(&SymbolFilter::default()).await),
         "list_dead_letters" => drop(api.dead_letters(&DeadLetterFilter::default()).await),
         "replay_dead_letters" => drop(api.replay_many(&ReplayRequest::all(None)).await),

@@ -3,6 +3,7 @@
 //! A worker delivers what its own tasks announce at once, and every second what it finds due: what others left behind, what
 //! failed before, what the API cancelled. Claims keep two workers from sending the same try.
 
+mod alerts;
 mod message;
 mod resolver;
 mod sender;
@@ -109,7 +110,11 @@ impl Deliverer {
                         continue;
                     }
                 }
-                _ = looks.tick() => {}
+                _ = looks.tick() => {
+                    if let Err(error) = self.look_for_alerts(&post, &mut under_way).await {
+                        tracing::warn!(%error, "nobody looked for due alerts of schedules");
+                    }
+                }
             }
             more = match self.look(&post, &mut under_way).await {
                 Ok(more) => more,
@@ -158,7 +163,8 @@ impl Post {
         let (clock, records) = (self.tasks.clock(), self.tasks.records());
         let Some(record) = records.claim_webhook(due, clock.now_ms() + CLAIM_MS).await? else { return Ok(()) };
         let Some(webhook) = record.webhook.as_ref() else { return Ok(()) };
-        let reply = self.sender.send(&record, webhook, clock.now_ms()).await;
+        let (id, body) = (webhook.message_id(record.id), message::body(&record).to_string());
+        let reply = self.sender.send(&record.owner, webhook, &id, body, clock.now_ms()).await;
         let settled = verdict(webhook, &reply, self.attempts, clock.now_ms(), rand::random());
         self.metrics.webhook_attempts.inc();
         let (task, attempt, host) = (record.id, webhook.attempts, self.sender.host_of(webhook));

@@ -5,6 +5,7 @@
 pub mod bar;
 pub mod chart;
 pub mod report;
+pub mod schedule_words;
 pub mod study_words;
 pub mod table;
 

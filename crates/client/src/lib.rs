@@ -46,6 +46,7 @@ mod operations;
 mod operators;
 mod pages;
 mod results;
+mod schedules;
 mod seasonality;
 mod tasks;
 mod words;

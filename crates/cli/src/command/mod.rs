@@ -14,6 +14,8 @@ mod manual;
 mod operators;
 mod parquet;
 mod progress;
+mod schedule;
+mod schedule_template;
 mod series;
 mod study;
 mod symbols;
@@ -50,6 +52,9 @@ pub(crate) enum Command {
     Dead(dead::Dead),
     /// Studies the seasonality of a series; lists, shows and deletes studies.
     Study(study::Study),
+    /// Has work submitted by the clock.
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
     /// Writes stored candles.
     Klines(klines::Klines),
     /// Shows what is verified and what is absent, and why.
@@ -94,6 +99,7 @@ impl Command {
             Self::Cancel(command) => done(command.run(context).await),
             Self::Dead(command) => command.run(context).await,
             Self::Study(command) => command.run(context).await,
+            Self::Schedule(command) => done(command.run(context).await),
             Self::Klines(command) => done(command.run(context).await),
             Self::Coverage(command) => done(command.run(context).await),
             Self::Series(command) => done(command.run(context).await),

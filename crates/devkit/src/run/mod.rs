@@ -1,5 +1,6 @@
 //! `candlemill-dev run`: the main job from an empty machine to candles on the screen.
 
+mod schedule;
 mod screen;
 mod story;
 
@@ -134,10 +135,12 @@ impl Run {
     }
 }
 
-/// Backfills, then a study of what they stored; the id of the last backfill.
+/// A schedule, backfills, a study of what they stored, the schedule's fires; the id of the last backfill.
 async fn story(api: &Api, screen: &mut Screen, charts: &Path) -> Result<String> {
+    let schedule = schedule::create(api, screen).await?;
     let last = story::tell(api, screen).await?;
     story::study(api, screen, charts).await?;
+    schedule::show_fires(api, screen, schedule).await?;
     Ok(last)
 }
 

@@ -50,8 +50,13 @@ impl Schedules {
     pub(crate) async fn prepare(database: &Database) -> Result<(), StoreError> {
         let of_schedules = [index::of(doc! { "owner": 1, "_id": -1 }), index::of_some("next_at"), index::expiry()];
         index::create(database, SCHEDULES, of_schedules, "creating the indexes of schedules").await?;
-        let of_fires =
-            [index::of(doc! { "schedule": 1, "due_at": -1 }), index::of_some("look_at"), index::of_some("open"), index::expiry()];
+        let of_fires = [
+            index::of(doc! { "schedule": 1, "due_at": -1 }),
+            index::of_some("look_at"),
+            index::of_some("open"),
+            index::of_some("alert.next_at"),
+            index::expiry(),
+        ];
         index::create(database, FIRES, of_fires, "creating the indexes of fires").await
     }
 
@@ -130,9 +135,7 @@ impl Schedules {
         set.remove("fired_until");
         set.remove("covered_until");
         let mut unset = doc! {};
-        for (name, is_set) in
-            [("next_at", changed.next_at.is_some()), ("paused", changed.paused.is_some())]
-        {
+        for (name, is_set) in [("next_at", changed.next_at.is_some()), ("paused", changed.paused.is_some())] {
             if !is_set {
                 unset.insert(name, "");
             }

@@ -3,13 +3,17 @@
 use super::collection::Schedules;
 use candlemill_db::{Change, StoreError, duplicates};
 use candlemill_shared::schedule::{FireRecord, FireState, ScheduleId};
+use candlemill_shared::webhook::Webhook;
 use futures::TryStreamExt;
 use mongodb::bson::{self, Document, doc};
+use mongodb::options::ReturnDocument;
 
 /// Fires.
 pub(super) const FIRES: &str = "fires";
 /// Field of fires that have not ended: their schedule.
 const OPEN: &str = "open";
+/// When the alert of a fire is tried next, UTC ms.
+const ALERT_AT: &str = "alert.next_at";
 /// Fires that one statement stores.
 const BATCH: usize = 500;
 
@@ -99,6 +103,41 @@ impl Schedules {
         self.fire_changes.change(Change { id: changed.id.clone(), guard, set, unset }).await
     }
 
+    /// At most `limit` fires whose alert is due at `now_ms`, the longest due first.
+    ///
+    /// # Errors
+    /// When MongoDB fails, or what is stored cannot be read.
+    pub async fn due_alerts(&self, now_ms: i64, limit: u32) -> Result<Vec<FireRecord>, StoreError> {
+        let due = doc! { ALERT_AT: { "$exists": true, "$lte": now_ms } };
+        self.find_fires(due, doc! { ALERT_AT: 1 }, i64::from(limit)).await
+    }
+
+    /// Takes a fire's alert for one try, until `until_ms`. The fire then; `None`: somebody else has it.
+    ///
+    /// # Errors
+    /// When MongoDB fails.
+    pub async fn claim_alert(&self, due: &FireRecord, until_ms: i64) -> Result<Option<FireRecord>, StoreError> {
+        let Some(read) = &due.alert else { return Ok(None) };
+        let tries = i64::from(read.attempts) + 1;
+        let fires = self.fires.clone_with_type::<FireRecord>();
+        let taken = fires
+            .find_one_and_update(unchanged(due, read), doc! { "$set": { ALERT_AT: until_ms, "alert.attempts": tries } })
+            .return_document(ReturnDocument::After)
+            .await;
+        taken.map_err(StoreError::mongo("claiming an alert"))
+    }
+
+    /// Writes what became of a claimed alert. `false`: it was claimed by somebody else meanwhile.
+    ///
+    /// # Errors
+    /// When MongoDB fails; a repetition is harmless.
+    pub async fn settle_alert(&self, claimed: &FireRecord, settled: &Webhook) -> Result<bool, StoreError> {
+        let Some(read) = &claimed.alert else { return Ok(false) };
+        let alert = bson::serialize_to_bson(settled).map_err(|error| StoreError::corrupt("an alert", error))?;
+        let written = self.fires.update_one(unchanged(claimed, read), doc! { "$set": { "alert": alert } }).await;
+        Ok(written.map_err(StoreError::mongo("settling an alert"))?.matched_count == 1)
+    }
+
     fn document(&self, fire: &FireRecord) -> Result<Document, StoreError> {
         let encoded = bson::serialize_to_document(fire);
         let mut document = encoded.map_err(|error| StoreError::corrupt(format!("fire {}", fire.id), error))?;
@@ -116,4 +155,9 @@ impl Schedules {
         let found = fires.find(wanted).sort(sort).limit(limit).await.map_err(StoreError::mongo(READING))?;
         found.map_err(StoreError::mongo_in(READING)).try_collect().await
     }
+}
+
+/// Only the alert that was read, and only while nobody else has it.
+fn unchanged(fire: &FireRecord, read: &Webhook) -> Document {
+    doc! { "_id": &fire.id, ALERT_AT: read.next_at, "alert.attempts": i64::from(read.attempts) }
 }

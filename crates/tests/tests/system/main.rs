@@ -30,6 +30,8 @@ mod receiver;
 mod records;
 mod replay_gate;
 mod retention;
+mod schedule_model;
+mod schedules;
 mod seasonality;
 mod series;
 mod tasks;
