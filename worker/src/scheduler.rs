@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Shortest time between two looks.
 const AT_ONCE: Duration = Duration::from_millis(20);
 const LEASE: &str = "scheduler";
-const LEASE_TERM: Duration = Duration::from_secs(5);
+const LEASE_TERM: Duration = Duration::from_secs(3);
 /// Schedules, or fires, that are handled together.
 const GROUP: u32 = 500;
 /// Groups of one look: what is left waits for the next.

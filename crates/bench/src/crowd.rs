@@ -67,7 +67,7 @@ pub(crate) async fn measure(tasks: u64) -> Result<()> {
 }
 
 /// The owner's id, as the API writes it.
-async fn owner(engine: &TaskEngine, api: &Api) -> Result<String> {
+pub(crate) async fn owner(engine: &TaskEngine, api: &Api) -> Result<String> {
     let id = api.fetch(&request(0)?, None).await?.task_id;
     let record = engine.records().get(id).await?.context("the record")?;
     api.cancel(id).await?;

@@ -15,6 +15,7 @@ mod load;
 mod queue;
 mod restarts;
 mod retention;
+mod schedules;
 mod study;
 
 use anyhow::Result;
@@ -83,6 +84,18 @@ enum Flow {
         #[arg(long, default_value_t = 1_000)]
         draws: u32,
     },
+    /// Fires of schedules: very many at once, some hundred a second, a minute of many symbols.
+    Schedules {
+        /// Schedules that are due in the same second.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..=50_000))]
+        crowd: u64,
+        /// Symbols of the batch that fires every minute.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=2_000))]
+        symbols: u64,
+        /// Delay of every answer of the exchange, ms.
+        #[arg(long, default_value_t = 50)]
+        latency: u64,
+    },
     /// Very many waiting tasks of one user: lists, operators' looks, and another user's start behind them.
     Crowd {
         /// Number of waiting tasks.
@@ -140,6 +153,7 @@ async fn main() -> Result<()> {
         Flow::Queue { tasks } => queue::measure(tasks).await,
         Flow::Study { candles, draws } => study::measure(candles, draws).await,
         Flow::Retention { tasks } => retention::measure(tasks).await,
+        Flow::Schedules { crowd, symbols, latency } => schedules::measure(crowd, symbols, latency).await,
         Flow::Crowd { tasks } => crowd::measure(tasks).await,
         Flow::Bulk { fetches } => bulk::measure(fetches).await,
         Flow::Cancel { tasks } => cancel::measure(tasks).await,

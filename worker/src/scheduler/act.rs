@@ -31,11 +31,15 @@ impl Scheduler {
     }
 
     async fn act_on(&self, fires: &[FireRecord], now: i64) -> Result<(), StoreError> {
-        let ids: Vec<ScheduleId> = fires.iter().map(|fire| fire.schedule).collect::<BTreeSet<_>>().into_iter().collect();
+        let ids: Vec<ScheduleId> =
+            fires.iter().map(|fire| fire.schedule).collect::<BTreeSet<_>>().into_iter().collect();
         let owners = fires.iter().map(|fire| fire.owner.as_str()).collect();
         let schedules = self.tasks.schedules();
-        let (known, open, owners) =
-            tokio::try_join!(schedules.many(&ids), schedules.open_fires(&ids, MAX_OPEN), self.tasks.owners().many(owners))?;
+        let (known, open, owners) = tokio::try_join!(
+            schedules.many(&ids),
+            schedules.open_fires(&ids, MAX_OPEN),
+            self.tasks.owners().many(owners)
+        )?;
         let started: Vec<TaskId> = open.iter().filter_map(|fire| fire.task).collect();
         let states = self.tasks.records().states(&started).await?;
         let mut of_schedules: HashMap<ScheduleId, Vec<FireRecord>> = HashMap::new();
@@ -45,7 +49,14 @@ impl Scheduler {
         let (known, owners, states) = (&known, &owners, &states);
         let each = of_schedules.into_iter().map(|(id, fires)| async move {
             let owner = fires.first().and_then(|fire| owners.get(&fire.owner));
-            let mut situation = Situation { scheduler: self, schedule: known.get(&id), owner, now, under_way: Vec::new(), waits: false };
+            let mut situation = Situation {
+                scheduler: self,
+                schedule: known.get(&id),
+                owner,
+                now,
+                under_way: Vec::new(),
+                waits: false,
+            };
             // In the order in which they were due: an earlier one decides what becomes of a later one.
             for fire in fires {
                 match fire.state {

@@ -39,7 +39,10 @@ impl Scheduler {
         let schedules = self.tasks.schedules();
         schedules.record_fires(&fires).await?;
         for fire in fires.iter().filter(|fire| fire.state == FireState::Missed) {
-            self.metrics.fires_ended.get_or_create(&FireState::Missed.into()).inc_by(fire.missed.map_or(1, |missed| missed.count));
+            self.metrics
+                .fires_ended
+                .get_or_create(&FireState::Missed.into())
+                .inc_by(fire.missed.map_or(1, |missed| missed.count));
         }
         // Only now: a fire that is not recorded is decided again.
         let advanced = advances.into_iter().map(|(schedule, until, next)| schedules.advance(schedule, until, next));

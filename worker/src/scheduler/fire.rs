@@ -149,10 +149,12 @@ impl Situation<'_> {
         match owner.state {
             OwnerState::Banned => suspended("is banned"),
             OwnerState::Deleted => suspended("does not exist any more"),
-            OwnerState::Active if self.now > self.scheduler.tasks.owners().valid_until(owner) => Err(unconfirmed(format!(
-                "the owner's tier was last confirmed at {}, longer ago than it counts; the owner's next request confirms it",
-                rfc3339(owner.confirmed_at)
-            ))),
+            OwnerState::Active if self.now > self.scheduler.tasks.owners().valid_until(owner) => {
+                Err(unconfirmed(format!(
+                    "the owner's tier was last confirmed at {}, longer ago than it counts; the owner's next request confirms it",
+                    rfc3339(owner.confirmed_at)
+                )))
+            }
             OwnerState::Active => {
                 owner.grant().ok_or_else(|| unconfirmed("the owner may not submit anything".to_owned()))
             }
@@ -206,7 +208,10 @@ impl Situation<'_> {
                     }
                     Some(symbols) => symbols,
                     None if self.now - fire.fire_at > MISFIRE_WINDOW_MS => {
-                        return Ok(refused("no_markets", format!("the markets of {} are not known", template.exchange())));
+                        return Ok(refused(
+                            "no_markets",
+                            format!("the markets of {} are not known", template.exchange()),
+                        ));
                     }
                     None => {
                         let told = format!("the markets of {} are not known yet", template.exchange());
@@ -245,7 +250,8 @@ impl Situation<'_> {
             }
             Err(SubmitError::TooManyTasks) if self.now - fire.fire_at <= MISFIRE_WINDOW_MS => {
                 self.waits = true;
-                let told = "half of the tasks that the owner may have under way are: the other half is not for schedules";
+                let told =
+                    "half of the tasks that the owner may have under way are: the other half is not for schedules";
                 let waiting = FireRecord {
                     state: FireState::Waiting,
                     task: None,

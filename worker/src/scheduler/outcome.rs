@@ -2,7 +2,7 @@
 
 use super::Scheduler;
 use candlemill_db::StoreError;
-use candlemill_shared::schedule::{Actor, FireReason, FireRecord, FireState, FireRange, ScheduleRecord, ScheduleStop};
+use candlemill_shared::schedule::{Actor, FireRange, FireReason, FireRecord, FireState, ScheduleRecord, ScheduleStop};
 use candlemill_shared::webhook::Webhook;
 use candlemill_tasks::FireSelection;
 
@@ -19,8 +19,7 @@ pub(super) async fn end(
     now: i64,
 ) -> Result<(), StoreError> {
     let schedules = scheduler.tasks.schedules();
-    let mut ended =
-        FireRecord { state, why, ended_at: Some(now), look_at: None, ..fire.clone() };
+    let mut ended = FireRecord { state, why, ended_at: Some(now), look_at: None, ..fire.clone() };
     if !matches!(state, FireState::Succeeded | FireState::Failed | FireState::Cancelled) {
         // Claimed, perhaps, and never submitted.
         ended.task = None;

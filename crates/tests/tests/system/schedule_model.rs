@@ -25,8 +25,8 @@ const OWNER: &str = "u";
 /// A fire is late after this, ms.
 const LATE: i64 = 60_000;
 
-/// Thirteen hours before Europe's clocks go forward.
-const START: &str = "2026-03-28T12:00:00Z";
+/// Thirteen hours before Europe's clocks go forward, and in the future, so that nothing that ends vanishes.
+const START: &str = "2027-03-27T12:00:00Z";
 const DAY_MS: i64 = 86_400_000;
 /// Days of virtual time; `SCHEDULE_MODEL_DAYS` sets another number, `SCHEDULE_MODEL_SEED` another course.
 const DAYS: i64 = 1;

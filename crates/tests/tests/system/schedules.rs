@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const MAX_WAIT: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(50);
+/// The free tier has 120 requests a minute.
+const LOOK: Duration = Duration::from_millis(600);
 
 /// A schedule that fires every second; `more` replaces members.
 fn every_second(more: Value) -> ScheduleChange {
