@@ -40,6 +40,11 @@ struct Case {
 
 const DAY: i64 = 86_400;
 
+/// Patterns that are due more often than this in five years are walked in full in a few zones only: it takes seconds each. Around
+/// changes of the clock they are compared in all zones.
+const DENSE: usize = 100_000;
+const IN_FULL: [&str; 2] = ["Australia/Lord_Howe", "America/Sao_Paulo"];
+
 fn due(timing: &Timing, start: i64, end: i64) -> Vec<i64> {
     std::iter::successors(timing.next_after(start * 1_000), |due| timing.next_after(*due))
         .map(|due| due / 1_000)
@@ -64,11 +69,14 @@ fn told(line: &str) -> Vec<i64> {
 fn check(zone: &Zone, case: &Case) {
     let name = format!("{} in {}", case.pattern, zone.zone);
     let when = When::Cron { cron: case.pattern.parse().unwrap(), time_zone: zone.zone.parse().unwrap() };
-    let found = due(&when.into(), zone.start, zone.end);
+    let timing = Timing::from(when);
     for (change, line) in zone.changes.iter().zip(&case.around) {
-        let near: Vec<_> = found.iter().copied().filter(|due| (due - change).abs() < DAY).collect();
-        assert_eq!(near, told(line), "{name}, around {change}");
+        assert_eq!(due(&timing, change - DAY, change + DAY), told(line), "{name}, around {change}");
     }
+    if case.count > DENSE && !IN_FULL.contains(&zone.zone.as_str()) {
+        return;
+    }
+    let found = due(&timing, zone.start, zone.end);
     assert_eq!(found.len(), case.count, "{name}");
     let text: Vec<_> = found.iter().map(i64::to_string).collect();
     assert_eq!(hex::encode(Sha256::digest(text.join("\n"))), case.sha256, "{name}");
