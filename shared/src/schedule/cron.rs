@@ -77,7 +77,13 @@ impl CronPattern {
     /// The pattern in English: "At 02:30, on Monday".
     #[must_use]
     pub fn words(&self) -> String {
-        self.cron.describe().trim_end_matches('.').to_owned()
+        let told = self.cron.describe();
+        let told = told.trim_end_matches('.').replacen("At every", "Every", 1);
+        // The library tells LW like L.
+        if self.text.to_ascii_uppercase().contains("LW") {
+            return told.replacen("the last day of the month", "the last day of the month from Monday to Friday", 1);
+        }
+        told
     }
 }
 

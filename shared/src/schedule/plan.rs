@@ -77,13 +77,16 @@ pub fn plan(timing: &Timing, misfire: Misfire, schedule: &str, fired_until: i64,
         until = count_old(timing, until, horizon, &mut missed);
     }
     let mut decided = Vec::new();
+    // Time spent on waiting for an earlier one is not lateness.
+    let mut made_at = i64::MIN;
     let mut next = timing.next_after(until);
     while let Some(due) = next {
         let fire_at = timing.fire_at(schedule, due);
         if fire_at > now_ms {
             break;
         }
-        decided.push((due, now_ms.saturating_sub(fire_at)));
+        made_at = made_at.max(fire_at);
+        decided.push((due, now_ms.saturating_sub(made_at)));
         until = due;
         next = timing.next_after(due);
     }
@@ -131,3 +134,6 @@ fn count_old(timing: &Timing, until: i64, horizon: i64, missed: &mut Option<Miss
     }
     until
 }
+
+#[cfg(test)]
+mod tests;

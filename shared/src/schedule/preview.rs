@@ -34,3 +34,6 @@ impl Timing {
         std::iter::from_fn(next).take(count.min(MAX_PREVIEWED)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,6 @@ impl Timing {
         faults
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,3 +129,6 @@ fn span_in_words(seconds: u64) -> String {
         count => format!("{count} {unit}s"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,9 @@ const NICKNAMES: [&str; 6] = ["@hourly", "@daily", "@weekly", "@monthly", "@year
 /// Characters of a wrong field that its refusal repeats.
 const MAX_SHOWN: usize = 40;
 
+/// Characters of most fields.
+const MARKS: &str = "*,-/";
+
 const MONTHS: &[&str] = &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
@@ -21,19 +24,28 @@ struct Field {
     /// Largest number.
     max: u16,
     names: &'static [&'static str],
+    /// Characters that it may hold beside letters and digits.
+    marks: &'static str,
     allowed: &'static str,
 }
 
 static FIELDS: [Field; 6] = [
-    Field { name: "second", max: 59, names: &[], allowed: "0-59 with * , - /" },
-    Field { name: "minute", max: 59, names: &[], allowed: "0-59 with * , - /" },
-    Field { name: "hour", max: 23, names: &[], allowed: "0-23 with * , - /" },
-    Field { name: "day of the month", max: 31, names: &[], allowed: "1-31 with * , - / ?, L, LW or 15W" },
-    Field { name: "month", max: 12, names: MONTHS, allowed: "1-12 or JAN-DEC with * , - /" },
+    Field { name: "second", max: 59, names: &[], marks: MARKS, allowed: "0-59 with * , - /" },
+    Field { name: "minute", max: 59, names: &[], marks: MARKS, allowed: "0-59 with * , - /" },
+    Field { name: "hour", max: 23, names: &[], marks: MARKS, allowed: "0-23 with * , - /" },
+    Field {
+        name: "day of the month",
+        max: 31,
+        names: &[],
+        marks: "*,-/?",
+        allowed: "1-31 with * , - / ?, L, LW or 15W",
+    },
+    Field { name: "month", max: 12, names: MONTHS, marks: MARKS, allowed: "1-12 or JAN-DEC with * , - /" },
     Field {
         name: "weekday",
         max: 7,
         names: WEEKDAYS,
+        marks: "*,-/?#",
         allowed: "0-7 or SUN-SAT (0 and 7 are Sunday) with * , - / ?, MON#2, FRIL, or + in front",
     },
 ];
@@ -94,15 +106,19 @@ impl Field {
     }
 
     fn refuse(&self, part: &str) -> Option<String> {
-        if let Some(odd) = part.chars().find(|c| !c.is_ascii_alphanumeric() && !"*,-/?#+".contains(*c)) {
+        let inner = if self.max == 7 { part.strip_prefix('+').unwrap_or(part) } else { part };
+        if let Some(odd) = inner.chars().find(|c| !c.is_ascii_alphanumeric() && !self.marks.contains(*c)) {
             return Some(format!("{odd:?} has no meaning here"));
         }
-        let inner = if self.max == 7 { part.strip_prefix('+').unwrap_or(part) } else { part };
         if inner.split(',').any(str::is_empty) {
             return Some("an entry of the list is empty".to_owned());
         }
         if let Some(odd) = inner.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| !self.knows(word)) {
             return Some(format!("{odd:?} is no number and no name"));
+        }
+        let has = |entry: &str| inner.split(',').any(|other| other.eq_ignore_ascii_case(entry));
+        if has("L") && has("LW") {
+            return Some("L and LW can't stand together".to_owned());
         }
         if let Some(step) = inner
             .split(',')
@@ -125,7 +141,10 @@ impl Field {
     /// Whether `word`, which has letters and digits only, can stand in this field. The parser itself replaces names anywhere.
     fn knows(&self, word: &str) -> bool {
         let word = word.to_ascii_uppercase();
-        let number = |text: &str| text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if word.is_empty() {
+            return true;
+        }
+        let number = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         let named = |text: &str| self.names.contains(&text);
         let last = word.strip_suffix('L').unwrap_or(&word);
         match self.max {
