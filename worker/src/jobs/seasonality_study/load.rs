@@ -4,8 +4,8 @@ use super::progress::{LOAD, LOOK_EVERY, StudyProgress};
 use super::{StudyStop, fail};
 use crate::job_context::JobContext;
 use crate::store_retry::retry_until_cancelled;
-use candlemill_analytics::{CandleColumns, Candles};
-use candlemill_market_store::{Columns, Known, Series};
+use candlemill_analytics::Candles;
+use candlemill_market_store::{Known, Series};
 use candlemill_shared::TimeRange;
 use candlemill_shared::job::StudyResult;
 use candlemill_shared::range::subtract;
@@ -85,8 +85,6 @@ pub(super) async fn load(
         );
         return Err(fail("ledger_differs", told));
     }
-    let Columns { open_time, open, high, low, close, volume } = columns;
-    let columns = CandleColumns { open_time, open, high, low, close, volume };
     let candles = Candles::of(series.interval, columns).map_err(|error| fail("candles_unusable", error.to_string()))?;
     Ok(Loaded { candles, ledger })
 }
