@@ -61,14 +61,14 @@ async fn study(job: &SeasonalityStudy, context: &JobContext, result: &mut StudyR
     }
     let mut progress = StudyProgress::begin(context, result).await?;
     let _memory = context.resources.studies.reserve(context.give_up(), buckets).await?;
-    let loaded = load::load(context, &series, range, ledger, &mut progress, result).await?;
+    let candles = load::load(context, &series, range, &ledger, &mut progress, result).await?;
     if result.candles < needed {
         return Err(too_little(job, range, result.candles, needed));
     }
-    let computed = compute::compute(context, job, range, loaded.candles, &mut progress, result).await?;
+    let computed = compute::compute(context, job, range, candles, &mut progress, result).await?;
     result.stable = computed.stable;
     progress.show(progress::WRITE, 0.5, result).await?;
-    let (head, report, files) = report::of(context, job, range, &loaded.ledger, computed)?;
+    let (head, report, files) = report::of(context, job, range, &ledger, result.candles, computed)?;
     let studies = context.market().studies();
     let stored =
         retry_until_cancelled(context.give_up(), || studies.store(&head, context.record.attempt, &report, &files))

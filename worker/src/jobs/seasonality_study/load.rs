@@ -15,12 +15,6 @@ use tokio::time::MissedTickBehavior;
 /// Buckets at the end of the range that may be left out.
 const MAX_UNSETTLED: u64 = 1_000;
 
-/// Candles, and what the ledger said of their range.
-pub(super) struct Loaded {
-    pub(super) candles: Candles,
-    pub(super) ledger: Known,
-}
-
 /// What the ledger says of `range`, and the range up to the newest bucket that is settled: the exchange may not have
 /// published the newest ones yet.
 pub(super) async fn settled(
@@ -47,10 +41,10 @@ pub(super) async fn load(
     context: &JobContext,
     series: &Series,
     range: TimeRange,
-    ledger: Known,
+    ledger: &Known,
     progress: &mut StudyProgress<'_>,
     result: &mut StudyResult,
-) -> Result<Loaded, StudyStop> {
+) -> Result<Candles, StudyStop> {
     let market = context.market();
     let expected = series.interval.count(range) - ledger.absent(series.interval, range);
     let read = AtomicU64::new(0);
@@ -85,6 +79,5 @@ pub(super) async fn load(
         );
         return Err(fail("ledger_differs", told));
     }
-    let candles = Candles::of(series.interval, columns).map_err(|error| fail("candles_unusable", error.to_string()))?;
-    Ok(Loaded { candles, ledger })
+    Candles::of(series.interval, columns).map_err(|error| fail("candles_unusable", error.to_string()))
 }

@@ -11,46 +11,39 @@ use candlemill_shared::job::{Job, SeasonalityStudy};
 use candlemill_shared::study::Study;
 use serde::Serialize;
 
-/// Head, report and files.
+/// Head, report and files. `candles` were studied: all that the ledger tells of in `range`.
 pub(super) fn of(
     context: &JobContext,
     job: &SeasonalityStudy,
     range: TimeRange,
     ledger: &Known,
+    candles: u64,
     computed: Computed,
 ) -> Result<(StudyHead, Vec<u8>, Vec<StudyFile>), StudyStop> {
     let Computed { calendar, sma_crossover, mean_reversion, charts, stable } = computed;
     let record = &context.record;
     let mut files = Vec::new();
     let mut tables: Vec<StudyTable> = calendar.iter().map(|_| StudyTable::Buckets).collect();
-    for (table, outcome) in
-        [(StudyTable::SmaCrossoverSignals, &sma_crossover), (StudyTable::MeanReversionSignals, &mean_reversion)]
-    {
-        if let Some(outcome) = outcome {
-            tables.push(table);
-            pages(&mut files, table, &outcome.signals)?;
-        }
-    }
-    for (table, outcome) in
-        [(StudyTable::SmaCrossoverTrades, &sma_crossover), (StudyTable::MeanReversionTrades, &mean_reversion)]
-    {
-        if let Some(outcome) = outcome {
-            tables.push(table);
-            pages(&mut files, table, &outcome.trades)?;
-        }
+    for (outcome, signals, trades) in [
+        (&sma_crossover, StudyTable::SmaCrossoverSignals, StudyTable::SmaCrossoverTrades),
+        (&mean_reversion, StudyTable::MeanReversionSignals, StudyTable::MeanReversionTrades),
+    ] {
+        let Some(outcome) = outcome else { continue };
+        tables.extend([signals, trades]);
+        pages(&mut files, signals, &outcome.signals)?;
+        pages(&mut files, trades, &outcome.trades)?;
     }
     let names = charts.iter().map(|chart| chart.name.clone()).collect();
     files.extend(
         charts.into_iter().map(|chart| StudyFile { name: chart_name(&chart.name), bytes: chart.svg.into_bytes() }),
     );
-    let candles = job.interval.count(range) - ledger.absent(job.interval, range);
     let report = StudyReport {
         study_id: record.id,
         created_at: context.clock().now_ms().into(),
         request: job.request(),
         range: range.into(),
         candles,
-        absent_buckets: ledger.absent(job.interval, range),
+        absent_buckets: job.interval.count(range) - candles,
         ledger: ledger.digest(range),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         time_zone_data: candlemill_shared::time_zone::DATABASE_VERSION.to_owned(),
