@@ -1,6 +1,6 @@
 //! Reads the candles of a study.
 
-use super::progress::{LOAD, LOOK_EVERY, StudyProgress};
+use super::progress::{LOAD, StudyProgress};
 use super::{StudyStop, fail};
 use crate::job_context::JobContext;
 use crate::store_retry::retry_until_cancelled;
@@ -10,7 +10,6 @@ use candlemill_shared::TimeRange;
 use candlemill_shared::job::StudyResult;
 use candlemill_shared::range::subtract;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::time::MissedTickBehavior;
 
 /// Buckets at the end of the range that may be left out.
 const MAX_UNSETTLED: u64 = 1_000;
@@ -48,28 +47,19 @@ pub(super) async fn load(
     let market = context.market();
     let expected = series.interval.count(range) - ledger.absent(series.interval, range);
     let read = AtomicU64::new(0);
-    let columns = {
-        let loading = retry_until_cancelled(context.give_up(), || {
-            read.store(0, Ordering::Relaxed);
-            market.candles().columns(series, range, |more| {
-                read.fetch_add(more, Ordering::Relaxed);
-            })
-        });
-        tokio::pin!(loading);
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                columns = &mut loading => break columns?,
-                _ = looks.tick() => {
-                    context.may_go_on()?;
-                    #[expect(clippy::cast_precision_loss, reason = "counts of candles")]
-                    let share = read.load(Ordering::Relaxed) as f64 / expected.max(1) as f64;
-                    progress.show(LOAD, share, result).await?;
-                }
-            }
-        }
+    let loading = retry_until_cancelled(context.give_up(), || {
+        read.store(0, Ordering::Relaxed);
+        market.candles().columns(series, range, |more| {
+            read.fetch_add(more, Ordering::Relaxed);
+        })
+    });
+    let look = || {
+        context.may_go_on()?;
+        #[expect(clippy::cast_precision_loss, reason = "counts of candles")]
+        let share = read.load(Ordering::Relaxed) as f64 / expected.max(1) as f64;
+        Ok((LOAD, share))
     };
+    let columns = progress.while_waiting(loading, look, result).await?;
     result.candles = columns.len() as u64;
     if result.candles != expected {
         let told = format!(
