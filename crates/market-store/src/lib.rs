@@ -23,4 +23,4 @@ pub use market_store::MarketStore;
 pub use markets::{ListRenewal, Market, MarketLookup, MarketPage, MarketSelection, Markets};
 pub use pages::{PageLease, Pages, Taken};
 pub use series::Series;
-pub use studies::{Studies, StudyFile, StudyHead, StudySelection};
+pub use studies::{Studies, StudyContents, StudyFile, StudyHead, StudySelection};

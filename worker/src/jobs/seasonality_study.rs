@@ -68,11 +68,11 @@ async fn study(job: &SeasonalityStudy, context: &JobContext, result: &mut StudyR
     let computed = compute::compute(context, job, range, candles, &mut progress, result).await?;
     result.stable = computed.stable;
     progress.show(progress::WRITE, 0.5, result).await?;
-    let (head, report, files) = report::of(context, job, range, &ledger, result.candles, computed)?;
-    let studies = context.market().studies();
+    let report::Stored { head, contents, report, files } =
+        report::of(context, job, range, &ledger, result.candles, computed)?;
+    let (studies, attempt) = (context.market().studies(), context.record.attempt);
     let stored =
-        retry_until_cancelled(context.give_up(), || studies.store(&head, context.record.attempt, &report, &files))
-            .await?;
+        retry_until_cancelled(context.give_up(), || studies.store(&head, attempt, &contents, &report, &files)).await?;
     if !stored {
         return Err(Stop::Overtaken.into());
     }

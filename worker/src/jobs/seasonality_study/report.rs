@@ -4,14 +4,22 @@ use super::StudyStop;
 use super::compute::Computed;
 use crate::job_context::JobContext;
 use candlemill_db::StoreError;
-use candlemill_market_store::{Known, StudyFile, StudyHead};
+use candlemill_market_store::{Known, StudyContents, StudyFile, StudyHead};
 use candlemill_shared::TimeRange;
 use candlemill_shared::forms::{MAX_STUDY_TABLE_ROWS, STUDY_TABLE_ROWS, StudyReport, StudyTable};
 use candlemill_shared::job::{Job, SeasonalityStudy};
 use candlemill_shared::study::Study;
 use serde::Serialize;
 
-/// Head, report and files. `candles` were studied: all that the ledger tells of in `range`.
+/// What the store takes.
+pub(super) struct Stored {
+    pub(super) head: StudyHead,
+    pub(super) contents: StudyContents,
+    pub(super) report: Vec<u8>,
+    pub(super) files: Vec<StudyFile>,
+}
+
+/// Head, contents, report and files. `candles` were studied: all that the ledger tells of in `range`.
 pub(super) fn of(
     context: &JobContext,
     job: &SeasonalityStudy,
@@ -19,7 +27,7 @@ pub(super) fn of(
     ledger: &Known,
     candles: u64,
     computed: Computed,
-) -> Result<(StudyHead, Vec<u8>, Vec<StudyFile>), StudyStop> {
+) -> Result<Stored, StudyStop> {
     let Computed { calendar, sma_crossover, mean_reversion, charts, stable } = computed;
     let record = &context.record;
     let mut files = Vec::new();
@@ -33,7 +41,7 @@ pub(super) fn of(
         pages(&mut files, signals, &outcome.signals)?;
         pages(&mut files, trades, &outcome.trades)?;
     }
-    let names = charts.iter().map(|chart| chart.name.clone()).collect();
+    let contents = StudyContents { tables, charts: charts.iter().map(|chart| chart.name.clone()).collect() };
     files.extend(
         charts.into_iter().map(|chart| StudyFile { name: chart_name(&chart.name), bytes: chart.svg.into_bytes() }),
     );
@@ -50,8 +58,8 @@ pub(super) fn of(
         calendar,
         sma_crossover: sma_crossover.map(|outcome| outcome.report),
         mean_reversion: mean_reversion.map(|outcome| outcome.report),
-        charts: names,
-        tables,
+        charts: contents.charts.clone(),
+        tables: contents.tables.clone(),
     };
     let head = StudyHead {
         id: record.id.to_string(),
@@ -66,7 +74,7 @@ pub(super) fn of(
         studies: job.studies.iter().map(Study::name).map(str::to_owned).collect(),
         stable,
     };
-    Ok((head, json(&report)?, files))
+    Ok(Stored { head, contents, report: json(&report)?, files })
 }
 
 /// The name of a chart's file.
