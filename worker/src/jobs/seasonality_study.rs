@@ -5,6 +5,7 @@ mod compute;
 mod load;
 mod progress;
 mod report;
+mod stop;
 
 use super::Run;
 use crate::job_context::JobContext;
@@ -14,28 +15,8 @@ use candlemill_market_store::Series;
 use candlemill_shared::TimeRange;
 use candlemill_shared::children::Children;
 use candlemill_shared::job::{FetchHistory, SeasonalityStudy, StudyResult};
-use candlemill_shared::task::TaskError;
 use progress::StudyProgress;
-
-/// Why an attempt ends without a study.
-enum StudyStop {
-    /// Candles are to be fetched first.
-    Parts(Children),
-    /// No repetition would bring another end.
-    Fail(TaskError),
-    /// Whatever stops any job.
-    Job(Stop),
-}
-
-impl<E: Into<Stop>> From<E> for StudyStop {
-    fn from(stop: E) -> Self {
-        Self::Job(stop.into())
-    }
-}
-
-fn fail(code: &'static str, told: impl Into<String>) -> StudyStop {
-    StudyStop::Fail(TaskError::new(code, told))
-}
+use stop::{StudyStop, fail};
 
 impl Run for SeasonalityStudy {
     async fn run(self, context: JobContext) -> Outcome<StudyResult> {

@@ -1,7 +1,7 @@
 //! Computes the studies on a thread for busy work.
 
-use super::StudyStop;
 use super::progress::{Stage, StudyProgress};
+use super::stop::StudyStop;
 use crate::cpu::{CpuCancelled, CpuWork};
 use crate::job_context::JobContext;
 use candlemill_analytics::strategy::StrategyOutcome;

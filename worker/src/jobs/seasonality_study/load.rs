@@ -1,7 +1,7 @@
 //! Reads the candles of a study.
 
 use super::progress::{LOAD, StudyProgress};
-use super::{StudyStop, fail};
+use super::stop::{StudyStop, fail};
 use crate::job_context::JobContext;
 use crate::store_retry::retry_until_cancelled;
 use candlemill_analytics::Candles;

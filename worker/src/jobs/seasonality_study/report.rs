@@ -1,7 +1,7 @@
 //! What is stored of a study.
 
-use super::StudyStop;
 use super::compute::Computed;
+use super::stop::StudyStop;
 use crate::job_context::JobContext;
 use candlemill_db::StoreError;
 use candlemill_market_store::{Known, StudyContents, StudyFile, StudyHead};
