@@ -23,9 +23,17 @@ pub struct Children {
     /// How far they were when that was last looked at; absent before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Shown>,
+    /// Looks that were kept in `shown`, each with figures no lower than the one before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looks: u32,
     /// How they ended; absent until all of them have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<ChildCounts>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+const fn is_zero(looks: &u32) -> bool {
+    *looks == 0
 }
 
 /// How many children stand where.

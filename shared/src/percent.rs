@@ -1,5 +1,8 @@
 //! Shares in percent.
 
+/// Unit of kinds whose work is no number of things: thousandths of the whole, which the percentage tells already.
+pub const PER_MILLE: &str = "per mille";
+
 /// `done` of `total` in percent with one decimal. 100.0 only when all is done: 99.96 % shows as 99.9.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of work lie far below 2^52")]

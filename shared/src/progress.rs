@@ -134,8 +134,8 @@ impl From<Progress> for StoredProgress {
     }
 }
 
-/// Of the step of a task that consists of others: 12 days of seconds below the share done.
-const SECONDS_BITS: u32 = 20;
+/// Of the step of a task that consists of others: a million looks at them below the share done.
+const LOOKS_BITS: u32 = 20;
 
 impl Progress {
     /// What the durable record alone says, for when there is no live snapshot.
@@ -243,13 +243,13 @@ impl Progress {
         ((attempt as u64) << 32) | step as u64
     }
 
-    /// Step of a task that consists of others, `seconds` after its start: its percentage leads, so that an older view of them is
-    /// never newer.
+    /// Step of a task that consists of others at look number `look` at them: its percentage leads, so that an older view of them
+    /// is never newer.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage of one decimal")]
-    pub fn step_of_share(percent: f64, seconds: u32) -> u32 {
+    pub fn step_of_share(percent: f64, look: u32) -> u32 {
         let share = (percent * 10.0).round().clamp(0.0, 999.0) as u32;
-        (share << SECONDS_BITS) | seconds.min((1 << SECONDS_BITS) - 1)
+        (share << LOOKS_BITS) | look.min((1 << LOOKS_BITS) - 1)
     }
 
     /// Step of the last snapshot of an attempt.

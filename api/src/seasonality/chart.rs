@@ -1,6 +1,6 @@
 //! `GET /api/seasonality/{id}/charts/{name}`: a chart of a study.
 
-use super::no_such_study;
+use super::{listed, no_such_study};
 use crate::caller::Admitted;
 use crate::error::Problem;
 use crate::input::ChartPath;
@@ -43,8 +43,8 @@ pub async fn show_study_chart(
     let (owner, studies) = (&admitted.caller.user_id, state.market.studies());
     let file = studies.file(owner, &id.to_string(), &format!("charts/{name}")).await?;
     let Some(svg) = file else {
-        let found = studies.get(owner, &id.to_string()).await?;
-        return Err(if found.is_some() { no_such_chart(&name) } else { no_such_study() });
+        let contents = studies.contents(owner, &id.to_string()).await?.ok_or_else(no_such_study)?;
+        return Err(no_such_chart(&name, &contents.charts));
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")),
@@ -55,7 +55,7 @@ pub async fn show_study_chart(
     Ok((headers, svg).into_response())
 }
 
-fn no_such_chart(name: &str) -> Problem {
+fn no_such_chart(name: &str, charts: &[String]) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "chart_not_found", "The study has no such chart")
-        .detail(format!("It has no {name:?}; the study's charts lists their names."))
+        .detail(format!("It has no {name:?}; it has {}.", listed(charts)))
 }

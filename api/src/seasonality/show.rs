@@ -1,6 +1,6 @@
 //! `GET /api/seasonality/{id}`: what a study found, or one of its tables.
 
-use super::{no_such_study, tables};
+use super::{report, tables};
 use crate::answer::Json;
 use crate::caller::Admitted;
 use crate::error::Problem;
@@ -91,17 +91,10 @@ pub async fn show_study(
     if !wrong.is_empty() {
         return Err(Problem::of_fields(wrong));
     }
-    let report = report(&state, owner, id).await?;
     match table {
-        Some(table) => tables::answer(&state, owner, report, table, format.unwrap_or_default(), cursor).await,
-        None => Ok(Json(view(&state, report).await?).into_response()),
+        Some(table) => tables::answer(&state, owner, id, table, format.unwrap_or_default(), cursor).await,
+        None => Ok(Json(view(&state, report(&state, owner, id).await?).await?).into_response()),
     }
-}
-
-async fn report(state: &AppState, owner: &str, id: TaskId) -> Result<StudyReport, Problem> {
-    let found = state.market.studies().get(owner, &id.to_string()).await?;
-    let (_, report) = found.ok_or_else(no_such_study)?;
-    serde_json::from_slice(&report).map_err(|error| Problem::internal(&error))
 }
 
 /// The study, and whether what it rests on has changed.

@@ -1,5 +1,6 @@
 //! Tables of studies.
 
+use super::{listed, no_such_study, report};
 use crate::answer::Json;
 use crate::error::Problem;
 use crate::state::AppState;
@@ -9,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use candlemill_columnar::{ColumnKind, TableColumn, TableForm, TableWriter};
 use candlemill_market_store::MarketStore;
-use candlemill_shared::forms::{BucketRow, STUDY_TABLE_ROWS, StudyReport, StudyTable, TableFormat, TablePage};
+use candlemill_shared::forms::{BucketRow, STUDY_TABLE_ROWS, StudyTable, TableFormat, TablePage};
+use candlemill_shared::study::CalendarReport;
+use candlemill_shared::task::TaskId;
 use futures::stream::try_unfold;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -74,12 +77,13 @@ const fn columns(table: StudyTable) -> &'static [TableColumn] {
 /// Rows as objects.
 type Rows = Vec<Map<String, Value>>;
 
-/// Where rows come from: the report itself, or pages in the store.
+/// Where rows come from: of buckets the report itself, of other tables pages in the store.
 struct Source {
     market: MarketStore,
     owner: String,
-    report: StudyReport,
+    id: TaskId,
     table: StudyTable,
+    calendar: Option<CalendarReport>,
 }
 
 #[derive(Serialize)]
@@ -93,7 +97,7 @@ impl Source {
     /// Page `number`; `None` after the last one.
     async fn page(&self, number: u32) -> Result<Option<Rows>, Problem> {
         if self.table == StudyTable::Buckets {
-            let groupings = self.report.calendar.iter().flat_map(|calendar| &calendar.groupings);
+            let groupings = self.calendar.iter().flat_map(|calendar| &calendar.groupings);
             let rows = groupings.flat_map(|one| {
                 let (grouping, measure) = (one.grouping, one.measure);
                 one.buckets.iter().map(move |bucket| BucketRow { grouping, measure, bucket: bucket.clone() })
@@ -102,8 +106,8 @@ impl Source {
             let rows: Rows = rows.filter_map(|row| object(serde_json::to_value(row).ok()?)).collect();
             return Ok(Some(rows).filter(|rows| !rows.is_empty()));
         }
-        let id = self.report.study_id.to_string();
-        let file = self.market.studies().file(&self.owner, &id, &self.table.page(number.into())).await?;
+        let (id, page) = (self.id.to_string(), self.table.page(number.into()));
+        let file = self.market.studies().file(&self.owner, &id, &page).await?;
         let read = file.map(|bytes| serde_json::from_slice(&bytes)).transpose();
         read.map_err(|error| Problem::internal(&error))
     }
@@ -120,17 +124,22 @@ fn object(value: Value) -> Option<Map<String, Value>> {
 pub(super) async fn answer(
     state: &AppState,
     owner: &str,
-    report: StudyReport,
+    id: TaskId,
     table: StudyTable,
     format: TableFormat,
     cursor: Option<TablePage>,
 ) -> Result<Response, Problem> {
-    if !report.tables.contains(&table) {
-        let had: Vec<&str> = report.tables.iter().map(|table| table.as_str()).collect();
+    let contents = state.market.studies().contents(owner, &id.to_string()).await?.ok_or_else(no_such_study)?;
+    if !contents.tables.contains(&table) {
+        let had: Vec<&str> = contents.tables.iter().map(|table| table.as_str()).collect();
         return Err(Problem::new(StatusCode::NOT_FOUND, "table_not_found", "The study has no such table")
-            .detail(format!("It has {}.", if had.is_empty() { "none".to_owned() } else { had.join(", ") })));
+            .detail(format!("It has {}.", listed(&had))));
     }
-    let source = Source { market: state.market.clone(), owner: owner.to_owned(), report, table };
+    let calendar = match table {
+        StudyTable::Buckets => report(state, owner, id).await?.calendar,
+        _ => None,
+    };
+    let source = Source { market: state.market.clone(), owner: owner.to_owned(), id, table, calendar };
     let (form, content_type) = match format {
         TableFormat::Json => return page(&source, cursor.map_or(0, TablePage::get)).await,
         TableFormat::Csv => (TableForm::Csv, "text/csv; charset=utf-8"),

@@ -36,17 +36,11 @@ use analysis::Analysis;
 use boundaries::{DAY, HOUR};
 use buckets::{Buckets, units};
 use candlemill_shared::study::{CalendarReport, CalendarStudy, Grouping, Measure, ObservationUnit};
-use candlemill_shared::{Interval, TimeRange, ZoneName};
+use candlemill_shared::{TimeRange, ZoneName};
 use observations::{Observations, Observer};
 use sample::Sample;
 use std::collections::BTreeMap;
 use work::{Work, analysis_cost, draw_cost};
-
-/// Groupings of a study that names none: [`Grouping::defaults`].
-#[must_use]
-pub fn default_groupings(interval: Interval) -> Vec<Grouping> {
-    Grouping::defaults(interval)
-}
 
 /// The calendar effects in `candles`, in local time of `zone`. Groupings that do not fit the candles' interval are left out; the
 /// caller refuses them before. The bootstrap draws `draws` times; 0: no intervals. Equal arguments give equal results.
@@ -62,7 +56,7 @@ pub fn study(
     control: &impl Control,
 ) -> Result<CalendarReport, Stopped> {
     let interval = candles.interval();
-    let mut groupings = request.groupings.clone().unwrap_or_else(|| default_groupings(interval));
+    let mut groupings = request.groupings.clone().unwrap_or_else(|| Grouping::defaults(interval));
     groupings.retain(|grouping| grouping.fits(interval));
     let measures = request.measures.clone().unwrap_or_else(|| Measure::ALL.to_vec());
     let work = Work::of(control, foreseen(candles, &groupings, measures.len() as u64, draws));

@@ -1,5 +1,6 @@
 //! Candles as columns.
 
+use candlemill_columnar::CandleColumns;
 use candlemill_shared::Interval;
 
 /// Closed candles of one series, oldest first, one column for each figure. Prices in the quote asset, volume in the base asset.
@@ -34,23 +35,6 @@ pub enum CandlesError {
         /// The open time, UTC ms.
         at: i64,
     },
-}
-
-/// Columns as they are loaded.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CandleColumns {
-    /// Open times, UTC ms.
-    pub open_time: Vec<i64>,
-    /// First prices, quote asset.
-    pub open: Vec<f64>,
-    /// Highest prices, quote asset.
-    pub high: Vec<f64>,
-    /// Lowest prices, quote asset.
-    pub low: Vec<f64>,
-    /// Last prices, quote asset.
-    pub close: Vec<f64>,
-    /// Volumes, base asset.
-    pub volume: Vec<f64>,
 }
 
 impl Candles {

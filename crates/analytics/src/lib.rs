@@ -8,5 +8,6 @@ mod control;
 mod stats;
 pub mod strategy;
 
-pub use candles::{CandleColumns, Candles, CandlesError};
+pub use candlemill_columnar::CandleColumns;
+pub use candles::{Candles, CandlesError};
 pub use control::{Control, Stopped, ToTheEnd};

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use candlemill_analytics::{CandleColumns, Candles, ToTheEnd, calendar};
 use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
-use candlemill_market_store::{Columns, MarketStore, Series};
+use candlemill_market_store::{MarketStore, Series};
 use candlemill_shared::env::Env;
 use candlemill_shared::study::CalendarStudy;
 use candlemill_shared::{Candle, Decimal, Exchange, Interval, SystemClock, TimeRange, ZoneName};
@@ -42,7 +42,7 @@ pub(crate) async fn measure(candles: u64, draws: u32) -> Result<()> {
     let range = TimeRange::new(START, START + number * MINUTE);
     store(&market, &series, candles).await?;
     let (mut bare, mut ours) = (Duration::MAX, Duration::MAX);
-    let mut columns = Columns::default();
+    let mut columns = CandleColumns::default();
     for _ in 0..ROUNDS {
         let started = Instant::now();
         let read = bare_cursors(&db, range).await?;
@@ -57,8 +57,6 @@ pub(crate) async fn measure(candles: u64, draws: u32) -> Result<()> {
     per_second("candles by bare raw cursors", count, bare);
     per_second("candles into columns", count, ours);
     figure("columns beside bare cursors", format!("{:.2} times as long", ours.as_secs_f64() / bare.as_secs_f64()));
-    let Columns { open_time, open, high, low, close, volume } = columns;
-    let columns = CandleColumns { open_time, open, high, low, close, volume };
     let candles = Candles::of(Interval::Minute1, columns)?;
     for draws in [0, draws] {
         let started = Instant::now();

@@ -11,6 +11,8 @@ const PLAIN_STEP: f64 = 10.0;
 const BAR: usize = 16;
 /// Columns of a line that are neither label nor bar nor words.
 const FRAME: usize = 4;
+/// Unit of fetches.
+const PAGES: &str = "pages";
 /// Fewer columns than this are taken for this many.
 const MIN_COLUMNS: usize = 40;
 
@@ -100,15 +102,20 @@ pub fn line(progress: &ProgressView, columns: usize) -> String {
     let known = progress.detail("duplicates");
     // In the order of the line, each with how dear it is.
     let mut parts: Vec<(u8, String)> = vec![(0, format!("{percent:5.1} % {state}"))];
+    if let Some(stage) = &progress.stage {
+        parts.push((1, format!(" ({})", stage.replace('_', " "))));
+    }
     if let Some(left) = progress.eta_seconds {
         parts.push((1, format!(", {} left", seconds(left))));
     }
-    if *total > 0 {
+    if progress.counts_units() {
         let unit = unit.strip_suffix('s').unwrap_or(unit);
         parts.push((3, format!(", {unit} {done}/{total}")));
     }
-    if progress.details.contains_key("candles_stored") {
-        parts.push((2, format!(", {}", counted(progress.detail("candles_stored"), "candle"))));
+    let stored = progress.details.get("candles_stored");
+    // None is news of a fetch alone.
+    if let Some(stored) = stored.filter(|stored| **stored > 0 || unit == PAGES) {
+        parts.push((2, format!(", {}", counted(*stored, "candle"))));
     }
     if known > 0 {
         parts.push((5, format!(" (+{} known)", count(known))));
@@ -158,6 +165,22 @@ mod tests {
         check(&busy, 60, " 40.1 % running, 3.6 s left, 2,000 candles, attempt 2");
         check(&busy, 30, " 40.1 % running, 3.6 s left");
         check(&busy, 3, " 40.1 % running");
+    }
+
+    #[test]
+    fn lines_of_a_study() {
+        let study = |more: Value| {
+            let mut whole = json!({"unit": "per mille", "total": 1_000});
+            whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            whole
+        };
+        check(&study(json!({"state": "queued"})), 100, "  0.0 % queued");
+        let computing = study(json!({"percent": 22.0, "done": 220, "stage": "sma_crossover", "eta_seconds": 7.0}));
+        check(&computing, 100, " 22.0 % running (sma crossover), 7.0 s left");
+        check(&computing, 20, " 22.0 % running");
+        let fetching =
+            study(json!({"percent": 12.0, "done": 120, "stage": "fetch", "candles_stored": 2000, "rate": 310.0}));
+        check(&fetching, 100, " 12.0 % running (fetch), 2,000 candles, 310/s");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What every command is given: the API, whose token goes there, and in which form answers are written.
 
 use crate::exit::Usage;
-use crate::output::{say, say_json};
+use crate::output::{say, say_json, say_json_line};
 use crate::sessions::Sessions;
 use anyhow::Result;
 use candlemill_client::Api;
+use candlemill_client::forms::Accepted;
 use candlemill_shared::SystemClock;
 use candlemill_shared::env::Env;
 use serde::Serialize;
@@ -79,5 +80,15 @@ impl Context {
     /// Writes an answer: as JSON where that is wanted, else in `words`.
     pub(crate) fn answer(&self, document: &impl Serialize, words: impl FnOnce() -> String) -> Result<()> {
         if self.json { say_json(document) } else { say(&words()) }
+    }
+
+    /// Tells of a submitted task: the answer as a line of JSON where that is wanted, else its id, and of one among several its label.
+    pub(crate) fn submitted(&self, accepted: &Accepted, label: Option<&str>) -> Result<()> {
+        let id = accepted.task_id;
+        match label {
+            _ if self.json => say_json_line(accepted),
+            Some(label) => say(&format!("{id} {label}")),
+            None => say(&id.to_string()),
+        }
     }
 }

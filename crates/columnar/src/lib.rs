@@ -4,6 +4,7 @@
 //! Figures are exact: a form prints every digit that the source printed, or refuses the candle.
 
 mod arrow;
+mod columns;
 mod error;
 mod format;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod sample;
 mod table;
 mod text;
 
+pub use columns::CandleColumns;
 pub use error::ColumnarError;
 pub use format::{CandleWriter, Format};
 pub use table::{ColumnKind, TableColumn, TableForm, TableWriter};

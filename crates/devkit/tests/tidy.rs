@@ -26,13 +26,13 @@ const IMPORTS: [(&str, &[&str], &[&str]); 17] = [
     ("shared", &[], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest"]),
     ("crates/db", &["shared"], &["axum", "reqwest", "polars", "apalis"]),
     ("crates/tasks", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
-    ("crates/market-store", &["shared", "db"], &["axum", "reqwest", "polars", "apalis"]),
+    ("crates/market-store", &["shared", "db", "columnar"], &["axum", "reqwest", "polars", "apalis"]),
     (
         "crates/columnar",
         &["shared"],
         &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest", "tokio"],
     ),
-    ("crates/analytics", &["shared"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "reqwest", "tokio"]),
+    ("crates/analytics", &["shared", "columnar"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "reqwest", "tokio"]),
     (
         "crates/charts",
         &["shared"],

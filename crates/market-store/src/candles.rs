@@ -6,8 +6,8 @@
 mod document;
 
 use crate::candle_id::{self, candle_id, open_time_of};
-use crate::columns::Columns;
 use crate::series::Series;
+use candlemill_columnar::CandleColumns;
 use candlemill_db::{DUPLICATE_KEY, StoreError, duplicates};
 use candlemill_shared::{Candle, TimeRange};
 use document::{decode, decode_figures, encode};
@@ -131,14 +131,14 @@ impl Candles {
     }
 
     /// The figures of the candles of `range` that studies need, in columns.
-    pub(crate) async fn scan_columns(&self, series: &Series, range: TimeRange) -> Result<Columns, StoreError> {
+    pub(crate) async fn scan_columns(&self, series: &Series, range: TimeRange) -> Result<CandleColumns, StoreError> {
         const READING: &str = "reading candles";
         let interval = series.interval;
         let members = doc! { "_id": 0, "t": 1, "o": 1, "h": 1, "l": 1, "c": 1, "v": 1 };
         let collection = self.collection(series);
         let find = collection.find(within(series, range)).sort(doc! { "_id": 1 }).projection(members);
         let mut cursor = find.batch_size(COLUMN_BATCH).await.map_err(StoreError::mongo(READING))?;
-        let mut columns = Columns::default();
+        let mut columns = CandleColumns::default();
         while cursor.advance().await.map_err(StoreError::mongo(READING))? {
             let (open_time, figures) = decode_figures(cursor.current())?;
             columns.push(interval.bucket_start(open_time), figures);

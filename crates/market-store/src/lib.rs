@@ -6,7 +6,6 @@
 mod budget;
 mod candle_id;
 mod candles;
-mod columns;
 mod coverage;
 mod history;
 mod load;
@@ -18,11 +17,10 @@ mod studies;
 
 pub use budget::{BudgetAnswer, WeightLedger};
 pub use candles::{Candles, Correction, Inserted};
-pub use columns::Columns;
 pub use coverage::{Audited, Coverage, Known, Observation, SeriesPage, SeriesSelection, SeriesSummary};
 pub use history::History;
 pub use market_store::MarketStore;
 pub use markets::{ListRenewal, Market, MarketLookup, MarketPage, MarketSelection, Markets};
 pub use pages::{PageLease, Pages, Taken};
 pub use series::Series;
-pub use studies::{Studies, StudyFile, StudyHead, StudySelection};
+pub use studies::{Studies, StudyContents, StudyFile, StudyHead, StudySelection};

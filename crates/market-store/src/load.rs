@@ -4,8 +4,8 @@
 //! raw BSON, without a candle in between.
 
 use crate::candles::Candles;
-use crate::columns::Columns;
 use crate::series::Series;
+use candlemill_columnar::CandleColumns;
 use candlemill_db::StoreError;
 use candlemill_shared::TimeRange;
 use futures::{StreamExt, TryStreamExt};
@@ -25,7 +25,7 @@ impl Candles {
         series: &Series,
         range: TimeRange,
         loaded: impl Fn(u64) + Sync,
-    ) -> Result<Columns, StoreError> {
+    ) -> Result<CandleColumns, StoreError> {
         let loaded = &loaded;
         let interval = series.interval;
         let mut parts = Vec::new();
@@ -41,7 +41,7 @@ impl Candles {
             Ok::<_, StoreError>(columns)
         });
         let mut reading = std::pin::pin!(reading.buffered(CURSORS));
-        let mut columns = Columns::default();
+        let mut columns = CandleColumns::default();
         while let Some(part) = reading.try_next().await? {
             columns.append(part);
         }

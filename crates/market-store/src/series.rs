@@ -1,6 +1,6 @@
 //! What candles belong to.
 
-use candlemill_shared::{Exchange, Interval, Symbol};
+use candlemill_shared::{Exchange, Interval, Symbol, read_series_name, series_name};
 use std::fmt;
 
 /// The candles of one symbol and interval on one exchange.
@@ -25,7 +25,7 @@ impl Series {
 impl Series {
     /// `binance:BTCUSDT:1m`: the series in keys of both stores.
     pub(crate) fn id(&self) -> String {
-        format!("{}:{}:{}", self.exchange, self.symbol, self.interval)
+        series_name(self.exchange, &self.symbol, self.interval)
     }
 
     /// `binance:BTCUSDT:1m_1577836800000`. No symbol holds a `:`, and what follows the last one no `_` but this.
@@ -40,9 +40,8 @@ impl Series {
 
     /// The series that is called `binance:BTCUSDT:1m`.
     pub(crate) fn named(id: &str) -> Option<Self> {
-        let mut parts = id.split(':');
-        let (exchange, symbol, interval) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self::new(exchange.parse().ok()?, symbol.parse().ok()?, interval.parse().ok()?))
+        let (exchange, symbol, interval) = read_series_name(id)?;
+        Some(Self::new(exchange, symbol, interval))
     }
 }
 

@@ -4,10 +4,13 @@
 //! What belongs to it is kept as the bytes that are served, so that a figure comes back bit for bit.
 
 use candlemill_db::{StoreError, duplicates, index, is_duplicate};
+use candlemill_shared::forms::StudyTable;
 use candlemill_shared::{Exchange, Interval, Symbol, Timestamp};
 use futures::TryStreamExt;
-use mongodb::bson::{Binary, Document, doc, spec::BinarySubtype};
+use mongodb::bson::{Binary, Document, deserialize_from_bson, doc, serialize_to_bson, spec::BinarySubtype};
 use mongodb::{Collection, Database};
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 
 /// A document for each study.
 const STUDIES: &str = "studies";
@@ -50,6 +53,15 @@ pub struct StudyHead {
     pub studies: Vec<String>,
     /// Buckets whose return is stable.
     pub stable: u64,
+}
+
+/// What a study has beside its report. It stands in the study's document, and is read without the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyContents {
+    /// Its tables; one without rows has no page.
+    pub tables: Vec<StudyTable>,
+    /// Names of its charts.
+    pub charts: Vec<String>,
 }
 
 /// A file of a study.
@@ -96,6 +108,7 @@ impl Studies {
         &self,
         head: &StudyHead,
         attempt: u32,
+        contents: &StudyContents,
         report: &[u8],
         files: &[StudyFile],
     ) -> Result<bool, StoreError> {
@@ -104,6 +117,7 @@ impl Studies {
             return Err(StoreError::corrupt("a study", "its report is larger than a document may be"));
         }
         let attempt = i64::from(attempt);
+        let contents = serialize_to_bson(contents).map_err(|error| StoreError::corrupt("a study", error))?;
         for some in files.chunks(BATCH) {
             let documents = some.iter().map(|file| {
                 doc! { "_id": file_id(&head.id, attempt, &file.name), "bytes": binary(&file.bytes) }
@@ -123,6 +137,7 @@ impl Studies {
             "studies": &head.studies,
             "stable": i64::try_from(head.stable).unwrap_or(i64::MAX),
             "attempt": attempt,
+            "contents": contents,
             "report": binary(report),
         };
         let unless_later = doc! { "_id": &head.id, "attempt": { "$lte": attempt } };
@@ -149,6 +164,22 @@ impl Studies {
         let report = found.get_binary_generic("report").cloned();
         let report = report.map_err(|error| StoreError::corrupt(format!("study {id}"), error))?;
         Ok(Some((head(&found)?, report)))
+    }
+
+    /// What a study of `owner` has beside its report.
+    ///
+    /// # Errors
+    /// When MongoDB fails, or what is stored cannot be read.
+    pub async fn contents(&self, owner: &str, id: &str) -> Result<Option<StudyContents>, StoreError> {
+        let unreadable = |error: &dyn Display| StoreError::corrupt(format!("study {id}"), error.to_string());
+        let found = self.studies.find_one(doc! { "_id": id, "owner": owner }).projection(doc! { "contents": 1 }).await;
+        let Some(found) = found.map_err(StoreError::mongo("reading a study"))? else { return Ok(None) };
+        if let Some(contents) = found.get("contents") {
+            return deserialize_from_bson(contents.clone()).map(Some).map_err(|error| unreadable(&error));
+        }
+        // Stored before its document said so: the report does, under the same names.
+        let Some((_, report)) = self.get(owner, id).await? else { return Ok(None) };
+        serde_json::from_slice(&report).map(Some).map_err(|error| unreadable(&error))
     }
 
     /// A file of a study of `owner`; `None`: there is none of this name, or no such study.
@@ -183,7 +214,7 @@ impl Studies {
             wanted.insert("interval", interval.as_str());
         }
         let found = self.studies.find(wanted).sort(doc! { "_id": -1 }).limit(i64::from(selection.limit));
-        let cursor = found.projection(doc! { "report": 0 }).await.map_err(StoreError::mongo(READING))?;
+        let cursor = found.projection(doc! { "report": 0, "contents": 0 }).await.map_err(StoreError::mongo(READING))?;
         let found: Vec<Document> = cursor.map_err(StoreError::mongo_in(READING)).try_collect().await?;
         found.iter().map(head).collect()
     }

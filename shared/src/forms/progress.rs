@@ -1,6 +1,7 @@
 //! How far a task is.
 
 use crate::figures::Figures;
+use crate::percent::PER_MILLE;
 use crate::progress::Progress;
 use crate::task::{TaskError, TaskId, TaskState};
 use crate::timestamp::Timestamp;
@@ -64,6 +65,12 @@ impl ProgressView {
     #[must_use]
     pub fn detail(&self, name: &str) -> u64 {
         self.details.get(name).copied().unwrap_or(0)
+    }
+
+    /// Whether `done` and `total` count things that the reader knows. Otherwise `percent` and `stage` tell all that there is.
+    #[must_use]
+    pub fn counts_units(&self) -> bool {
+        self.total > 0 && !self.unit.is_empty() && self.unit != PER_MILLE
     }
 }
 

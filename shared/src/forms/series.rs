@@ -4,6 +4,7 @@ use super::dead_letters::PageLimit;
 use super::given::Given;
 use super::number::Number;
 use crate::interval::Interval;
+use crate::series_name::{read_series_name, series_name};
 use crate::symbol::{Exchange, Symbol};
 use crate::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ pub struct SeriesCursor {
 
 impl fmt::Display for SeriesCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.exchange, self.symbol, self.interval)
+        f.write_str(&series_name(self.exchange, &self.symbol, self.interval))
     }
 }
 
@@ -36,18 +37,9 @@ impl FromStr for SeriesCursor {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // No exchange, symbol or interval holds a colon.
-        let read = || {
-            let mut parts = text.split(':');
-            let (exchange, symbol, interval) = (parts.next()?, parts.next()?, parts.next()?);
-            let read = Self {
-                exchange: exchange.parse().ok()?,
-                symbol: symbol.parse().ok()?,
-                interval: interval.parse().ok()?,
-            };
-            parts.next().is_none().then_some(read)
-        };
-        read().ok_or("is no cursor of this list; send next_cursor of the page before, as in binance:BTCUSDT:1m")
+        let (exchange, symbol, interval) = read_series_name(text)
+            .ok_or("is no cursor of this list; send next_cursor of the page before, as in binance:BTCUSDT:1m")?;
+        Ok(Self { exchange, symbol, interval })
     }
 }
 

@@ -29,7 +29,8 @@ pub trait Job: Serialize + DeserializeOwned + ToSchema + Send + Sync + 'static {
     const TIMEOUT: Duration;
     /// How often and how soon it is tried again.
     const RETRY: RetryPolicy;
-    /// What [`Figures::done`] and [`Figures::total`] count: `pages`.
+    /// What [`Figures::done`] and [`Figures::total`] count: `pages`; [`PER_MILLE`](crate::percent::PER_MILLE) where there is nothing
+    /// to count.
     const UNIT: &'static str;
     /// Details of its progress that the rate counts, per second.
     const RATED: &'static [&'static str] = &[];

@@ -7,6 +7,7 @@ use super::pool::Pool;
 use crate::figures::Figures;
 use crate::forms::{FetchStart, TimeSpan};
 use crate::interval::Interval;
+use crate::percent::PER_MILLE;
 use crate::range::TimeRange;
 use crate::retry::RetryPolicy;
 use crate::study::Study;
@@ -224,7 +225,7 @@ impl Job for SeasonalityStudy {
     /// The slowest that the bounds allow takes some minutes, and waits for others' memory and processors.
     const TIMEOUT: Duration = Duration::from_secs(2 * 3600);
     const RETRY: RetryPolicy = FetchHistory::RETRY;
-    const UNIT: &'static str = "per mille";
+    const UNIT: &'static str = PER_MILLE;
     const PARTS_SHARE: Option<(u64, &'static str)> = Some((FETCH_SHARE, "fetch"));
     const PART_MEMBERS: &'static [&'static str] = &["range", "inserted"];
 

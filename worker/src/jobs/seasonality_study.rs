@@ -5,6 +5,7 @@ mod compute;
 mod load;
 mod progress;
 mod report;
+mod stop;
 
 use super::Run;
 use crate::job_context::JobContext;
@@ -14,28 +15,8 @@ use candlemill_market_store::Series;
 use candlemill_shared::TimeRange;
 use candlemill_shared::children::Children;
 use candlemill_shared::job::{FetchHistory, SeasonalityStudy, StudyResult};
-use candlemill_shared::task::TaskError;
 use progress::StudyProgress;
-
-/// Why an attempt ends without a study.
-enum StudyStop {
-    /// Candles are to be fetched first.
-    Parts(Children),
-    /// No repetition would bring another end.
-    Fail(TaskError),
-    /// Whatever stops any job.
-    Job(Stop),
-}
-
-impl<E: Into<Stop>> From<E> for StudyStop {
-    fn from(stop: E) -> Self {
-        Self::Job(stop.into())
-    }
-}
-
-fn fail(code: &'static str, told: impl Into<String>) -> StudyStop {
-    StudyStop::Fail(TaskError::new(code, told))
-}
+use stop::{StudyStop, fail};
 
 impl Run for SeasonalityStudy {
     async fn run(self, context: JobContext) -> Outcome<StudyResult> {
@@ -61,18 +42,18 @@ async fn study(job: &SeasonalityStudy, context: &JobContext, result: &mut StudyR
     }
     let mut progress = StudyProgress::begin(context, result).await?;
     let _memory = context.resources.studies.reserve(context.give_up(), buckets).await?;
-    let loaded = load::load(context, &series, range, ledger, &mut progress, result).await?;
+    let candles = load::load(context, &series, range, &ledger, &mut progress, result).await?;
     if result.candles < needed {
         return Err(too_little(job, range, result.candles, needed));
     }
-    let computed = compute::compute(context, job, range, loaded.candles, &mut progress, result).await?;
+    let computed = compute::compute(context, job, range, candles, &mut progress, result).await?;
     result.stable = computed.stable;
     progress.show(progress::WRITE, 0.5, result).await?;
-    let (head, report, files) = report::of(context, job, range, &loaded.ledger, computed)?;
-    let studies = context.market().studies();
+    let report::Stored { head, contents, report, files } =
+        report::of(context, job, range, &ledger, result.candles, computed)?;
+    let (studies, attempt) = (context.market().studies(), context.record.attempt);
     let stored =
-        retry_until_cancelled(context.give_up(), || studies.store(&head, context.record.attempt, &report, &files))
-            .await?;
+        retry_until_cancelled(context.give_up(), || studies.store(&head, attempt, &contents, &report, &files)).await?;
     if !stored {
         return Err(Stop::Overtaken.into());
     }

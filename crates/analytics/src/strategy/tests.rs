@@ -2,8 +2,8 @@
 
 use super::rule::{Crossover, Reversion, Terms};
 use super::*;
-use crate::candles::CandleColumns;
 use crate::control::ToTheEnd;
+use candlemill_columnar::CandleColumns;
 use candlemill_shared::study::{Position, PositionSides};
 use candlemill_shared::{Interval, Timestamp};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! What must hold whatever the candles are.
 
 use crate::series::garch;
-use candlemill_analytics::calendar::{default_groupings, study};
+use candlemill_analytics::calendar::study;
 use candlemill_analytics::{CandleColumns, Candles, Control, Stopped, ToTheEnd};
 use candlemill_shared::study::{CalendarReport, CalendarStudy, Grouping, GroupingReport, Measure, Verdict};
 use candlemill_shared::{Interval, TimeRange, Timestamp, ZoneName};
@@ -207,7 +207,7 @@ fn every_interval_gives_what_fits_and_nothing_else() {
         let found: Vec<Grouping> = report.groupings.iter().map(|report| report.grouping).collect();
         let fitting: Vec<Grouping> = Grouping::ALL.into_iter().filter(|grouping| grouping.fits(interval)).collect();
         assert_eq!(found, fitting, "{interval}");
-        assert!(default_groupings(interval).iter().all(|grouping| fitting.contains(grouping)), "{interval}");
+        assert!(Grouping::defaults(interval).iter().all(|grouping| fitting.contains(grouping)), "{interval}");
         assert!(report.groupings.iter().all(|grouping| !grouping.buckets.is_empty()), "{interval}");
     }
 }

@@ -3,7 +3,6 @@
 use super::operators::Operator;
 use super::task;
 use crate::context::Context;
-use crate::output::say;
 use anyhow::Result;
 use candlemill_client::forms::{FetchRequest, FetchStart};
 use candlemill_client::{parse_start, parse_time};
@@ -63,7 +62,7 @@ impl Verify {
             FetchRequest { end: self.end.map(Into::into), ..FetchRequest::new(self.symbol, self.interval, self.start) };
         let api = self.operator.api(context)?;
         let accepted = api.operators_verify(&request, self.idempotency_key.as_deref()).await?;
-        if context.json() { context.answer(&accepted, String::new) } else { say(&accepted.task_id.to_string()) }
+        context.submitted(&accepted, None)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::following::{Followed, follow_all};
 use super::wanted::Wanted;
 use crate::context::Context;
-use crate::output::{say, say_json_line};
 use anyhow::Result;
 use candlemill_client::forms::BatchRequest;
 use clap::Args;
@@ -39,11 +38,7 @@ impl Batch {
         }
         let api = context.api().await?;
         let accepted = api.fetch_batch(&request, self.idempotency_key.as_deref()).await?;
-        if context.json() {
-            say_json_line(&accepted)?;
-        } else {
-            say(&accepted.task_id.to_string())?;
-        }
+        context.submitted(&accepted, None)?;
         if !self.follow {
             return Ok(0);
         }

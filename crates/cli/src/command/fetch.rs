@@ -4,7 +4,7 @@ use super::following::{Followed, follow_all};
 use super::wanted::Wanted;
 use crate::context::Context;
 use crate::exit::{FAILED, words};
-use crate::output::{note, say, say_json_line};
+use crate::output::note;
 use anyhow::Result;
 use candlemill_client::forms::FetchRequest;
 use clap::Args;
@@ -78,11 +78,7 @@ impl Submission {
             };
             match submitted {
                 Ok(task) => {
-                    if context.json() {
-                        say_json_line(&task)?;
-                    } else {
-                        say(&if several { format!("{} {label}", task.task_id) } else { task.task_id.to_string() })?;
-                    }
+                    context.submitted(&task, several.then_some(label.as_str()))?;
                     accepted.push(Followed { id: task.task_id.to_string(), label });
                 }
                 Err(refused) if several && !refused.is_unreachable() => {

@@ -4,7 +4,7 @@ use super::following::{Followed, follow_all};
 use super::task_words::short;
 use crate::context::Context;
 use crate::exit::Usage;
-use crate::output::{note, say, say_json_line, table};
+use crate::output::{note, say, table};
 use anyhow::{Context as _, Result};
 use candlemill_cli::report::count;
 use candlemill_cli::study_words;
@@ -182,11 +182,7 @@ impl Submission {
         };
         let api = context.api().await?;
         let accepted = api.study(&request, self.idempotency_key.as_deref()).await?;
-        if context.json() {
-            say_json_line(&accepted)?;
-        } else {
-            say(&accepted.task_id.to_string())?;
-        }
+        context.submitted(&accepted, None)?;
         if !self.follow {
             return Ok(0);
         }

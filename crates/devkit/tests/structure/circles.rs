@@ -59,9 +59,11 @@ impl fmt::Display for Circle {
 
 impl Crate {
     /// Reads the crate that begins at the file `root` of `texts`, and follows its `mod` declarations.
-    pub(crate) fn load(root: &str, texts: &BTreeMap<String, String>) -> Self {
+    ///
+    /// `jobs` are the files that the list of kinds of jobs declares wherever a module follows it.
+    pub(crate) fn load(root: &str, texts: &BTreeMap<String, String>, jobs: &[String]) -> Self {
         let mut found = Self::default();
-        found.load_file(Vec::new(), root, texts);
+        found.load_file(Vec::new(), root, texts, jobs);
         for (_, source) in &found.files {
             for import in &source.imports {
                 let key = (import.module.clone(), import.name.clone());
@@ -71,10 +73,11 @@ impl Crate {
         found
     }
 
-    fn load_file(&mut self, module: Path, file: &str, texts: &BTreeMap<String, String>) {
+    fn load_file(&mut self, module: Path, file: &str, texts: &BTreeMap<String, String>, jobs: &[String]) {
         let source = Source::read(module.clone(), &texts[file]);
         let index = self.files.len();
-        let children = source.children.clone();
+        let of_jobs = source.of_jobs.iter().flat_map(|module| jobs.iter().map(|job| child(module, job)));
+        let children: Vec<Path> = source.children.iter().cloned().chain(of_jobs).collect();
         for inline in source.inline.iter().chain([&module]) {
             self.modules.insert(inline.clone(), index);
         }
@@ -87,7 +90,7 @@ impl Crate {
             let place = format!("{folder}/{}", child[module.len()..].join("/"));
             let files = ["", "/mod"].map(|end| format!("{}{end}.rs", place.trim_start_matches('/')));
             if let Some(file) = files.iter().find(|file| texts.contains_key(*file)) {
-                self.load_file(child, file, texts);
+                self.load_file(child, file, texts, jobs);
             }
         }
     }
@@ -218,7 +221,7 @@ mod tests {
     /// The edges of all circles of a crate, as "file:line path file".
     fn circles(files: &[(&str, &str)]) -> Vec<String> {
         let texts = files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
-        let circles = Crate::load("lib.rs", &texts).circles();
+        let circles = Crate::load("lib.rs", &texts, &["job".to_owned()]).circles();
         let edges = circles.into_iter().flat_map(|circle| circle.edges);
         edges.map(|edge| format!("{}:{} {} {}", edge.from, edge.line, edge.path, edge.to)).collect()
     }
@@ -272,6 +275,15 @@ mod tests {
     }
 
     #[test]
+    fn files_of_jobs_are_read() {
+        let root = ("lib.rs", "mod jobs; mod a;");
+        let jobs =
+            ("jobs.rs", "macro_rules! declare { ($($f:ident,)*) => { $(mod $f;)* }; }\nother::for_each_job!(declare);");
+        let circle = ["a.rs:1 crate::jobs::job::J jobs/job.rs", "jobs/job.rs:1 crate::a::A a.rs"];
+        check(&[root, jobs, ("a.rs", "use crate::jobs::job::J;"), ("jobs/job.rs", "use crate::a::A;")], &circle);
+    }
+
+    #[test]
     fn a_name_may_be_of_a_module_and_of_an_item() {
         let root = ("lib.rs", "mod a; mod app; pub use app::app;");
         let circle = ["a.rs:1 crate::app app.rs", "app.rs:1 crate::a::A a.rs"];
@@ -305,6 +317,6 @@ mod tests {
         let files = [("lib.rs", "mod a; mod b;"), ("a.rs", "use crate::b::B;"), ("b.rs", "\nuse super::a::*;")];
         let texts = files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect();
         let message = "2 files import each other in a circle: a.rs, b.rs\n  a.rs:1 names crate::b::B of b.rs\n  b.rs:2 names super::a::* of a.rs";
-        assert_eq!(Crate::load("lib.rs", &texts).circles()[0].to_string(), message);
+        assert_eq!(Crate::load("lib.rs", &texts, &[]).circles()[0].to_string(), message);
     }
 }

@@ -10,25 +10,18 @@ mod tokens;
 
 use circles::Crate;
 use manifests::{Package, dependencies};
+use source::listed_jobs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Dependencies that no source names: package, dependency, and the reason.
-const UNNAMED: [(&str, &str, &str); 4] = [
+const UNNAMED: [(&str, &str, &str); 2] = [
     ("crates/tests", "candlemill-shared", "switches a kind of job of tests on in the programs of a test build"),
     ("crates/tests", "candlemill-worker", "switches a kind of job of tests on in the programs of a test build"),
-    (
-        "worker",
-        "candlemill-analytics",
-        "named by a job's file, which the list of jobs declares and this reader does not see",
-    ),
-    (
-        "worker",
-        "candlemill-charts",
-        "named by a job's file, which the list of jobs declares and this reader does not see",
-    ),
 ];
+/// The list of kinds of jobs, which declares files.
+const JOB_LIST: &str = "shared/src/job/list.rs";
 
 fn project_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
@@ -67,7 +60,9 @@ fn texts(folder: &str) -> BTreeMap<String, String> {
 /// The library and the program of `package`.
 fn crates(package: &str, texts: &BTreeMap<String, String>) -> Vec<Crate> {
     let roots = ["lib", "main"].map(|root| format!("{package}/src/{root}.rs"));
-    roots.iter().filter(|root| texts.contains_key(*root)).map(|root| Crate::load(root, texts)).collect()
+    let jobs = listed_jobs(&read(&project_root().join(JOB_LIST)));
+    assert!(!jobs.is_empty(), "{JOB_LIST} lists no kind of job");
+    roots.iter().filter(|root| texts.contains_key(*root)).map(|root| Crate::load(root, texts, &jobs)).collect()
 }
 
 #[test]

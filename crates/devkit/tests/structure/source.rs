@@ -1,6 +1,9 @@
 //! What one source file declares, imports and names.
 
-use crate::tokens::{Token, group_end, tokens, without_tests};
+use crate::tokens::{Token, begins, group_end, tokens, without_tests};
+
+/// The macro that gives each kind of job to another one.
+const JOB_LIST: &str = "for_each_job";
 
 /// The segments of a path; of a module: from the root of its crate.
 pub(crate) type Path = Vec<String>;
@@ -32,6 +35,8 @@ pub(crate) struct Mention {
 pub(crate) struct Source {
     /// Modules that have a file of their own.
     pub(crate) children: Vec<Path>,
+    /// Modules in which a macro declares a file for each kind of job.
+    pub(crate) of_jobs: Vec<Path>,
     /// Modules with their text in this file.
     pub(crate) inline: Vec<Path>,
     pub(crate) imports: Vec<Import>,
@@ -47,6 +52,7 @@ impl Source {
         // For every open brace, how deep the module around it is.
         let mut braces = Vec::new();
         let mut public = false;
+        let mut declares_by_macro = false;
         while at < tokens.len() {
             let visible = std::mem::take(&mut public);
             match text(at) {
@@ -55,6 +61,7 @@ impl Source {
                     at = if text(at + 1) == "(" { group_end(&tokens, at + 1) } else { at + 1 };
                     continue;
                 }
+                "mod" if text(at + 1) == "$" => declares_by_macro = true,
                 "mod" if text(at + 2) == ";" => {
                     found.children.push(child(&module, text(at + 1)));
                     at += 2;
@@ -87,6 +94,9 @@ impl Source {
                         path.push(text(at + 2).to_owned());
                         at += 2;
                     }
+                    if declares_by_macro && path.last().is_some_and(|name| name == JOB_LIST) && text(at + 1) == "!" {
+                        found.of_jobs.push(module.clone());
+                    }
                     found.mentions.push(Mention { module: module.clone(), path, line });
                 }
                 _ => {}
@@ -95,6 +105,16 @@ impl Source {
         }
         found
     }
+}
+
+/// The files that the one list of kinds of jobs names, by the text of the macro that is the list.
+pub(crate) fn listed_jobs(text: &str) -> Vec<String> {
+    let tokens = tokens(text);
+    let Some(list) = (0..tokens.len()).find(|at| begins(&tokens, *at, &["$", "each", "!", "{"])) else {
+        return Vec::new();
+    };
+    let entries = tokens[list + 4..group_end(&tokens, list + 3)].windows(2);
+    entries.filter(|pair| pair[0].is_word() && pair[1].text == ":").map(|pair| pair[0].text.to_owned()).collect()
 }
 
 /// The module `name` in `module`.
@@ -183,6 +203,15 @@ mod tests {
         assert_eq!(got, imports, "{source}");
         let got: Vec<String> = found.mentions.iter().map(|mention| show(&mention.module, &mention.path)).collect();
         assert_eq!(got, mentions, "{source}");
+    }
+
+    #[test]
+    fn the_list_of_jobs_is_read() {
+        let list = "macro_rules! for_each_job { ($each:ident) => { $each! { one: One, #[cfg(feature = \"t\")] two: Two, } }; }";
+        assert_eq!(listed_jobs(list), ["one", "two"]);
+        let declares = "macro_rules! declare { ($($f:ident,)*) => { $(mod $f;)* }; }\nother::for_each_job!(declare);";
+        assert_eq!(Source::read(vec!["m".to_owned()], declares).of_jobs, [["m"]]);
+        assert!(Source::read(Vec::new(), "crate::for_each_job!(other);").of_jobs.is_empty(), "it declares no modules");
     }
 
     #[test]

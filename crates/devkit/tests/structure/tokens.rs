@@ -141,7 +141,7 @@ pub(crate) fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     kept
 }
 
-fn begins(tokens: &[Token<'_>], at: usize, texts: &[&str]) -> bool {
+pub(crate) fn begins(tokens: &[Token<'_>], at: usize, texts: &[&str]) -> bool {
     tokens[at..].iter().map(|token| token.text).take(texts.len()).eq(texts.iter().copied())
 }
 

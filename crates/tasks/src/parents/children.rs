@@ -83,10 +83,20 @@ impl TaskRecords {
         found.map(from_document).transpose()
     }
 
-    /// Keeps how far the children are. A look with an older view of them changes nothing.
-    pub(super) async fn keep_shown(&self, record: &TaskRecord, shown: &Shown, now_ms: i64) -> Result<(), StoreError> {
-        let update = doc! { "$max": at_least(shown), "$set": { "updated_at": now_ms, BEGUN_AT: now_ms } };
-        self.change_running(record, doc! { "children.total": { "$exists": true } }, update).await.map(drop)
+    /// Keeps how far the children are: the record then, with the higher of each figure of this look and all kept before it.
+    /// `None`: the children are counted by now, and a late look takes no part in that.
+    pub(super) async fn keep_shown(
+        &self,
+        record: &TaskRecord,
+        shown: &Shown,
+        now_ms: i64,
+    ) -> Result<Option<TaskRecord>, StoreError> {
+        let update = doc! {
+            "$max": at_least(shown), "$inc": { "children.looks": 1 },
+            "$set": { "updated_at": now_ms, BEGUN_AT: now_ms },
+        };
+        let uncounted = doc! { "children.total": { "$exists": true }, "children.ended": { "$exists": false } };
+        self.change_running(record, uncounted, update).await
     }
 
     /// What is read of the children that are stored: of results only the members `of_result`.

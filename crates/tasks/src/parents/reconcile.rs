@@ -88,8 +88,8 @@ impl TaskEngine {
         let children = sums::Children { ids: &ids, found: &found, planned: &planned };
         let sum = sum(&record, &children, &live, now);
         // The record first: what it says, when Redis is away, is never less than what was shown.
-        self.records().keep_shown(&record, &shown_by(&sum), now).await?;
-        if let Err(error) = self.progress().write(&sum).await {
+        let Some(kept) = self.records().keep_shown(&record, &shown_by(&sum), now).await? else { return Ok(None) };
+        if let Err(error) = self.progress().write(&sums::as_kept(sum, &kept)).await {
             tracing::warn!(task.id = %id, %error, "progress is not shown at the moment");
         }
         Ok(None)

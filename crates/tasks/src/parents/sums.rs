@@ -163,10 +163,19 @@ pub(super) fn sum(
         rate: if seconds > 0.0 { tenths(rated as f64 / seconds) } else { 0.0 },
         eta_seconds: (share > 0.0).then(|| tenths(seconds * (1_000.0 - share) / share)),
         updated_at: now_ms,
-        // The share leads the sequence: a look with an older view of the children shows nothing.
-        sequence: Progress::sequence_of(record.attempt, Progress::step_of_share(percent, (seconds as u32).max(1))),
         ..Progress::from_record(record)
     }
+}
+
+/// A look's sum as the record has kept it. Several look at once: none of them shows less than another kept before it.
+pub(super) fn as_kept(sum: Progress, kept: &TaskRecord) -> Progress {
+    let Some((looks, Some(shown))) = kept.children.as_ref().map(|kept| (kept.looks, kept.shown.as_ref())) else {
+        return sum;
+    };
+    let percent = sum.percent.max(shown.percent);
+    // The share leads the sequence, the number of the look follows: an older look shows nothing.
+    let sequence = Progress::sequence_of(kept.attempt, Progress::step_of_share(percent, looks));
+    Progress { percent, figures: sum.figures.max(&shown.figures), sequence, ..sum }
 }
 
 pub(super) fn count(ids: &[TaskId], found: &HashMap<TaskId, Found>) -> ChildCounts {

@@ -1,6 +1,6 @@
 //! Tasks that consist of others: batches of fetches, and a large fetch in parts that several workers run at once.
 
-use crate::harness::{Harness, fetch, recorded, result_of, terms};
+use crate::harness::{HOUR, Harness, START, fetch, hours, recorded, result_of, terms};
 use candlemill_shared::children::{ChildCounts, Children};
 use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, Job};
 use candlemill_shared::progress::Progress;
@@ -13,15 +13,8 @@ use mongodb::bson::doc;
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// 2020-01-01, UTC ms.
-const START: i64 = 1_577_836_800_000;
-const HOUR: i64 = 3_600_000;
 /// Minutes of the recorded days.
 const MINUTES: u64 = 4_320;
-
-fn hours(first: i64, last: i64) -> FetchHistory {
-    fetch("BTCUSDT", Interval::Minute1, START + first * HOUR, START + last * HOUR)
-}
 
 fn batch(harness: &Harness, fetches: Vec<FetchHistory>) -> TaskRecord {
     let job = FetchBatch { fetches };

@@ -23,6 +23,10 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks at a record.
 const LOOK: Duration = Duration::from_millis(10);
+/// 2020-01-01, UTC ms.
+pub(crate) const START: i64 = 1_577_836_800_000;
+/// An hour, ms.
+pub(crate) const HOUR: i64 = 3_600_000;
 
 /// Everything of one test. It ends by comparing the coverage ledger with the stored candles.
 pub(crate) struct Harness {
@@ -302,5 +306,17 @@ pub(crate) fn fetch(symbol: &str, interval: Interval, start: i64, end: i64) -> F
         start: Start::At(start),
         end: Some(end),
         mode: FetchMode::Fetch,
+    }
+}
+
+/// A fetch of minutes from one hour after [`START`] to another.
+pub(crate) fn hours(first: i64, last: i64) -> FetchHistory {
+    fetch("BTCUSDT", Interval::Minute1, START + first * HOUR, START + last * HOUR)
+}
+
+/// Waits until `fits` says so.
+pub(crate) async fn until(mut fits: impl AsyncFnMut() -> bool) {
+    while !fits().await {
+        tokio::time::sleep(LOOK / 2).await;
     }
 }

@@ -1,31 +1,20 @@
-//! One request is one task, whatever fails meanwhile: its key, its record, its place in the queue, its attempts, its figures.
+//! One request is one task, whatever fails meanwhile: its key, its record, its place in the queue.
 
-use crate::harness::{Harness, fetch, recorded, result_of, series};
+use crate::harness::{Harness, hours, recorded, until};
 use candlemill_devkit::FaultProxy;
-use candlemill_shared::children::Children;
-use candlemill_shared::job::{Envelope, FetchBatch, FetchHistory, FetchResult, Job, Pool};
-use candlemill_shared::progress::Progress;
-use candlemill_shared::range::normalise;
-use candlemill_shared::task::{TaskError, TaskId, TaskRecord, TaskState};
-use candlemill_shared::{Clock, Interval, SystemClock, TimeRange};
-use candlemill_simulator::{Fault, FaultRule, SimulatorConfig};
-use candlemill_tasks::{Claim, ClaimTries, Ending, Submissions, SubmitError, TaskEngine, TaskQuery};
+use candlemill_shared::job::{FetchHistory, Job, Pool};
+use candlemill_shared::task::{TaskId, TaskRecord, TaskState};
+use candlemill_shared::{Clock, Interval, SystemClock};
+use candlemill_simulator::SimulatorConfig;
+use candlemill_tasks::{Submissions, SubmitError, TaskEngine, TaskQuery};
 use mongodb::bson::{Document, doc};
 use redis::AsyncCommands;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// 2020-01-01, UTC ms.
-const START: i64 = 1_577_836_800_000;
-const HOUR: i64 = 3_600_000;
 /// Longest time from a record's being stored to its being in the queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(10);
-
-fn hours(first: i64, last: i64) -> FetchHistory {
-    fetch("BTCUSDT", Interval::Minute1, START + first * HOUR, START + last * HOUR)
-}
 
 fn with_key(harness: &Harness, job: &FetchHistory, key: &str) -> TaskRecord {
     TaskRecord { idempotency: Some(key.to_owned()), ..harness.record("u", job) }
@@ -42,12 +31,6 @@ async fn all_of(tasks: &TaskEngine, owner: &str) -> Vec<TaskId> {
         limit: 100,
     };
     tasks.records().list(&query).await.unwrap().into_iter().map(|record| record.id).collect()
-}
-
-async fn until(mut fits: impl AsyncFnMut() -> bool) {
-    while !fits().await {
-        sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,212 +211,6 @@ async fn a_record_that_lost_its_key_goes_unrun() {
     let freed = async || redis.clone().zcard::<_, u64>("cm:{owner:u}:tasks").await.unwrap() == 0;
     timeout(QUEUED_WITHIN, until(freed)).await.expect("its place is free");
     assert_eq!(harness.candles("BTCUSDT", Interval::Minute1).await.len(), 60, "it has not run");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_claim_whose_answer_was_lost_is_the_same_attempt() {
-    let harness = Harness::start(recorded()).await;
-    let (proxy, tasks) = harness.store_behind_proxy().await;
-    let _worker = harness.worker_on(tasks).await;
-    // It is under way, with all connections that it needs.
-    let warm = harness.submit("u", &hours(0, 1)).await.record.id;
-    harness.end_of(warm).await;
-    let records = harness.documents().await;
-    for round in 1..=3 {
-        proxy.delay(Duration::from_millis(400));
-        let id = harness.submit("u", &hours(round, round + 1)).await.record.id;
-        let begun = doc! { "_id": id.to_string(), "attempt": { "$gte": 1 } };
-        until(async || records.find_one(begun.clone()).await.unwrap().is_some()).await;
-        // The claim is applied; its answer is on the way back, and does not arrive.
-        proxy.cut().await;
-        sleep(Duration::from_millis(200)).await;
-        proxy.restore().await;
-        let ended = harness.end_of(id).await;
-        assert_eq!((ended.state, ended.attempt, ended.attempts.len()), (TaskState::Succeeded, 1, 1), "{ended:#?}");
-        assert_eq!(ended.attempts[0].error, None);
-    }
-}
-
-/// The same of an attempt that needs no work: it begins and ends in one change.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_end_in_one_change_whose_answer_was_lost_is_known() {
-    let harness = Harness::start(SimulatorConfig::default()).await;
-    let (proxy, tasks) = harness.store_behind_proxy().await;
-    let id = harness.submit("u", &hours(0, 1)).await.record.id;
-    tasks.records().get(id).await.unwrap();
-    proxy.delay(Duration::from_millis(400));
-    let at_once = |begun: &TaskRecord| {
-        let error = Some(TaskError::new("odd", "it cannot be read"));
-        Some(Ending { state: TaskState::Dead, result: None, error, run_at: None, at: begun.updated_at })
-    };
-    let tries = Arc::new(ClaimTries::default());
-    let (claiming, known) = (tasks.clone(), Arc::clone(&tries));
-    let first = tokio::spawn(async move { claiming.records().claim_again(id, "w", &known, at_once).await });
-    until(async || harness.tasks.records().get(id).await.unwrap().unwrap().state == TaskState::Dead).await;
-    proxy.cut().await;
-    assert!(first.await.unwrap().is_err(), "its answer is lost");
-    proxy.restore().await;
-    let claim = tasks.records().claim_again(id, "w", &tries, at_once).await.unwrap();
-    let Claim::Ended(record, ending) = claim else { panic!("{claim:?}") };
-    assert_eq!((record.attempt, ending.state), (1, TaskState::Dead));
-    let other = tasks.records().claim_again(id, "w", &ClaimTries::default(), at_once).await.unwrap();
-    assert_eq!(other, Claim::Stale, "another delivery has no part in it");
-}
-
-/// A worker that leaves a task to its children may not hear that it is written, and writes it once more when they have ended.
-#[tokio::test(flavor = "multi_thread")]
-async fn leaving_a_task_to_its_children_twice_takes_nothing_back() {
-    let harness = Harness::start(SimulatorConfig::default()).await;
-    let job = FetchBatch { fetches: vec![hours(0, 1), hours(1, 2)] };
-    let job_of = Envelope::of(&job).unwrap();
-    let record = TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..harness.record("u", &hours(0, 1)) };
-    let id = harness.accept(record).await.record.id;
-    let Claim::Started(begun) = harness.tasks.records().claim(id, "w", |_| None).await.unwrap() else {
-        panic!("it waits")
-    };
-    let (children, so_far) = (Children { total: 2, ..Children::default() }, FetchResult::default());
-    let leave = async || {
-        let now = SystemClock.now_ms();
-        harness.tasks.records().await_children(&begun, &children, &serde_json::json!(so_far), now).await.unwrap()
-    };
-    assert!(leave().await.unwrap().awaits_children());
-    harness.tasks.reconcile(id).await.unwrap();
-    assert!(leave().await.unwrap().awaits_children(), "the same once more");
-    for child in begun_children(&harness, id).await {
-        harness.tasks.cancel(child, "u").await.unwrap();
-    }
-    let counted = harness.tasks.records().get(id).await.unwrap().unwrap();
-    assert!(counted.is_called_back(), "{counted:?}");
-    assert_eq!(leave().await.unwrap(), counted, "what was counted stays");
-    assert_eq!(harness.tasks.records().get(id).await.unwrap().unwrap(), counted);
-}
-
-async fn begun_children(harness: &Harness, id: TaskId) -> Vec<TaskId> {
-    let parent = harness.tasks.records().get(id).await.unwrap().unwrap();
-    let children = harness.tasks.records().list_children(&parent, 0, 10).await.unwrap();
-    children.into_iter().map(|child| child.id).collect()
-}
-
-/// Pages, pages in all, candles, duplicates.
-fn counts(shown: &Progress) -> [u64; 4] {
-    let of = |name| shown.figures.sum_of(&[name]);
-    [shown.figures.done, shown.figures.total, of("candles_stored"), of("duplicates")]
-}
-
-/// What nobody may take back or tell otherwise: percent, pages, totals, candles, duplicates, rate.
-fn figures(shown: &Progress) -> (f64, u64, u64, u64, u64, f64) {
-    let [done, total, candles, duplicates] = counts(shown);
-    (shown.percent, done, total, candles, duplicates, shown.rate)
-}
-
-/// All snapshots that a task shows until its end.
-async fn follow(tasks: TaskEngine, id: TaskId) -> Vec<Progress> {
-    let mut seen: Vec<Progress> = Vec::new();
-    loop {
-        if let Some(shown) = tasks.progress().read(id).await.unwrap()
-            && seen.last() != Some(&shown)
-        {
-            let is_end = shown.state.is_end();
-            seen.push(shown);
-            if is_end {
-                return seen;
-            }
-        }
-        sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Candles per second from the first attempt to the end.
-fn average(record: &TaskRecord) -> f64 {
-    let result = result_of(record);
-    let seconds = (record.ended_at.unwrap() - record.started_at.unwrap()) as f64 / 1_000.0;
-    ((result.inserted + result.duplicate) as f64 / seconds * 10.0).round() / 10.0
-}
-
-/// Last snapshot, record and what the live view makes of an older snapshot and the record say the same.
-fn all_say_the_same(name: &str, seen: &[Progress], ended: &TaskRecord) {
-    for pair in seen.windows(2) {
-        let fields = |shown: &Progress| counts(shown).map(|figure| figure as f64);
-        let risen = fields(&pair[0]).iter().zip(fields(&pair[1])).all(|(before, after)| *before <= after);
-        assert!(risen && pair[0].percent <= pair[1].percent, "{name}: backwards: {pair:#?}");
-    }
-    let (last, told) = (seen.last().unwrap(), Progress::from_record(ended));
-    assert_eq!(figures(last), figures(&told), "{name}: last snapshot and record");
-    let before = seen[seen.len() - 2].clone();
-    assert_eq!(figures(&Progress::newest_of(before, ended)), figures(&told), "{name}: live view");
-    let result = result_of(ended);
-    let of_result = [result.pages, result.pages_total, result.inserted, result.duplicate];
-    assert_eq!(counts(last), of_result, "{name}: the result");
-    assert!(last.rate > 0.0, "{name}: {last:?}");
-    assert_eq!(last.rate, average(ended), "{name}");
-    assert_eq!(last.percent == 100.0, ended.state == TaskState::Succeeded, "{name}");
-}
-
-async fn cancelled_in_the_middle(name: &str, split_pages: &str, record: impl FnOnce(&Harness) -> TaskRecord) {
-    let harness = Harness::start(recorded()).await;
-    harness.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 250 }));
-    let few = [("WORKER_CONCURRENCY", "2"), ("BACKFILL_PAGE_CONCURRENCY", "1"), ("BACKFILL_SPLIT_PAGES", split_pages)];
-    let _worker = harness.worker_with(few).await;
-    let id = harness.accept(record(&harness)).await.record.id;
-    let following = tokio::spawn(follow(harness.tasks.clone(), id));
-    let stored = async || {
-        harness
-            .tasks
-            .progress()
-            .read(id)
-            .await
-            .unwrap()
-            .is_some_and(|shown| counts(&shown)[2] > 0 && shown.percent > 5.0)
-    };
-    timeout(Duration::from_secs(30), until(stored)).await.expect("it gets under way");
-    harness.tasks.cancel(id, "u").await.unwrap();
-    let ended = harness.end_of(id).await;
-    assert_eq!(ended.state, TaskState::Cancelled, "{name}");
-    let seen = timeout(Duration::from_secs(10), following).await.unwrap().unwrap();
-    all_say_the_same(name, &seen, &ended);
-    let (before, last) = (&seen[seen.len() - 2], &seen[seen.len() - 1]);
-    assert!(last.percent < 75.0, "{name}: {} % after {} %", last.percent, before.percent);
-    let result = result_of(&ended);
-    let stored = harness.candles("BTCUSDT", Interval::Minute1).await.len() as u64;
-    assert_eq!(result.inserted, stored, "{name}");
-    if ended.children.unwrap().parts.is_null() {
-        return;
-    }
-    let asked = TimeRange::new(START, START + 72 * HOUR);
-    let verified = harness.market.coverage().verified(&series("BTCUSDT", Interval::Minute1), asked).await.unwrap();
-    assert!(!verified.is_empty(), "{name}");
-    assert_eq!(normalise(result.ranges), verified, "{name}: what was really fetched");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_batch_tells_how_far_it_came() {
-    cancelled_in_the_middle("batch", "100", |harness| {
-        let job = FetchBatch { fetches: (0..12).map(|part| hours(part * 6, part * 6 + 6)).collect() };
-        let job_of = Envelope::of(&job).unwrap();
-        TaskRecord { fingerprint: job.fingerprint("u"), job: job_of, ..harness.record("u", &hours(0, 1)) }
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_split_fetch_tells_how_far_it_came() {
-    cancelled_in_the_middle("split fetch", "4", |harness| TaskRecord {
-        running_at_once: 2,
-        ..harness.record("u", &hours(0, 72))
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_last_snapshot_tells_the_average_rate() {
-    let harness = Harness::start(recorded()).await;
-    harness.simulator.control().add_fault(FaultRule::on("/api/v3/klines", Fault::Latency { ms: 50 }));
-    let _worker = harness.worker_with([("BACKFILL_SPLIT_PAGES", "3")]).await;
-    for (name, job) in [("one task", hours(0, 24)), ("in parts", hours(0, 72))] {
-        let id = harness.submit("u", &job).await.record.id;
-        let seen = follow(harness.tasks.clone(), id).await;
-        all_say_the_same(name, &seen, &harness.end_of(id).await);
-    }
 }
 
 /// Owners whose names begin alike, or hold what separates the parts of keys, have nothing in common.

@@ -221,7 +221,7 @@ async fn what_can_never_be_studied_is_refused_before_any_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_study_says_when_its_data_has_changed() {
+async fn a_study_says_what_it_has_and_when_its_data_has_changed() {
     // The ledger is broken on purpose.
     let stack = Stack::builder().without_ledger_check().start().await.unwrap();
     let api = stack.client("pro").await.unwrap();
@@ -229,12 +229,31 @@ async fn a_study_says_when_its_data_has_changed() {
     let request =
         StudyRequest { studies: Some(vec![hours_alone.into()].into()), ..hours(("2019-01-01", "2019-03-01"), 0) };
     let found = studied(&api, &request).await;
+    let id = found.report.study_id;
     assert!(!found.ledger_changed);
     assert_eq!(found.report.calendar.as_ref().unwrap().groupings.len(), 4, "one for each measure");
-    // A range of it is reopened, as an audit that finds a hole does.
     let client = mongodb::Client::with_uri_str(stack.mongo_uri()).await.unwrap();
-    let chunks = client.database(stack.database()).collection::<mongodb::bson::Document>("coverage_chunks");
+    let database = client.database(stack.database());
+    let collection = |name: &str| database.collection::<mongodb::bson::Document>(name);
+    // What it has is told without its report, and by the report of one that was stored before its document told so.
+    let of_study = mongodb::bson::doc! { "_id": id.to_string() };
+    for further in
+        [mongodb::bson::doc! { "$set": { "kept": true } }, mongodb::bson::doc! { "$unset": { "contents": 1 } }]
+    {
+        let changed = collection("studies").update_one(of_study.clone(), further.clone()).await.unwrap();
+        assert_eq!(changed.modified_count, 1, "{further}");
+        assert_eq!(api.study_rows(id, StudyTable::Buckets, None).await.unwrap().rows.len(), 4 * 24, "{further}");
+        let check = async |path: &str, code: &str, told: &str| {
+            let path = format!("/api/seasonality/{id}{path}");
+            let answer = api.request(Method::GET, &path).send().await.unwrap().json::<Value>().await.unwrap();
+            assert_eq!((&answer["status"], &answer["code"]), (&json!(404), &json!(code)), "{further}: {answer}");
+            assert!(answer["detail"].as_str().unwrap().contains(told), "{further}: {answer}");
+        };
+        check("?table=sma_crossover_trades", "table_not_found", "It has buckets.").await;
+        check("/charts/moon.svg", "chart_not_found", &found.report.charts.join(", ")).await;
+    }
+    // A range of it is reopened, as an audit that finds a hole does.
     let of_series = mongodb::bson::doc! { "_id": { "$gte": "binance:BTCUSDT:1h", "$lt": "binance:BTCUSDT:1h~" } };
-    assert!(chunks.delete_many(of_series).await.unwrap().deleted_count > 0);
-    assert!(api.show_study(found.report.study_id).await.unwrap().ledger_changed);
+    assert!(collection("coverage_chunks").delete_many(of_series).await.unwrap().deleted_count > 0);
+    assert!(api.show_study(id).await.unwrap().ledger_changed);
 }

@@ -1,6 +1,7 @@
 //! A fetch and its result as their owner sees them.
 
-use super::{FetchMode, FetchResult};
+use super::mode::FetchMode;
+use super::result::FetchResult;
 use crate::forms::{FetchStart, GapView, TimeSpan};
 use crate::interval::Interval;
 use crate::symbol::{Exchange, Symbol};

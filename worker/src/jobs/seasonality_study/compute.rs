@@ -1,7 +1,7 @@
 //! Computes the studies on a thread for busy work.
 
-use super::StudyStop;
-use super::progress::{LOOK_EVERY, Stage, StudyProgress};
+use super::progress::{Stage, StudyProgress};
+use super::stop::StudyStop;
 use crate::cpu::{CpuCancelled, CpuWork};
 use crate::job_context::JobContext;
 use candlemill_analytics::strategy::StrategyOutcome;
@@ -12,7 +12,6 @@ use candlemill_shared::job::{SeasonalityStudy, StudyResult};
 use candlemill_shared::study::{CalendarReport, Measure, Study, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::time::MissedTickBehavior;
 
 /// What was found.
 #[derive(Default)]
@@ -67,21 +66,13 @@ pub(super) async fn compute(
             run(&job, range, &candles, &watched).map_err(|Stopped| CpuCancelled)
         })
     };
-    tokio::pin!(computing);
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            computed = &mut computing => return Ok(computed?),
-            _ = looks.tick() => {
-                let at = usize::try_from(shown.study.load(Ordering::Relaxed)).unwrap_or(0).min(weights.len() - 1);
-                let stage = Stage::of_study(job.studies[at].name(), &weights, at);
-                #[expect(clippy::cast_precision_loss, reason = "millionths")]
-                let share = shown.share.load(Ordering::Relaxed) as f64 / MILLION as f64;
-                progress.show(stage, share, result).await?;
-            }
-        }
-    }
+    let look = || {
+        let at = usize::try_from(shown.study.load(Ordering::Relaxed)).unwrap_or(0).min(weights.len() - 1);
+        #[expect(clippy::cast_precision_loss, reason = "millionths")]
+        let share = shown.share.load(Ordering::Relaxed) as f64 / MILLION as f64;
+        Ok((Stage::of_study(job.studies[at].name(), &weights, at), share))
+    };
+    Ok(progress.while_waiting(computing, look, result).await?)
 }
 
 /// How the studies' times compare.

@@ -1,25 +1,18 @@
 //! Reads the candles of a study.
 
-use super::progress::{LOAD, LOOK_EVERY, StudyProgress};
-use super::{StudyStop, fail};
+use super::progress::{LOAD, StudyProgress};
+use super::stop::{StudyStop, fail};
 use crate::job_context::JobContext;
 use crate::store_retry::retry_until_cancelled;
-use candlemill_analytics::{CandleColumns, Candles};
-use candlemill_market_store::{Columns, Known, Series};
+use candlemill_analytics::Candles;
+use candlemill_market_store::{Known, Series};
 use candlemill_shared::TimeRange;
 use candlemill_shared::job::StudyResult;
 use candlemill_shared::range::subtract;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::time::MissedTickBehavior;
 
 /// Buckets at the end of the range that may be left out.
 const MAX_UNSETTLED: u64 = 1_000;
-
-/// Candles, and what the ledger said of their range.
-pub(super) struct Loaded {
-    pub(super) candles: Candles,
-    pub(super) ledger: Known,
-}
 
 /// What the ledger says of `range`, and the range up to the newest bucket that is settled: the exchange may not have
 /// published the newest ones yet.
@@ -47,35 +40,26 @@ pub(super) async fn load(
     context: &JobContext,
     series: &Series,
     range: TimeRange,
-    ledger: Known,
+    ledger: &Known,
     progress: &mut StudyProgress<'_>,
     result: &mut StudyResult,
-) -> Result<Loaded, StudyStop> {
+) -> Result<Candles, StudyStop> {
     let market = context.market();
     let expected = series.interval.count(range) - ledger.absent(series.interval, range);
     let read = AtomicU64::new(0);
-    let columns = {
-        let loading = retry_until_cancelled(context.give_up(), || {
-            read.store(0, Ordering::Relaxed);
-            market.candles().columns(series, range, |more| {
-                read.fetch_add(more, Ordering::Relaxed);
-            })
-        });
-        tokio::pin!(loading);
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                columns = &mut loading => break columns?,
-                _ = looks.tick() => {
-                    context.may_go_on()?;
-                    #[expect(clippy::cast_precision_loss, reason = "counts of candles")]
-                    let share = read.load(Ordering::Relaxed) as f64 / expected.max(1) as f64;
-                    progress.show(LOAD, share, result).await?;
-                }
-            }
-        }
+    let loading = retry_until_cancelled(context.give_up(), || {
+        read.store(0, Ordering::Relaxed);
+        market.candles().columns(series, range, |more| {
+            read.fetch_add(more, Ordering::Relaxed);
+        })
+    });
+    let look = || {
+        context.may_go_on()?;
+        #[expect(clippy::cast_precision_loss, reason = "counts of candles")]
+        let share = read.load(Ordering::Relaxed) as f64 / expected.max(1) as f64;
+        Ok((LOAD, share))
     };
+    let columns = progress.while_waiting(loading, look, result).await?;
     result.candles = columns.len() as u64;
     if result.candles != expected {
         let told = format!(
@@ -85,8 +69,5 @@ pub(super) async fn load(
         );
         return Err(fail("ledger_differs", told));
     }
-    let Columns { open_time, open, high, low, close, volume } = columns;
-    let columns = CandleColumns { open_time, open, high, low, close, volume };
-    let candles = Candles::of(series.interval, columns).map_err(|error| fail("candles_unusable", error.to_string()))?;
-    Ok(Loaded { candles, ledger })
+    Candles::of(series.interval, columns).map_err(|error| fail("candles_unusable", error.to_string()))
 }

@@ -5,9 +5,10 @@ use crate::outcome::Stop;
 use crate::progress_reporter::ProgressReporter;
 use candlemill_shared::job::{Job, SeasonalityStudy, StudyResult};
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 
 /// Time between two looks of somebody who waits for a stage.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A part of the work: its name, and where it ends, in thousandths of what follows the fetch.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +72,30 @@ impl<'a> StudyProgress<'a> {
         let done = self.fetched + (whole * (stage.from + (stage.to - stage.from) * share.clamp(0.0, 1.0))) as u64;
         result.done = result.done.max(done).max(self.least).min(1_000);
         self.reporter.show(SeasonalityStudy::figures(result), Some(stage.name)).await
+    }
+
+    /// Waits for work and shows meanwhile how far `look` says that it is: a stage, and the share of it that is done.
+    ///
+    /// # Errors
+    /// Those of the work, of `look`, and as [`Self::show`]; the work is dropped then.
+    pub(super) async fn while_waiting<T, E: Into<Stop>>(
+        &mut self,
+        work: impl Future<Output = Result<T, E>>,
+        look: impl Fn() -> Result<(Stage, f64), Stop>,
+        result: &mut StudyResult,
+    ) -> Result<T, Stop> {
+        tokio::pin!(work);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                done = &mut work => return done.map_err(Into::into),
+                _ = looks.tick() => {
+                    let (stage, share) = look()?;
+                    self.show(stage, share, result).await?;
+                }
+            }
+        }
     }
 }
 

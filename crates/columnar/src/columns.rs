@@ -1,8 +1,8 @@
-//! Candles as columns of `f64`.
+//! Stored candles as columns of `f64`, as studies read them.
 
-/// Columns of candles, ascending by open time.
+/// Candles of one series, ascending by open time: a column for each figure that studies need.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Columns {
+pub struct CandleColumns {
     /// Starts of the buckets, UTC ms.
     pub open_time: Vec<i64>,
     /// First prices, quote asset.
@@ -17,7 +17,7 @@ pub struct Columns {
     pub volume: Vec<f64>,
 }
 
-impl Columns {
+impl CandleColumns {
     /// How many rows there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -31,7 +31,7 @@ impl Columns {
     }
 
     /// Adds a row. One of the bucket of the row before, which an exchange printed off its grid, becomes part of that.
-    pub(crate) fn push(&mut self, bucket: i64, [open, high, low, close, volume]: [f64; 5]) {
+    pub fn push(&mut self, bucket: i64, [open, high, low, close, volume]: [f64; 5]) {
         let last = self.len().wrapping_sub(1);
         if self.open_time.last() == Some(&bucket) {
             self.high[last] = self.high[last].max(high);
@@ -48,7 +48,8 @@ impl Columns {
         self.volume.push(volume);
     }
 
-    pub(crate) fn append(&mut self, mut later: Self) {
+    /// Adds the rows of `later`, which follow.
+    pub fn append(&mut self, mut later: Self) {
         self.open_time.append(&mut later.open_time);
         self.open.append(&mut later.open);
         self.high.append(&mut later.high);
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_row_off_the_grid_joins_the_row_of_its_bucket() {
-        let mut columns = Columns::default();
+        let mut columns = CandleColumns::default();
         columns.push(0, [1.0, 3.0, 1.0, 2.0, 10.0]);
         columns.push(0, [2.0, 4.0, 0.5, 3.0, 5.0]);
         columns.push(60_000, [3.0, 3.0, 3.0, 3.0, 1.0]);
