@@ -23,7 +23,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("internal_error", 500, "An internal error. It is logged under error_id; please report it."),
     ("invalid_admin_token", 401, "The calls under /api/admin take the token of ADMIN_TOKEN, not a user's."),
     ("invalid_request", 400, "Fields or parameters are missing or wrong. The member errors names each of them."),
-    ("invalid_schedule_id", 400, "The path holds no id of a schedule. Ids are those that the call which created it returned."),
+    (
+        "invalid_schedule_id",
+        400,
+        "The path holds no id of a schedule. Ids are those that the call which created it returned.",
+    ),
     ("invalid_task_id", 400, "The path holds no task id. Ids are those that the call which created the task returned."),
     (
         "invalid_token",

@@ -35,8 +35,9 @@ pub use queues::{
     WorkerView,
 };
 pub use schedules::{
-    FireFilter, FireList, FireView, MAX_NOTE, MAX_SCHEDULE_NAME, NextFire, PREVIEWED, ScheduleChange, ScheduleEventView,
-    ScheduleFilter, ScheduleList, SchedulePreview, ScheduleRequest, ScheduleState, ScheduleView, WhenForm, preview,
+    FireFilter, FireList, FireView, MAX_NOTE, MAX_SCHEDULE_NAME, NextFire, PREVIEWED, ScheduleChange,
+    ScheduleEventView, ScheduleFilter, ScheduleList, SchedulePreview, ScheduleRequest, ScheduleState, ScheduleView,
+    WhenForm, preview,
 };
 pub use seasonality::{
     BucketRow, MAX_STUDY_TABLE_ROWS, STUDY_TABLE_ROWS, StudyFilter, StudyList, StudyQuery, StudyReport, StudyRequest,

@@ -320,7 +320,9 @@ impl TierTable {
         let told = format!(
             "it would fire {gap_seconds} s after a fire before it; a schedule of the {tier} tier leaves {least} s at least in between"
         );
-        Err(self.refuse(tier, "schedule_period_seconds", told, |other| gap_seconds >= u64::from(other.schedule_period_seconds)))
+        Err(self.refuse(tier, "schedule_period_seconds", told, |other| {
+            gap_seconds >= u64::from(other.schedule_period_seconds)
+        }))
     }
 
     /// Whether a user of `tier` may fetch so many things in one batch.

@@ -118,7 +118,11 @@ impl Metrics {
         );
         registry.register("attempt_seconds", "Time of an attempt in seconds", metrics.attempt_seconds.clone());
         registry.register("running", "Tasks that run now", metrics.running.clone());
-        registry.register("schedule_fires_ended", "Fires of schedules that ended, by what became of them", metrics.fires_ended.clone());
+        registry.register(
+            "schedule_fires_ended",
+            "Fires of schedules that ended, by what became of them",
+            metrics.fires_ended.clone(),
+        );
         let lag = "Seconds from when a fire was to be made to the submission of its task";
         registry.register("schedule_fire_lag_seconds", lag, metrics.fire_lag_seconds.clone());
         let inbox = &metrics.inbox;

@@ -143,8 +143,7 @@ impl Worker {
             let tiers = Arc::new(config.tiers.clone());
             let service = TaskService::start(&tasks, Arc::clone(&tiers), config.webhooks.clone());
             if config.roles.scheduler {
-                let scheduler =
-                    Scheduler::new(&tasks, service.clone(), market.clone(), tiers, Arc::clone(&metrics));
+                let scheduler = Scheduler::new(&tasks, service.clone(), market.clone(), tiers, Arc::clone(&metrics));
                 background.spawn(scheduler.run(Arc::clone(&worker), draining.clone()));
             }
             if let Some(settings) = config.inbox.clone() {

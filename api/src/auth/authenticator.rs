@@ -18,10 +18,10 @@ use candlemill_tasks::{OwnerRecord, OwnerState};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use moka::Expiry;
 use moka::future::Cache;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 /// Other issuers that the log tells of, each once: the caller chooses what stands in a token.

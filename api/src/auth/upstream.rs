@@ -127,7 +127,10 @@ impl Upstream {
                 Err(AuthError::Unavailable { retry_after: retry_after(&answer) })
             }
             status => {
-                tracing::error!(status = status.as_u16(), "Supabase refuses to tell of users; check SUPABASE_SECRET_KEY");
+                tracing::error!(
+                    status = status.as_u16(),
+                    "Supabase refuses to tell of users; check SUPABASE_SECRET_KEY"
+                );
                 Err(AuthError::Misconfigured)
             }
         }

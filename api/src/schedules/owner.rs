@@ -26,12 +26,8 @@ const AT_ONCE: u32 = 200;
 pub(super) async fn confirm(state: &AppState, admitted: &Admitted) -> Result<(), StoreError> {
     let caller = &admitted.caller;
     let now = state.clock.now_ms();
-    let owner = OwnerRecord {
-        id: caller.user_id.to_string(),
-        tier: caller.tier,
-        state: OwnerState::Active,
-        confirmed_at: now,
-    };
+    let owner =
+        OwnerRecord { id: caller.user_id.to_string(), tier: caller.tier, state: OwnerState::Active, confirmed_at: now };
     state.tasks.owners().confirm(&owner).await?;
     state.tasks.owners().follow(&owner.id, now).await
 }
@@ -45,7 +41,9 @@ pub(crate) async fn views(state: &AppState, schedules: Vec<ScheduleRecord>) -> R
         let owner = known.get(&schedule.owner);
         let valid_until = owner.map(|owner| owners.valid_until(owner));
         let owner_state = match owner.map(|owner| owner.state) {
-            Some(OwnerState::Active) if valid_until.is_some_and(|until| now > until) => Some(ScheduleState::Unconfirmed),
+            Some(OwnerState::Active) if valid_until.is_some_and(|until| now > until) => {
+                Some(ScheduleState::Unconfirmed)
+            }
             Some(OwnerState::Active) => None,
             Some(OwnerState::Banned | OwnerState::Deleted) => Some(ScheduleState::Suspended),
             None => Some(ScheduleState::Unconfirmed),

@@ -32,7 +32,11 @@ const IMPORTS: [(&str, &[&str], &[&str]); 17] = [
         &["shared"],
         &["mongodb", "redis", "apalis", "apalis-redis", "axum", "polars", "reqwest", "tokio"],
     ),
-    ("crates/analytics", &["shared", "columnar"], &["mongodb", "redis", "apalis", "apalis-redis", "axum", "reqwest", "tokio"]),
+    (
+        "crates/analytics",
+        &["shared", "columnar"],
+        &["mongodb", "redis", "apalis", "apalis-redis", "axum", "reqwest", "tokio"],
+    ),
     (
         "crates/charts",
         &["shared"],

@@ -1,8 +1,8 @@
 //! What the engine's collections need before their first use.
 
 use crate::engine::TaskEngine;
-use crate::schedules::{Owners, Schedules};
 use crate::records::{BEGUN_AT, BURIED, QUEUED_AT, TASKS};
+use crate::schedules::{Owners, Schedules};
 use crate::tidy;
 use crate::unique_keys::TASK_KEYS;
 use candlemill_db::{StoreError, index};

@@ -88,11 +88,9 @@ impl WhenForm {
 impl From<&When> for WhenForm {
     fn from(when: &When) -> Self {
         match when {
-            When::Cron { cron, time_zone } => Self {
-                cron: Some(cron.as_str().to_owned()),
-                time_zone: Some(time_zone.to_string()),
-                ..Self::default()
-            },
+            When::Cron { cron, time_zone } => {
+                Self { cron: Some(cron.as_str().to_owned()), time_zone: Some(time_zone.to_string()), ..Self::default() }
+            }
             When::Every { every_seconds, anchor } => Self {
                 every: Some(Span::of_seconds(*every_seconds).to_string()),
                 anchor: Some((*anchor).into()),

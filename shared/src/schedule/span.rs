@@ -11,8 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 /// Longest span, ms: ten years.
 const MAX_MS: i64 = 3_653 * 86_400_000;
 /// Units by their letters, ms, the largest first.
-const UNITS: [(&str, i64); 5] =
-    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+const UNITS: [(&str, i64); 5] = [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
 
 /// A length of time: a whole number and one of `s m h d w`, from a second to ten years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +37,9 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, String> {
         let told = || {
             let shown: String = text.chars().take(20).collect();
-            format!("{shown:?} is no length of time: a whole number and one of s, m, h, d, w, as in 2d, at most ten years")
+            format!(
+                "{shown:?} is no length of time: a whole number and one of s, m, h, d, w, as in 2d, at most ten years"
+            )
         };
         let (unit, letter_at) = UNITS
             .iter()
@@ -93,9 +94,12 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (text, ms, written) in
-            [("2d", 172_800_000, "2d"), ("48h", 172_800_000, "2d"), ("90s", 90_000, "90s"), ("14d", 1_209_600_000, "2w")]
-        {
+        for (text, ms, written) in [
+            ("2d", 172_800_000, "2d"),
+            ("48h", 172_800_000, "2d"),
+            ("90s", 90_000, "90s"),
+            ("14d", 1_209_600_000, "2w"),
+        ] {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.ms(), span.to_string().as_str()), (ms, written));
         }

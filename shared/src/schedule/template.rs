@@ -2,9 +2,7 @@
 
 use super::span::Span;
 use crate::interval::Interval;
-use crate::job::{
-    EARLIEST_MS, FetchBatch, FetchHistory, FetchMode, SeasonalityStudy, Start, USUAL_DRAWS, USUAL_SEED,
-};
+use crate::job::{EARLIEST_MS, FetchBatch, FetchHistory, FetchMode, SeasonalityStudy, Start, USUAL_DRAWS, USUAL_SEED};
 use crate::range::TimeRange;
 use crate::request::TaskRequest;
 use crate::study::Study;
@@ -206,26 +204,24 @@ impl Template {
         let mut faults = Vec::new();
         match self {
             Self::Fetch(_) | Self::Verify(_) => {}
-            Self::Batch(batch) => {
-                match (&batch.symbols, &batch.quote_asset) {
-                    (Some(_), Some(_)) | (None, None) => {
-                        faults.push(("template.symbols", "either symbols or quote_asset is expected".to_owned()));
-                    }
-                    (Some(symbols), None) if symbols.is_empty() || symbols.len() > MAX_BATCH_FETCHES => {
-                        let told = format!("there must be 1 to {MAX_BATCH_FETCHES}, not {}", symbols.len());
-                        faults.push(("template.symbols", told));
-                    }
-                    (None, Some(asset))
-                        if asset.is_empty()
-                            || asset.chars().count() > MAX_ASSET
-                            || asset.chars().any(|c| c.is_control() || c.is_whitespace()) =>
-                    {
-                        let told = format!("an asset has 1 to {MAX_ASSET} characters, as in USDT");
-                        faults.push(("template.quote_asset", told));
-                    }
-                    _ => {}
+            Self::Batch(batch) => match (&batch.symbols, &batch.quote_asset) {
+                (Some(_), Some(_)) | (None, None) => {
+                    faults.push(("template.symbols", "either symbols or quote_asset is expected".to_owned()));
                 }
-            }
+                (Some(symbols), None) if symbols.is_empty() || symbols.len() > MAX_BATCH_FETCHES => {
+                    let told = format!("there must be 1 to {MAX_BATCH_FETCHES}, not {}", symbols.len());
+                    faults.push(("template.symbols", told));
+                }
+                (None, Some(asset))
+                    if asset.is_empty()
+                        || asset.chars().count() > MAX_ASSET
+                        || asset.chars().any(|c| c.is_control() || c.is_whitespace()) =>
+                {
+                    let told = format!("an asset has 1 to {MAX_ASSET} characters, as in USDT");
+                    faults.push(("template.quote_asset", told));
+                }
+                _ => {}
+            },
             Self::Study(study) => {
                 if matches!(study.range, FireRange::SinceLastSuccess(_)) {
                     let told = "a study has a range of its own each time: last or just_closed".to_owned();
@@ -350,7 +346,10 @@ mod tests {
         check(json!({"kind": "batch", "quote_asset": "USDT", "interval": "1m", "range": closed}), &[]);
         check(json!({"kind": "batch", "interval": "1m", "range": closed}), &["template.symbols"]);
         check(json!({"kind": "batch", "symbols": [], "interval": "1m", "range": closed}), &["template.symbols"]);
-        check(json!({"kind": "batch", "quote_asset": "U S", "interval": "1m", "range": closed}), &["template.quote_asset"]);
+        check(
+            json!({"kind": "batch", "quote_asset": "U S", "interval": "1m", "range": closed}),
+            &["template.quote_asset"],
+        );
         let short = json!({"last": "1h"});
         check(json!({"kind": "verify", "symbol": "BTCUSDT", "interval": "1d", "range": short}), &["template.range"]);
         let study = |range: Value| json!({"kind": "study", "symbol": "BTCUSDT", "interval": "1h", "range": range});

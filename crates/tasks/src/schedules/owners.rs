@@ -139,8 +139,11 @@ impl Owners {
     /// # Errors
     /// When MongoDB fails; a repetition is harmless.
     pub async fn refreshed(&self, id: &str, now_ms: i64, still: bool) -> Result<(), StoreError> {
-        let change =
-            if still { doc! { "$set": { REFRESHED: now_ms } } } else { doc! { "$unset": { REFRESHED: "" } } };
+        let change = if still {
+            doc! { "$set": { REFRESHED: now_ms } }
+        } else {
+            doc! { "$unset": { REFRESHED: "" } }
+        };
         let written = self.owners.update_one(doc! { "_id": id }, change).await;
         written.map(drop).map_err(StoreError::mongo("noting that an owner was asked for"))
     }

@@ -40,8 +40,7 @@ impl StoreClock {
                 let asked = database.run_command(doc! { "hello": 1 }).await;
                 let answer = asked.map_err(StoreError::mongo("asking for the store's time"))?;
                 let time = answer.get_datetime("localTime");
-                time.map(|time| time.timestamp_millis())
-                    .map_err(|error| StoreError::corrupt("the store's time", error))
+                time.map(|time| time.timestamp_millis()).map_err(|error| StoreError::corrupt("the store's time", error))
             }
             Source::Given(clock) => Ok(clock.now_ms()),
         }
