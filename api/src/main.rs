@@ -1,15 +1,18 @@
 //! `candlemill-api`: serves the API until SIGTERM.
 
+use axum::Router;
 use axum::serve::ListenerExt;
 use candlemill_api::auth::{Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
-use candlemill_api::{ApiConfig, AppState, app};
+use candlemill_api::session::OwnTries;
+use candlemill_api::{ApiConfig, AppState, DashboardAddr, app};
 use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::{Clock, SystemClock, telemetry};
 use candlemill_tasks::{TaskEngine, TaskService, TasksConfig};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +63,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         auth: Arc::new(auth),
         admin: config.admin,
         cors_origins: config.cors_origins,
+        public_url: config.public_url,
+        sign_ins: OwnTries::default(),
         tiers,
         webhooks: config.webhooks,
         streams: Arc::new(Semaphore::new(config.event_streams)),
@@ -72,25 +77,64 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
     let listener =
         TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
+    let dashboard = dashboard(config.dashboard).await?;
     println!("listening on http://{}", listener.local_addr()?);
+    if let Some(dashboard) = &dashboard {
+        println!("dashboard on http://{}", dashboard.local_addr()?);
+    }
+    tokio::spawn({
+        let (auth, bus) = (Arc::clone(&state.auth), state.db.bus().clone());
+        async move { auth.follow_sign_outs(&bus).await }
+    });
     tokio::spawn(tasks.progress().clone().watch());
     tokio::spawn(prepare(tasks, market, stopping.clone()));
     stop_on_signal(stopping.clone())?;
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "answers may be delayed on this connection");
+    let app = app(state);
+    let beside = async {
+        match dashboard {
+            Some(listener) => serve(listener, app.clone(), stopping.clone()).await,
+            None => Ok(()),
         }
-    });
-    let served = axum::serve(listener, app(state)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    };
+    let served = async { tokio::try_join!(serve(listener, app.clone(), stopping.clone()), beside).map(drop) };
     let over = async {
         stopping.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = std::future::IntoFuture::into_future(served) => served?,
+        served = served => served?,
         () = over => tracing::warn!("requests under way did not end within the grace time"),
     }
     Ok(())
+}
+
+/// Answers on one address until the process stops.
+async fn serve(listener: TcpListener, app: Router, stopping: CancellationToken) -> std::io::Result<()> {
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "answers may be delayed on this connection");
+        }
+    });
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()).await
+}
+
+/// The dashboard's own address. The usual one may be another's: then the API's is enough.
+async fn dashboard(wanted: DashboardAddr) -> Result<Option<TcpListener>, Box<dyn Error>> {
+    match wanted {
+        DashboardAddr::Off => Ok(None),
+        DashboardAddr::Asked(addr) => {
+            let bound = TcpListener::bind(addr).await.map_err(|error| format!("DASHBOARD_ADDR {addr}: {error}"))?;
+            Ok(Some(bound))
+        }
+        DashboardAddr::Usual(addr) => {
+            let bound = TcpListener::bind(addr).await;
+            if let Err(error) = &bound {
+                tracing::warn!(%addr, %error, "the dashboard is served at API_ADDR alone");
+            }
+            Ok(bound.ok())
+        }
+    }
 }
 
 /// Creates the indexes as soon as MongoDB answers. Until then requests that need it are refused one by one.

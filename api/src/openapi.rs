@@ -21,7 +21,7 @@ enum Callers {
 }
 
 /// Groups of calls, in the order in which the page shows them: what users need first.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("backfills", "Submit work: fetch candles, compare them with the exchange's."),
     ("tasks", "Watch and cancel what was submitted."),
     ("seasonality", "Study calendar effects and trading rules over stored candles, with a verdict on each."),
@@ -29,6 +29,7 @@ const TAGS: [(&str, &str); 8] = [
     ("dead letters", "Tasks that were given up: look, replay, discard."),
     ("webhooks", "Be told of the end of a task."),
     ("operators", "Queues and workers. These calls take the operators' token, `ADMIN_TOKEN`."),
+    ("dashboard", "Sign-in of this service's own pages; programs sign in at Supabase."),
     ("operation", "Health, metrics and explanations, without a token."),
 ];
 
@@ -52,6 +53,7 @@ pub fn document() -> OpenApi {
     let groups = [
         (Callers::Users, routes::users()),
         (Callers::Operators, routes::operators()),
+        (Callers::Anybody, routes::pages()),
         (Callers::Anybody, routes::open()),
     ];
     for (callers, group) in groups {

@@ -8,7 +8,7 @@ const sizes = new Map();
 
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name);
-  if (!entry.isFile() || /\.(br|gz)$/.test(path)) continue;
+  if (!entry.isFile() || entry.name.startsWith('.') || /\.(br|gz)$/.test(path)) continue;
   const plain = readFileSync(path);
   const brotli = brotliCompressSync(plain, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length },
@@ -18,6 +18,9 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
   if (gzip.length < plain.length) writeFileSync(`${path}.gz`, gzip);
   sizes.set(path.slice(dist.length), { plain: plain.length, gzip: gzip.length, brotli: brotli.length });
 }
+
+// Git keeps the folder, so that the binary can embed what is in it even when nothing was built.
+writeFileSync(join(dist, '.gitkeep'), '');
 
 // What index.html names itself is the first load; everything else comes when a page needs it.
 const index = readFileSync(join(dist, 'index.html'), 'utf8');

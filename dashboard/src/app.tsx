@@ -145,7 +145,7 @@ function Side() {
   }, [route]);
   const isHere = (at: string) => (at === '/' ? path === '/' : path === at || path.startsWith(`${at}/`));
   return (
-    <div class="side">
+    <header class="side">
       <a class="brand" href="/">
         <img src="/icon.svg" alt="" width="24" height="24" />
         Candlemill
@@ -180,7 +180,7 @@ function Side() {
           </button>
         </div>
       </div>
-    </div>
+    </header>
   );
 }
 

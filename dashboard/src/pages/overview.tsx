@@ -3,7 +3,7 @@ import { api, must, type Schemas, type Task, type TaskState } from '../api/clien
 import type { ScheduleList } from '../api/schedules';
 import { call } from '../api/client';
 import { ApiError } from '../api/problem';
-import { count, duration, utc } from '../format';
+import { count, duration, figure, utc } from '../format';
 import { now } from '../live/now';
 import { useResource } from '../live/resource';
 import { recent, type Recent, type Spread } from '../model/counts';
@@ -126,7 +126,7 @@ function Activity({ tasks, more, span, onSpan }: ActivityProps) {
       <Bars figures={figures} span={span.name} />
       <div class="figures">
         <Figure name="ended" value={count(figures.tasks)} />
-        <Figure name="per minute" value={(figures.tasks / minutes).toFixed(figures.tasks / minutes < 1 ? 2 : 1)} />
+        <Figure name="per minute" value={figures.tasks > 0 && figures.tasks / minutes < 0.01 ? '< 0.01' : figure(figures.tasks / minutes)} />
         <Figure name="failed or dead" value={count(figures.failed)} bad={figures.failed > 0} />
         <Spreads name="waited" of={figures.wait} />
         <Spreads name="ran" of={figures.run} />

@@ -271,6 +271,9 @@ function Candles({ symbol, interval }: { symbol: string; interval: Interval }) {
           return;
         }
         setState('there');
+        // The chart takes the size of a box that is shown.
+        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        if (gone) return;
         remove = drawCandles(element, first as never, {
           dark,
           older: (before) => readCandles(symbol, interval, before) as never,

@@ -206,16 +206,23 @@ export function Tasks() {
           onChange={(event) => change('symbol', event.currentTarget.value.trim().toUpperCase())}
         />
         <Choice label="Interval" value={filters.interval} options={INTERVALS.map((one) => [one, one])} onChange={(v) => change('interval', v)} />
-        <input
-          aria-label="Error code"
-          placeholder="Error code"
-          class="filter-small"
-          spellcheck={false}
-          value={filters.code ?? ''}
-          onChange={(event) => change('code', event.currentTarget.value.trim())}
-        />
-        <input type="date" aria-label="Submitted since" class="filter-small" value={filters.since ?? ''} onChange={(event) => change('since', event.currentTarget.value)} />
-        <input type="date" aria-label="Submitted until" class="filter-small" value={filters.until ?? ''} onChange={(event) => change('until', event.currentTarget.value)} />
+        <details class="more" open={Boolean(filters.code || filters.since || filters.until)}>
+          <summary>More</summary>
+          <div class="more-fields">
+            <label>
+              Error code
+              <input spellcheck={false} value={filters.code ?? ''} onChange={(event) => change('code', event.currentTarget.value.trim())} />
+            </label>
+            <label>
+              Submitted since
+              <input type="date" value={filters.since ?? ''} onChange={(event) => change('since', event.currentTarget.value)} />
+            </label>
+            <label>
+              until
+              <input type="date" value={filters.until ?? ''} onChange={(event) => change('until', event.currentTarget.value)} />
+            </label>
+          </div>
+        </details>
         {Object.keys(filters).length > 0 && (
           <button type="button" class="quiet" onClick={() => route(path, true)}>
             Clear
@@ -293,7 +300,7 @@ export function Tasks() {
               <Row task={task} change={list.progress.get(task.task_id)} chosen={chosen.has(task.task_id)} onToggle={() => toggle(task.task_id)} />
             )}
             foot={
-              <p class="soft small rows-foot" role="note">
+              <p class="soft small rows-foot">
                 {own
                   ? `${count(shown.length)} of the newest ${count(list.tasks.length)} tasks${list.cursor ? '; scroll to look further' : ''}`
                   : `${count(list.tasks.length)} ${list.cursor ? 'newest tasks; scroll for more' : 'tasks, all of them'}`}

@@ -1,6 +1,6 @@
 import type { Interval } from '../api/client';
 import { bucket, count, words } from '../format';
-import { inWords, type RangeBar } from '../model/range_bar';
+import { inWords, type RangeBar, type Segment } from '../model/range_bar';
 
 /** More pieces than this cannot be told apart on a screen; small ones are drawn in groups. */
 const MOST_DRAWN = 600;
@@ -8,11 +8,12 @@ const MOST_DRAWN = 600;
 export function RangeBarView({ bar, interval }: { bar: RangeBar; interval: Interval }) {
   const length = Math.max(bar.end - bar.start, 1);
   const share = (at: number) => ((at - bar.start) / length) * 100;
-  // Absent stretches are drawn last and at least a pixel wide: they are what people look for.
-  const drawn = [...bar.segments]
-    .sort((a, b) => Number(a.part === 'absent') - Number(b.part === 'absent') || b.buckets - a.buckets)
-    .slice(0, MOST_DRAWN)
-    .sort((a, b) => Number(a.part === 'absent') - Number(b.part === 'absent'));
+  // What the exchange lacks is drawn over what is known, and at least two pixels wide: it is what people look for.
+  const known = joined(bar.segments);
+  const drawn = [...known, ...bar.segments.filter((one) => one.part === 'absent')];
+  const over = drawn.length - MOST_DRAWN;
+  if (over > 0) drawn.sort((a, b) => b.buckets - a.buckets).splice(MOST_DRAWN);
+  drawn.sort((a, b) => Number(a.part === 'absent') - Number(b.part === 'absent'));
   const { stored, running, missing, absent } = bar.totals;
   return (
     <figure class="range">
@@ -41,6 +42,22 @@ export function RangeBarView({ bar, interval }: { bar: RangeBar; interval: Inter
       </figcaption>
     </figure>
   );
+}
+
+/** Neighbours of one kind as one piece; absent stretches count as stored here, for they are drawn over it. */
+function joined(segments: readonly Segment[]): Segment[] {
+  const all: Segment[] = [];
+  for (const segment of segments) {
+    const part = segment.part === 'absent' ? 'stored' : segment.part;
+    const last = all.at(-1);
+    if (last !== undefined && last.part === part && last.end === segment.start) {
+      last.end = segment.end;
+      last.buckets += segment.part === 'absent' ? 0 : segment.buckets;
+    } else {
+      all.push({ part, start: segment.start, end: segment.end, buckets: segment.part === 'absent' ? 0 : segment.buckets });
+    }
+  }
+  return all;
 }
 
 function Key({ part, name, n }: { part: string; name: string; n: number }) {

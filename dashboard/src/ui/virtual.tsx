@@ -56,7 +56,8 @@ export function VirtualRows<T>({ rows, rowHeight, label, head, row, keyOf, onEnd
   }, [atEnd, rows.length]);
 
   return (
-    <div class="rows" role="table" aria-label={label} aria-rowcount={rows.length + 1} onKeyDown={onKey}>
+    <div class="rows">
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1} onKeyDown={onKey}>
       <div role="rowgroup" class="rows-head">
         {head}
       </div>
@@ -72,6 +73,7 @@ export function VirtualRows<T>({ rows, rowHeight, label, head, row, keyOf, onEnd
             {row(item, first + i)}
           </div>
         ))}
+      </div>
       </div>
       {foot}
     </div>
