@@ -29,7 +29,6 @@ pub struct RefreshRequest {}
         (status = 403, description = "`foreign_page`"),
         (status = 503, description = "`auth_unavailable`, `auth_misconfigured`"),
     ),
-    security(())
 )]
 pub async fn refresh(
     page: OwnPage,

@@ -47,7 +47,6 @@ impl fmt::Debug for SignInRequest {
         (status = 429, description = "`too_many_sign_ins`: five a minute from one address, and for one e-mail"),
         (status = 503, description = "`auth_unavailable`, `auth_misconfigured`"),
     ),
-    security(())
 )]
 pub async fn sign_in(
     page: OwnPage,

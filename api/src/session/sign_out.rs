@@ -14,7 +14,6 @@ use axum::response::{IntoResponse, Response};
 #[utoipa::path(
     delete, path = "/api/session", operation_id = "sign_out", tag = "dashboard",
     responses((status = 204, description = "Signed out"), (status = 403, description = "`foreign_page`")),
-    security(())
 )]
 pub async fn sign_out(page: OwnPage, State(state): State<Shared>, headers: HeaderMap) -> Result<Response, Problem> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|text| text.to_str().ok());
