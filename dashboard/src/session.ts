@@ -139,6 +139,11 @@ export async function refresh(old: string | undefined): Promise<boolean> {
         return false;
       }
       const next = sessionOf(answer.access_token, true);
+      if (now !== undefined && now.userId !== next.userId) {
+        // Somebody else signed in in another tab: nothing of the user before may stay on this page.
+        location.reload();
+        return false;
+      }
       adopt(next);
       channel?.postMessage({ kind: 'session', session: next } satisfies Told);
       return true;

@@ -43,21 +43,29 @@ const LONGEST_WAIT = 15_000;
 /** A stream that says nothing for so long is dead: it has a comment every 15 s. */
 const SILENCE = 40_000;
 
-type Told = { user: string; changes: readonly Change[]; link: Link };
+/** What tabs tell each other. `anew`: read what you show again; `asks`: a new tab wants to know how things are. */
+type Told = { user: string; changes: readonly Change[]; link: Link; anew?: boolean } | { user: string; asks: true };
+let listening = false;
 const channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel('candlemill-events') : undefined;
 channel?.addEventListener('message', (event: MessageEvent<Told>) => {
-  if (event.data.user === session.value?.userId) hear(event.data.changes, event.data.link);
+  const said = event.data;
+  if (said.user !== session.value?.userId) return;
+  if ('asks' in said) {
+    if (listening) tell(said.user, [], link.value);
+  } else {
+    hear(said.changes, said.link, said.anew ?? false);
+  }
 });
 
-function hear(changes: readonly Change[], state: Link): void {
+function hear(changes: readonly Change[], state: Link, anew: boolean): void {
   link.value = state;
   if (state !== 'away') heardAt.value = Date.now();
-  if (changes.length > 0) for (const listener of listeners) listener(changes);
+  if (changes.length > 0 || anew) for (const listener of listeners) listener(changes);
 }
 
-function tell(user: string, changes: readonly Change[], state: Link): void {
-  hear(changes, state);
-  channel?.postMessage({ user, changes, link: state } satisfies Told);
+function tell(user: string, changes: readonly Change[], state: Link, anew = false): void {
+  hear(changes, state, anew);
+  channel?.postMessage({ user, changes, link: state, anew } satisfies Told);
 }
 
 /** Also for what this tab did itself, so that no page waits for the service to say it. */
@@ -70,6 +78,7 @@ effect(() => {
   if (user === undefined) return;
   const ending = new AbortController();
   const name = `candlemill-events ${user}`;
+  channel?.postMessage({ user, asks: true } satisfies Told);
   if ('locks' in navigator) {
     navigator.locks.request(name, { signal: ending.signal }, () => follow(user, ending.signal)).catch(() => undefined);
   } else {
@@ -85,6 +94,8 @@ const wait = (ms: number, ending: AbortSignal) =>
   });
 
 async function follow(user: string, ending: AbortSignal): Promise<void> {
+  listening = true;
+  ending.addEventListener('abort', () => (listening = false), { once: true });
   let pause = 1_000;
   let lastId: string | undefined;
   let seen = new Map<string, string>();
@@ -136,8 +147,7 @@ async function stream(
     }
     if (!response.ok || response.body === null) return { outcome: 'away' };
     // Something may have changed while nobody listened.
-    tell(user, [], 'live');
-    nudge();
+    tell(user, [], 'live', true);
     let id = lastId;
     const parser = createParser({
       onEvent: (event) => {

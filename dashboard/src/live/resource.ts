@@ -1,6 +1,7 @@
 /** Something that is read from the API, kept while it is read again, and never older than it says. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../api/problem';
+import { known } from '../session';
 import { onChange } from './events';
 
 export interface Resource<T> {
@@ -101,6 +102,12 @@ export function useResource<T>(key: string | undefined, read: () => Promise<T>, 
       clearTimeout(timer);
     };
   }, [onTasks, key, reload]);
+
+  // Signed in again: what was refused meanwhile is read.
+  const admission = known.value;
+  useEffect(() => {
+    if (admission === 'signed-in' && state.error !== undefined) reload();
+  }, [admission]);
 
   const own = state.key === key;
   return {

@@ -52,7 +52,7 @@ export function SchedulePage() {
       <p class="sub">
         <State state={one.state} /> <span>{one.words}</span> <span class="soft">{templateWords(one.template)}</span>
       </p>
-      {one.note && <p class="wrap soft">{clip(one.note, 500)}</p>}
+      {one.note && <p class="wrap soft note">{clip(one.note, 500)}</p>}
       <div class="columns">
         <Panel title="Next fires">
           {one.next_fires.length === 0 ? (

@@ -221,7 +221,7 @@ function Live({ task, progress }: { task: Task; progress: Progress | undefined }
         <span class="live-percent">{percent.toFixed(percent === 100 ? 0 : 1)} %</span>
       </div>
       <div class="figures">
-        <F name={shown?.unit || 'units'} value={shown ? `${count(shown.done)} of ${shown.total ? count(shown.total) : '?'}` : '–'} />
+        <F name={shown?.unit || 'units'} value={shown ? shown.total ? `${count(shown.done)} of ${count(shown.total)}` : under ? 'not planned yet' : count(shown.done) : '–'} />
         <F
           name={task.kind.startsWith('fetch') ? 'candles per second' : 'per second'}
           value={shown && shown.rate > 0 ? compact(shown.rate) : '–'}
@@ -374,7 +374,7 @@ function Result({ task }: { task: Task }) {
   const figures = Object.entries(result).filter((one): one is [string, number] => typeof one[1] === 'number');
   return (
     <Panel title="Result" actions={<Copy text={JSON.stringify(result)} label="the result" />}>
-      <Facts>
+      <Facts dense>
         {figures.map(([name, value]) => (
           <Fact key={name} name={name === 'duration_ms' ? 'duration' : words(name)}>
             {name === 'duration_ms' ? duration(value / 1000) : count(value)}

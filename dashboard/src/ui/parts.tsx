@@ -122,8 +122,8 @@ export function Field({ label, hint, error, children }: FieldProps) {
   );
 }
 
-export function Facts({ children }: { children: ComponentChildren }) {
-  return <dl class="facts">{children}</dl>;
+export function Facts({ children, dense = false }: { children: ComponentChildren; dense?: boolean }) {
+  return <dl class={dense ? 'facts dense' : 'facts'}>{children}</dl>;
 }
 
 export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
