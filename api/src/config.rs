@@ -27,8 +27,15 @@ static PUBLIC_URL: Variable = Variable {
 static API_EVENT_STREAMS: Variable =
     Variable { name: "API_EVENT_STREAMS", default: "2000", help: "most event streams open at once, 1 to 100000" };
 /// Every variable that is read here, besides those of authentication.
-pub static VARIABLES: &[&Variable] =
-    &[&API_ADDR, &DASHBOARD_ADDR, &PUBLIC_URL, &TIERS_FILE, &API_EVENT_STREAMS, &ADMIN_TOKEN, &cors::CORS_ALLOWED_ORIGINS];
+pub static VARIABLES: &[&Variable] = &[
+    &API_ADDR,
+    &DASHBOARD_ADDR,
+    &PUBLIC_URL,
+    &TIERS_FILE,
+    &API_EVENT_STREAMS,
+    &ADMIN_TOKEN,
+    &cors::CORS_ALLOWED_ORIGINS,
+];
 
 /// The API's own settings.
 #[derive(Debug, Clone)]

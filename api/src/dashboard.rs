@@ -10,7 +10,9 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use std::borrow::Cow;
 
 #[derive(RustEmbed)]
 #[folder = "../dashboard/dist"]
@@ -54,9 +56,7 @@ enum Encoding {
 /// The pages and their files.
 pub(crate) fn routes() -> Router<Shared> {
     let pages = PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(page)));
-    pages
-        .route("/icon.svg", get(async |headers: HeaderMap| file("icon.svg", &headers).ok_or_else(no_such_file)))
-        .route("/assets/{name}", get(asset))
+    pages.route("/icon.svg", get(icon)).route("/assets/{name}", get(asset))
 }
 
 async fn page(headers: HeaderMap) -> Response {
@@ -66,13 +66,18 @@ async fn page(headers: HeaderMap) -> Response {
     })
 }
 
+async fn icon(headers: HeaderMap) -> Result<Response, Problem> {
+    file("icon.svg", &headers).ok_or_else(no_such_file)
+}
+
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     file(&format!("assets/{name}"), &headers).ok_or_else(no_such_file)
 }
 
 fn no_such_file() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "route_not_found", "There is no such file")
-        .detail("The dashboard has no file of this name; a page of an earlier version may ask for it. Load the page again.")
+    Problem::new(StatusCode::NOT_FOUND, "route_not_found", "There is no such file").detail(
+        "The dashboard has no file of this name; a page of an earlier version may ask for it. Load the page again.",
+    )
 }
 
 /// The answer with a file, as small as the client takes it.
@@ -83,8 +88,11 @@ fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
     let tag = tag_of(&found, encoding);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|text| text.to_str().ok()).unwrap_or_default();
     let is_known = known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag);
-    let mut answer =
-        if is_known { StatusCode::NOT_MODIFIED.into_response() } else { found.data.into_owned().into_response() };
+    let mut answer = match found.data {
+        _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+        Cow::Borrowed(data) => Bytes::from_static(data).into_response(),
+        Cow::Owned(data) => data.into_response(),
+    };
     let cached = if path.starts_with("assets/") { FOREVER } else { ASK_AGAIN };
     let all = answer.headers_mut();
     all.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -9,13 +9,14 @@
 //! 4. Whatever is wrong with e-mail, password or account, the answer is the same.
 //! 5. Refresh tokens are good for one use. What many ask for at once with the same one is asked for once, and answered alike for a moment.
 
+mod own_tries;
 pub(crate) mod page;
 pub mod refresh;
 pub mod sign_in;
 pub mod sign_out;
-pub(crate) mod tries;
+mod tries;
 
-pub use tries::OwnTries;
+pub use own_tries::OwnTries;
 
 use crate::auth::SessionTokens;
 use serde::Serialize;

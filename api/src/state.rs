@@ -3,7 +3,7 @@
 use crate::admin::token::AdminToken;
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
-use crate::session::tries::OwnTries;
+use crate::session::OwnTries;
 use axum::http::HeaderValue;
 use candlemill_db::Db;
 use candlemill_market_store::MarketStore;

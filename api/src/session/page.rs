@@ -75,7 +75,8 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 
 /// Whether a text can stand in a cookie as it is (RFC 6265, `cookie-octet`).
 fn fits(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e))
+    !token.is_empty()
+        && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e))
 }
 
 impl OwnPage {
@@ -114,7 +115,14 @@ mod tests {
         check("https://api.example.com", "api.example.com", true);
         check("http://api.example.com", "api.example.com:80", true);
         check("https://candles.example.com", "inside:8080", true);
-        for odd in ["null", "http://127.0.0.1:5556", "http://localhost:5555", "https://evil.example", "file:///", "http://127.0.0.1"] {
+        for odd in [
+            "null",
+            "http://127.0.0.1:5556",
+            "http://localhost:5555",
+            "https://evil.example",
+            "file:///",
+            "http://127.0.0.1",
+        ] {
             check(odd, "127.0.0.1:5555", false);
         }
         check("http://candles.example.com", "inside:8080", false);
@@ -124,9 +132,13 @@ mod tests {
 
     #[test]
     fn cookies_travel_by_https_alone_except_on_loopback() {
-        for (origin, secure) in
-            [("http://localhost:5555", false), ("http://127.0.0.9", false), ("http://[::1]:1", false), ("https://a.example", true), ("http://a.example", true)]
-        {
+        for (origin, secure) in [
+            ("http://localhost:5555", false),
+            ("http://127.0.0.9", false),
+            ("http://[::1]:1", false),
+            ("https://a.example", true),
+            ("http://a.example", true),
+        ] {
             let page = OwnPage {
                 address: IpAddr::V4(Ipv4Addr::LOCALHOST),
                 refresh_token: None,
@@ -135,7 +147,10 @@ mod tests {
             let header = page.keep("abc").unwrap();
             let text = header.to_str().unwrap();
             assert_eq!(text.contains("; Secure"), secure, "{origin}");
-            assert!(text.starts_with("candlemill_refresh=abc; Path=/api/session; ") && text.contains("HttpOnly; SameSite=Strict"));
+            assert!(
+                text.starts_with("candlemill_refresh=abc; Path=/api/session; ")
+                    && text.contains("HttpOnly; SameSite=Strict")
+            );
             for odd in ["a;b", "a b", "a\"b", "a,b", "a\\b", "é", ""] {
                 assert!(page.keep(odd).is_none(), "{odd}");
             }
@@ -145,7 +160,10 @@ mod tests {
     #[test]
     fn the_cookie_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, HeaderValue::from_static("a=b; xcandlemill_refresh=no; candlemill_refresh=yes; c=d"));
+        headers.insert(
+            header::COOKIE,
+            HeaderValue::from_static("a=b; xcandlemill_refresh=no; candlemill_refresh=yes; c=d"),
+        );
         assert_eq!(cookie(&headers).as_deref(), Some("yes"));
         headers.insert(header::COOKIE, HeaderValue::from_static("candlemill_refresh="));
         assert_eq!(cookie(&headers), None);

@@ -94,7 +94,7 @@ impl Changes {
     }
 
     fn messages(self) -> impl Stream<Item = Vec<ProgressView>> + Send {
-        stream::unfold(self, async |mut changes| {
+        stream::unfold(self, |mut changes| async move {
             let message = changes.next().await;
             Some((message, changes))
         })

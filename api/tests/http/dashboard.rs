@@ -10,9 +10,21 @@ async fn get(service: &Service, path: &str) -> Answer {
 #[tokio::test]
 async fn pages_are_one_document_that_keeps_to_its_policy() {
     let service = Service::start().await;
-    for path in ["/", "/tasks", "/tasks/01JC5Y7V9N8B3M2K1H0G9F8E7D", "/dead-letters", "/studies/x", "/data/BTCUSDT/1h", "/operations"] {
+    for path in [
+        "/",
+        "/tasks",
+        "/tasks/01JC5Y7V9N8B3M2K1H0G9F8E7D",
+        "/dead-letters",
+        "/studies/x",
+        "/data/BTCUSDT/1h",
+        "/operations",
+    ] {
         let answer = get(&service, path).await;
-        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "text/html; charset=utf-8"), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (200, "text/html; charset=utf-8"),
+            "{path}"
+        );
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert!(!policy.contains("unsafe"), "{path}: {policy}");
@@ -27,10 +39,20 @@ async fn pages_are_one_document_that_keeps_to_its_policy() {
 #[tokio::test]
 async fn what_is_no_page_is_no_such_call() {
     let service = Service::start().await;
-    for path in ["/nowhere", "/assets/nothing.js", "/assets/..%2f..%2fCargo.toml", "/assets/.gitkeep", "/api/nowhere", "/.gitkeep"] {
+    for path in [
+        "/nowhere",
+        "/assets/nothing.js",
+        "/assets/..%2f..%2fCargo.toml",
+        "/assets/.gitkeep",
+        "/api/nowhere",
+        "/.gitkeep",
+    ] {
         assert_eq!(get(&service, path).await.code(), (404, "route_not_found".to_owned()), "{path}");
     }
-    assert_eq!(service.send(service.request(Method::POST, "/tasks")).await.code(), (405, "method_not_allowed".to_owned()));
+    assert_eq!(
+        service.send(service.request(Method::POST, "/tasks")).await.code(),
+        (405, "method_not_allowed".to_owned())
+    );
 }
 
 /// Where the dashboard was built: its files are small, and named by what is in them.
@@ -38,7 +60,9 @@ async fn what_is_no_page_is_no_such_call() {
 async fn files_are_compressed_and_kept() {
     let service = Service::start().await;
     let page = get(&service, "/").await.text;
-    let Some(script) = page.split('"').find(|text| text.starts_with("/assets/") && text.contains(".js")) else { return };
+    let Some(script) = page.split('"').find(|text| text.starts_with("/assets/") && text.contains(".js")) else {
+        return;
+    };
     for (accepted, expected) in [("br, gzip", "br"), ("gzip", "gzip"), ("identity", "")] {
         let asked = || service.request(Method::GET, script).header("accept-encoding", accepted);
         let answer = asked().send().await.unwrap();

@@ -53,7 +53,9 @@ async fn a_session_from_its_sign_in_to_its_end() {
     let out = of_page(&service, Method::DELETE, "/api/session", &json!({})).bearer_auth(&access);
     let out = service.send(out.header("Cookie", cookie(&renewed))).await;
     assert_eq!(out.status, 204);
-    assert!(out.header("set-cookie").contains("candlemill_refresh=; ") && out.header("set-cookie").contains("Max-Age=0"));
+    assert!(
+        out.header("set-cookie").contains("candlemill_refresh=; ") && out.header("set-cookie").contains("Max-Age=0")
+    );
     assert_eq!(service.knock(&access).await.code(), (401, "invalid_token".to_owned()), "the token is forgotten here");
     let ended = refresh(&service, &cookie(&renewed)).await;
     assert_eq!(ended.code(), (401, "session_ended".to_owned()));
@@ -96,7 +98,9 @@ async fn other_pages_and_programs_are_refused() {
     let own = format!("http://{}", service.addr());
     let body = json!({"email": PRO, "password": PASSWORD});
     let other_port = own.replace("127.0.0.1", "localhost");
-    for origin in [None, Some("null"), Some("https://app.example.com"), Some("https://evil.example"), Some(&*other_port)] {
+    for origin in
+        [None, Some("null"), Some("https://app.example.com"), Some("https://evil.example"), Some(&*other_port)]
+    {
         for (method, path) in
             [(Method::POST, "/api/session"), (Method::POST, "/api/session/refresh"), (Method::DELETE, "/api/session")]
         {
@@ -112,7 +116,8 @@ async fn other_pages_and_programs_are_refused() {
         }
     }
     // A form of another site can send text, but no JSON.
-    let form = service.request(Method::POST, "/api/session").header("Origin", &own).header("Content-Type", "text/plain");
+    let form =
+        service.request(Method::POST, "/api/session").header("Origin", &own).header("Content-Type", "text/plain");
     assert_eq!(service.send(form.body(body.to_string())).await.code(), (415, "unsupported_media_type".to_owned()));
     let public = service.request(Method::POST, "/api/session").header("Origin", PUBLIC_URL).json(&body);
     let answer = service.send(public).await;
@@ -125,7 +130,8 @@ async fn one_answer_for_every_failure() {
     let service = Service::start().await;
     service.supabase.change_user("free@candlemill.test", &UserChange { banned: Some(true), ..UserChange::default() });
     let mut told = Vec::new();
-    for (email, password) in [(PRO, "wrong"), ("nobody@candlemill.test", PASSWORD), ("free@candlemill.test", PASSWORD)] {
+    for (email, password) in [(PRO, "wrong"), ("nobody@candlemill.test", PASSWORD), ("free@candlemill.test", PASSWORD)]
+    {
         let answer = sign_in(&service, email, password).await;
         assert_eq!(answer.code(), (401, "sign_in_refused".to_owned()), "{email}");
         assert!(!answer.text.contains(email) && answer.header("set-cookie").is_empty(), "{}", answer.text);

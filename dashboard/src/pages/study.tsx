@@ -275,10 +275,10 @@ function Strategy({ title, name, report, study, id }: { title: string; name: str
   const chart = `equity-${name}`;
   return (
     <Panel title={title}>
-      <Facts>
+      <Facts dense>
         <Fact name="trades">{count(report.trades)}</Fact>
         <Fact name="signals">{count(report.signals)}</Fact>
-        <Fact name="fee at which it breaks even">{report.break_even_fee_bps ? `${figure(report.break_even_fee_bps, 1)} bps` : '–'}</Fact>
+        <Fact name="break-even fee">{report.break_even_fee_bps ? `${figure(report.break_even_fee_bps, 1)} bps` : '–'}</Fact>
       </Facts>
       <div class="table-box" tabIndex={0} role="region" aria-label={title}>
         <table>

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use candlemill_client::Api;
-use candlemill_devkit::{MongoKind, Stack, PASSWORD};
+use candlemill_devkit::{MongoKind, PASSWORD, Stack};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
