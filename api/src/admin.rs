@@ -4,6 +4,7 @@ pub mod drain;
 pub mod operator;
 pub mod pause;
 pub mod queues;
+pub mod tasks;
 pub mod token;
 pub mod verify;
 mod view;

@@ -39,6 +39,7 @@ pub(crate) fn operators() -> OpenApiRouter<Shared> {
         .routes(routes!(admin::pause::pause))
         .routes(routes!(admin::pause::resume))
         .routes(routes!(admin::drain::drain))
+        .routes(routes!(admin::tasks::tasks))
         .routes(routes!(admin::verify::verify))
         .routes(routes!(admin::verify::task))
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 const NAME: &str = "01JC5Y7V9N8B3M2K1H0G9F8E7D";
 
 /// Calls that are for the dashboard's pages alone: programs sign in at Supabase, and follow the tasks that they submitted.
-const OF_PAGES: [&str; 4] = ["sign_in", "refresh_session", "sign_out", "follow_tasks"];
+const OF_PAGES: [&str; 5] = ["sign_in", "refresh_session", "sign_out", "follow_tasks", "list_owners_tasks"];
 
 type Calls = Arc<Mutex<Vec<String>>>;
 

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
-import { api, must, type Schemas } from '../api/client';
-import { count, duration } from '../format';
+import { api, call, must, type Schemas, type Task } from '../api/client';
+import { KINDS, rangeWords, STATES, subjectOf } from '../model/task';
+import { clip, count, duration } from '../format';
 import { useResource } from '../live/resource';
 import { isOperator } from '../session';
 import { Confirm } from '../ui/dialog';
@@ -30,6 +31,7 @@ export function Operations() {
               ))}
             </div>
             <Workers workers={workers} reload={queues.reload} />
+            <OwnersTasks />
           </>
         )}
       </Shown>
@@ -183,6 +185,92 @@ function Workers({ workers, reload }: { workers: readonly Schemas['WorkerView'][
         >
           <p>It hands back what it has and takes no more tasks until it is started again. This cannot be undone from here.</p>
         </Confirm>
+      )}
+    </Panel>
+  );
+}
+
+/** What a user asks about: the newest tasks of one user, as the user sees them. */
+function OwnersTasks() {
+  const [typed, setTyped] = useState('');
+  const [owner, setOwner] = useState('');
+  const [state, setState] = useState('');
+  const path = `/api/admin/tasks?limit=50&owner=${encodeURIComponent(owner)}${state ? `&state=${state}` : ''}`;
+  const tasks = useResource(owner ? path : undefined, () => call<{ tasks: Task[] }>('GET', path), { every: 10_000 });
+  return (
+    <Panel title="Tasks of a user">
+      <form
+        class="filters"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setOwner(typed.trim());
+        }}
+      >
+        <input
+          aria-label="Id of the user"
+          class="filter-q"
+          placeholder="Id of the user"
+          spellcheck={false}
+          value={typed}
+          maxLength={100}
+          onInput={(event) => setTyped(event.currentTarget.value)}
+        />
+        <select aria-label="State" value={state} onChange={(event) => setState(event.currentTarget.value)}>
+          <option value="">State: any</option>
+          {STATES.map((one) => (
+            <option key={one} value={one}>
+              {one}
+            </option>
+          ))}
+        </select>
+        <button type="submit">Show</button>
+      </form>
+      {owner && (
+        <Shown of={tasks} rows={2}>
+          {({ tasks: all }) =>
+            all.length === 0 ? (
+              <p class="soft">This user has no such tasks.</p>
+            ) : (
+              <div class="table-box" tabIndex={0} role="region" aria-label="Tasks of the user">
+                <table>
+                  <thead>
+                    <tr>
+                      <th scope="col">Task</th>
+                      <th scope="col">State</th>
+                      <th scope="col">What</th>
+                      <th scope="col">Range</th>
+                      <th scope="col">Error</th>
+                      <th scope="col">Submitted</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {all.map((task) => {
+                      const subject = subjectOf(task.kind, task.request);
+                      return (
+                        <tr key={task.task_id}>
+                          <td>
+                            <code>{task.task_id}</code>
+                          </td>
+                          <td>
+                            <State state={task.state} />
+                          </td>
+                          <td>
+                            <bdi>{subject.words}</bdi> <span class="soft small">{KINDS[task.kind] ?? task.kind}</span>
+                          </td>
+                          <td class="soft">{rangeWords(subject)}</td>
+                          <td class="wrap">{task.error ? `${task.error.code}: ${clip(task.error.message, 160)}` : ''}</td>
+                          <td class="soft">
+                            <Ago at={task.created_at} />
+                          </td>
+                        </tr>
+                      );
+                    })}
+                  </tbody>
+                </table>
+              </div>
+            )
+          }
+        </Shown>
       )}
     </Panel>
   );

@@ -349,6 +349,7 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "DELETE /api/task/{id}",
         "GET /api/admin/queues",
         "GET /api/admin/task/{id}",
+        "GET /api/admin/tasks",
         "GET /api/dead-letters",
         "GET /api/events",
         "GET /api/market-data/coverage",
