@@ -4,7 +4,7 @@ use crate::error::Problem;
 use crate::state::Shared;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use url::{Host, Url};
 
@@ -30,7 +30,7 @@ impl FromRequestParts<Shared> for OwnPage {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Problem> {
-        let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let origin = text(header::ORIGIN).and_then(|origin| Url::parse(origin).ok());
         let host = text(header::HOST).unwrap_or_default();
         let origin = origin.filter(|origin| is_own(origin, host, state.public_url.as_ref())).ok_or_else(foreign)?;

@@ -128,7 +128,8 @@ async fn other_pages_and_programs_are_refused() {
 #[tokio::test]
 async fn one_answer_for_every_failure() {
     let service = Service::start().await;
-    service.supabase.change_user("free@candlemill.test", &UserChange { banned: Some(true), ..UserChange::default() });
+    let banned = UserChange { banned: Some(true), ..UserChange::default() };
+    service.supabase.change_user("free@candlemill.test", &banned).unwrap();
     let mut told = Vec::new();
     for (email, password) in [(PRO, "wrong"), ("nobody@candlemill.test", PASSWORD), ("free@candlemill.test", PASSWORD)]
     {
