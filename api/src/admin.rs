@@ -5,6 +5,7 @@ pub mod operator;
 pub mod pause;
 pub mod queues;
 pub mod schedules;
+pub mod tasks;
 pub mod token;
 pub mod verify;
 mod view;

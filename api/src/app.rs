@@ -3,7 +3,7 @@
 use crate::bounds::MAX_BODY;
 use crate::error::Problem;
 use crate::state::AppState;
-use crate::{admin, bounds, caller, cors, metrics, openapi, remainder, routes, trace};
+use crate::{admin, bounds, caller, cors, dashboard, metrics, openapi, remainder, routes, trace};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -23,7 +23,7 @@ pub fn app(state: AppState) -> Router {
     let operators = Router::from(routes::operators());
     let operators = operators.route_layer(from_fn_with_state(Arc::clone(&state), admin::operator::admit));
     let docs = SwaggerUi::new("/docs").url("/api-docs/openapi.json", openapi::document());
-    let open = Router::from(routes::open()).merge(docs);
+    let open = Router::from(routes::open()).merge(docs).merge(Router::from(routes::pages())).merge(dashboard::routes());
     let cors = cors::layer(&state.cors_origins);
     let app = users
         .merge(operators)

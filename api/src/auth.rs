@@ -22,8 +22,10 @@ mod error;
 mod jwks;
 mod metrics;
 mod remembered;
+mod session;
 mod tier;
 mod token;
+mod signed_out;
 mod told_once;
 mod upstream;
 
@@ -35,4 +37,5 @@ pub use caller::Caller;
 pub use config::{AuthConfig, TierSource, VARIABLES};
 pub use error::AuthError;
 pub use metrics::AuthMetrics;
+pub use session::{SessionError, SessionTokens};
 pub use tier::{TierNames, TierPath};

@@ -45,7 +45,7 @@ pub fn origins(env: &Env) -> Result<Vec<HeaderValue>, EnvError> {
     .collect()
 }
 
-/// Answers preflights, and lets pages of `origins` read answers, errors too. Never of the operators' calls, and never with cookies:
+/// Answers preflights, and lets pages of `origins` read answers, errors too. Never of the operators' calls nor of the dashboard's sessions, and never with cookies:
 /// every caller shows a token. `None` where no origin is allowed.
 pub(crate) fn layer(origins: &[HeaderValue]) -> Option<CorsLayer> {
     if origins.is_empty() {
@@ -53,7 +53,8 @@ pub(crate) fn layer(origins: &[HeaderValue]) -> Option<CorsLayer> {
     }
     let origins = origins.to_vec();
     let allowed = AllowOrigin::predicate(move |origin, request| {
-        origins.contains(origin) && !request.uri.path().starts_with("/api/admin")
+        let path = request.uri.path();
+        origins.contains(origin) && !path.starts_with("/api/admin") && !path.starts_with("/api/session")
     });
     let of_ours = |name| HeaderName::from_static(name);
     let layer = CorsLayer::new()

@@ -1,15 +1,18 @@
 //! `candlemill-api`: serves the API until SIGTERM.
 
+use axum::Router;
 use axum::serve::ListenerExt;
 use candlemill_api::auth::{Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
-use candlemill_api::{ApiConfig, AppState, Refresher, app};
+use candlemill_api::session::OwnTries;
+use candlemill_api::{ApiConfig, AppState, DashboardAddr, Refresher, app};
 use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_market_store::MarketStore;
 use candlemill_shared::env::Env;
 use candlemill_shared::{Clock, SystemClock, telemetry};
 use candlemill_tasks::{OwnerRecord, TaskEngine, TaskService, TasksConfig};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +67,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         auth: Arc::clone(&auth),
         admin: config.admin,
         cors_origins: config.cors_origins,
+        public_url: config.public_url,
+        sign_ins: OwnTries::default(),
         tiers,
         webhooks: config.webhooks,
         streams: Arc::new(Semaphore::new(config.event_streams)),
@@ -76,24 +81,34 @@ async fn run() -> Result<(), Box<dyn Error>> {
     };
     let listener =
         TcpListener::bind(config.addr).await.map_err(|error| format!("API_ADDR {}: {error}", config.addr))?;
+    let dashboard = dashboard(config.dashboard).await?;
     println!("listening on http://{}", listener.local_addr()?);
+    if let Some(dashboard) = &dashboard {
+        println!("dashboard on http://{}", dashboard.local_addr()?);
+    }
+    tokio::spawn({
+        let (auth, bus) = (Arc::clone(&state.auth), state.db.bus().clone());
+        async move { auth.follow_sign_outs(&bus).await }
+    });
     tokio::spawn(tasks.progress().clone().watch());
     tokio::spawn(keep_owners(tasks.clone(), confirmed));
     tokio::spawn(Refresher { auth, tasks: tasks.clone() }.run(stopping.clone()));
     tokio::spawn(prepare(tasks, market, stopping.clone()));
     stop_on_signal(stopping.clone())?;
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "answers may be delayed on this connection");
+    let app = app(state);
+    let beside = async {
+        match dashboard {
+            Some(listener) => serve(listener, app.clone(), stopping.clone()).await,
+            None => Ok(()),
         }
-    });
-    let served = axum::serve(listener, app(state)).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    };
+    let served = async { tokio::try_join!(serve(listener, app.clone(), stopping.clone()), beside).map(drop) };
     let over = async {
         stopping.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        served = std::future::IntoFuture::into_future(served) => served?,
+        served = served => served?,
         () = over => tracing::warn!("requests under way did not end within the grace time"),
     }
     Ok(())
@@ -104,6 +119,35 @@ async fn keep_owners(tasks: TaskEngine, mut confirmed: mpsc::Receiver<OwnerRecor
     while let Some(owner) = confirmed.recv().await {
         if let Err(error) = tasks.owners().confirm(&owner).await {
             tracing::debug!(%error, "a user's tier is not written down; it is when its token is checked again");
+        }
+    }
+}
+
+/// Answers on one address until the process stops.
+async fn serve(listener: TcpListener, app: Router, stopping: CancellationToken) -> std::io::Result<()> {
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "answers may be delayed on this connection");
+        }
+    });
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, app).with_graceful_shutdown(stopping.cancelled_owned()).await
+}
+
+/// The dashboard's own address. The usual one may be another's: then the API's is enough.
+async fn dashboard(wanted: DashboardAddr) -> Result<Option<TcpListener>, Box<dyn Error>> {
+    match wanted {
+        DashboardAddr::Off => Ok(None),
+        DashboardAddr::Asked(addr) => {
+            let bound = TcpListener::bind(addr).await.map_err(|error| format!("DASHBOARD_ADDR {addr}: {error}"))?;
+            Ok(Some(bound))
+        }
+        DashboardAddr::Usual(addr) => {
+            let bound = TcpListener::bind(addr).await;
+            if let Err(error) = &bound {
+                tracing::warn!(%addr, %error, "the dashboard is served at API_ADDR alone");
+            }
+            Ok(bound.ok())
         }
     }
 }

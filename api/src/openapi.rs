@@ -30,6 +30,7 @@ const TAGS: [(&str, &str); 9] = [
     ("dead letters", "Tasks that were given up: look, replay, discard."),
     ("webhooks", "Be told of the end of a task."),
     ("operators", "Queues and workers. These calls take the operators' token, `ADMIN_TOKEN`."),
+    ("dashboard", "Sign-in of this service's own pages; programs sign in at Supabase."),
     ("operation", "Health, metrics and explanations, without a token."),
 ];
 
@@ -53,6 +54,7 @@ pub fn document() -> OpenApi {
     let groups = [
         (Callers::Users, routes::users()),
         (Callers::Operators, routes::operators()),
+        (Callers::Anybody, routes::pages()),
         (Callers::Anybody, routes::open()),
     ];
     for (callers, group) in groups {

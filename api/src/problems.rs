@@ -16,6 +16,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("chart_not_found", 404, "The study has no chart of this name. The member charts of the study lists them."),
     ("expired_token", 401, "The access token's time is over. Refresh the session."),
     (
+        "foreign_page",
+        403,
+        "The calls under /api/session are for pages of this service alone, as the header Origin says.",
+    ),
+    (
         "idempotency_conflict",
         409,
         "The Idempotency-Key stands for another request of the last 24 hours. Use a new key.",
@@ -45,6 +50,12 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("schedule_changed", 409, "Somebody else changed the schedule at the same moment. Look at it and try again."),
     ("schedule_not_found", 404, "No schedule of the caller has this id."),
     ("schedule_paused", 409, "An operator has paused the schedule; only an operator resumes it."),
+    ("session_ended", 401, "The session of the dashboard was signed out, or goes on no longer. Sign in again."),
+    (
+        "sign_in_refused",
+        401,
+        "E-mail and password do not sign in here. Other accounts paste the access token of a session.",
+    ),
     ("slow_body", 408, "The body did not arrive within 10 s."),
     ("store_unavailable", 503, "Redis or MongoDB (member store) does not answer. Try again after Retry-After."),
     ("study_not_found", 404, "No stored study of the caller has this id. It appears when its task has succeeded."),
@@ -69,6 +80,11 @@ pub const CODES: &[(&str, u16, &str)] = &[
         "The answer took longer than 30 s. What was asked for may have happened; look before repeating it.",
     ),
     ("too_many_requests", 429, "The tier's requests of this minute are used up. Retry-After says when there are more."),
+    (
+        "too_many_sign_ins",
+        429,
+        "Five sign-ins a minute are tried from one address and for one e-mail. Retry-After says when there are more.",
+    ),
     ("too_many_streams", 503, "Too many event streams are open. Poll the progress call, or try again."),
     (
         "unknown_symbol",

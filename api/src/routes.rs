@@ -1,7 +1,9 @@
 //! The one table of calls: it yields the router and the OpenAPI document.
 
 use crate::state::Shared;
-use crate::{admin, dead_letters, health, market_data, metrics_page, problems, schedules, seasonality, task, webhooks};
+use crate::{
+    admin, dead_letters, health, market_data, metrics_page, problems, schedules, seasonality, session, task, webhooks,
+};
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -17,6 +19,7 @@ pub(crate) fn users() -> OpenApiRouter<Shared> {
         .routes(routes!(task::show::show, task::cancel::cancel))
         .routes(routes!(task::progress::progress))
         .routes(routes!(task::events::events))
+        .routes(routes!(task::follow_all::follow_all))
         .routes(routes!(market_data::klines::klines))
         .routes(routes!(market_data::coverage::coverage))
         .routes(routes!(market_data::series::list_series))
@@ -47,12 +50,20 @@ pub(crate) fn operators() -> OpenApiRouter<Shared> {
         .routes(routes!(admin::pause::pause))
         .routes(routes!(admin::pause::resume))
         .routes(routes!(admin::drain::drain))
+        .routes(routes!(admin::tasks::tasks))
         .routes(routes!(admin::verify::verify))
         .routes(routes!(admin::verify::task))
         .routes(routes!(admin::schedules::list_all_schedules))
         .routes(routes!(admin::schedules::delete_any_schedule))
         .routes(routes!(admin::schedules::pause_schedule))
         .routes(routes!(admin::schedules::resume_schedule))
+}
+
+/// Calls of the dashboard's pages, which know their callers otherwise.
+pub(crate) fn pages() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(session::sign_in::sign_in, session::sign_out::sign_out))
+        .routes(routes!(session::refresh::refresh))
 }
 
 /// Calls without a token.

@@ -3,6 +3,7 @@
 use crate::admin::token::AdminToken;
 use crate::auth::Authenticator;
 use crate::metrics::Metrics;
+use crate::session::OwnTries;
 use axum::http::HeaderValue;
 use candlemill_db::Db;
 use candlemill_market_store::MarketStore;
@@ -13,6 +14,7 @@ use candlemill_tasks::{TaskEngine, TaskService};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// What handlers take: one counter to clone, where every layer of every request clones.
 pub type Shared = Arc<AppState>;
@@ -34,6 +36,10 @@ pub struct AppState {
     pub admin: Option<AdminToken>,
     /// Origins of pages that may call it from a browser.
     pub cors_origins: Vec<HeaderValue>,
+    /// Where people reach the service, if it is by another name than the one that is called.
+    pub public_url: Option<Url>,
+    /// Tries to sign in while Redis is away.
+    pub sign_ins: OwnTries,
     /// What tiers allow.
     pub tiers: Arc<TierTable>,
     /// Where owners may have themselves told.

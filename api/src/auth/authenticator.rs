@@ -6,6 +6,7 @@ use super::error::AuthError;
 use super::jwks::KeySet;
 use super::metrics::AuthMetrics;
 use super::remembered::{REFUSAL, Verdict};
+use super::session::{SessionError, SessionTokens, Sessions};
 use super::tier::TierReader;
 use super::token;
 use super::token::Claims;
@@ -46,12 +47,19 @@ pub enum CurrentUser {
     Deleted,
 }
 
-type TokenHash = [u8; 32];
+/// Sessions that were renewed a moment ago, and how long their answer stands: as long as Supabase takes the same refresh token again.
+const MOST_RENEWED: u64 = 10_000;
+const RENEWED: Duration = Duration::from_secs(10);
+
+pub(super) type TokenHash = [u8; 32];
 
 /// Knows callers by their tokens.
 pub struct Authenticator {
-    remembered: Cache<TokenHash, Arc<Verdict>>,
-    shared: ExpiringCache,
+    pub(super) remembered: Cache<TokenHash, Arc<Verdict>>,
+    pub(super) shared: ExpiringCache,
+    sessions: Sessions,
+    /// By the refresh token that was shown.
+    renewed: Cache<TokenHash, SessionTokens>,
     keys: KeySet,
     upstream: Upstream,
     legacy_key: Option<DecodingKey>,
@@ -100,6 +108,8 @@ impl Authenticator {
         Ok(Self {
             remembered: Cache::builder().max_capacity(MOST_TOKENS).expire_after(expiry).build(),
             keys: KeySet::new(http.clone(), &config.auth_url(), Arc::clone(&clock), metrics.clone()),
+            sessions: Sessions::new(http.clone(), config.clone()),
+            renewed: Cache::builder().max_capacity(MOST_RENEWED).time_to_live(RENEWED).build(),
             upstream: Upstream::new(http, config.clone()),
             legacy_key: config.jwt_secret.as_deref().map(|secret| DecodingKey::from_secret(secret.as_bytes())),
             shared,
@@ -182,6 +192,43 @@ impl Authenticator {
         let caller = verdict.outcome.clone()?;
         // A verdict may be in the cache for a moment longer than its token lives.
         if caller.expires_at_ms <= self.clock.now_ms() { Err(AuthError::Expired) } else { Ok(caller) }
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// When Supabase opens none, or does not answer.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<SessionTokens, SessionError> {
+        self.sessions.by_password(email, password).await
+    }
+
+    /// Lets a session go on. Many that ask with one token at once ask Supabase once.
+    ///
+    /// # Errors
+    /// As [`Self::sign_in`].
+    pub async fn refresh(&self, refresh_token: &str) -> Result<SessionTokens, SessionError> {
+        let shown: TokenHash = Sha256::digest(refresh_token).into();
+        let renewal = self.renewed.try_get_with(shown, self.sessions.by_refresh_token(refresh_token));
+        renewal.await.map_err(|error| (*error).clone())
+    }
+
+    /// Ends a session by its access token, or by its refresh token where that one is good no longer. What Supabase cannot be told ends
+    /// by itself; here the token is forgotten in any case.
+    pub async fn sign_out(&self, authorization: Option<&str>, refresh_token: Option<&str>) {
+        // What was renewed a moment ago is asked for again, by whoever: one of those sessions has ended.
+        self.renewed.invalidate_all();
+        if let Ok(token) = token::bearer(authorization) {
+            let ended = self.sessions.end(token).await;
+            self.forget(token).await;
+            if ended {
+                return;
+            }
+        }
+        let Some(refresh_token) = refresh_token else { return };
+        match self.refresh(refresh_token).await {
+            Ok(tokens) if self.sessions.end(&tokens.access_token).await => self.forget(&tokens.access_token).await,
+            _ => tracing::debug!("a session was signed out here alone"),
+        }
     }
 
     async fn forget_overdue(&self, hash: &TokenHash) {

@@ -118,7 +118,7 @@ impl Upstream {
         let answer = call.send().await.map_err(unreadable)?;
         match answer.status() {
             status if status.is_success() => answer.json().await.map(Some).map_err(unreadable),
-            StatusCode::NOT_FOUND => match refusal_name(answer).await {
+            StatusCode::NOT_FOUND => match refusal_code(answer).await {
                 Some(_) => Ok(None),
                 // A gateway's, not Auth's: the URL is wrong, and nobody is deleted by that.
                 None => Err(AuthError::Misconfigured),
@@ -180,23 +180,23 @@ impl Upstream {
 }
 
 /// No answer, or none that can be read.
-fn unreadable(error: reqwest::Error) -> AuthError {
+pub(super) fn unreadable(error: reqwest::Error) -> AuthError {
     // Its URL holds no token, and is left out all the same: it may hold a password.
     tracing::debug!(timeout = error.is_timeout(), connect = error.is_connect(), "a call of Supabase failed");
     AuthError::Unavailable { retry_after: None }
 }
 
-fn retry_after(answer: &Response) -> Option<u32> {
+pub(super) fn retry_after(answer: &Response) -> Option<u32> {
     answer.headers().get("retry-after")?.to_str().ok()?.parse().ok()
 }
 
 async fn refusal(answer: Response) -> AuthError {
     let (status, wait) = (answer.status(), retry_after(&answer));
-    meaning(status.as_u16(), refusal_name(answer).await.as_deref(), wait)
+    meaning(status.as_u16(), refusal_code(answer).await.as_deref(), wait)
 }
 
-/// The code of an error of Auth; `None`: it is not Auth's.
-async fn refusal_name(answer: Response) -> Option<String> {
+/// The code of a refused call; a gateway's answer has none.
+pub(super) async fn refusal_code(answer: Response) -> Option<String> {
     let from_header = answer.headers().get(CODE_HEADER).and_then(|code| code.to_str().ok()).map(str::to_owned);
     let body: ErrorBody = answer.json().await.unwrap_or_default();
     from_header.or(body.name())

@@ -4,6 +4,7 @@
 //! `Last-Event-ID` means skipping what the client has seen.
 
 use super::progress::newest;
+use crate::auth::Caller;
 use crate::caller::Admitted;
 use crate::error::Problem;
 use crate::input::TaskPath;
@@ -53,11 +54,7 @@ pub async fn events(
     let caller = admitted.caller;
     // Whose it is comes first: strangers learn nothing, not even how full it is here.
     newest(&state, &caller, id).await?;
-    let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "Too many event streams are open")
-            .detail("Poll the progress call, or try again in a moment.")
-            .retry_after(5)
-    })?;
+    let open = Open::one(&state)?;
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
     let live = match state.tasks.progress().follow(id).await {
         Ok(live) => live.boxed(),
@@ -73,33 +70,53 @@ pub async fn events(
             async move { newest(&state, &caller, id).await.ok() }
         }
     });
-    let left = Duration::from_millis(u64::try_from(caller.expires_at_ms - state.clock.now_ms()).unwrap_or(0));
-    let until = left.min(LONGEST);
-    let stopping = state.stopping.clone();
-    let ending = async move {
-        // A token that expired, or may have been revoked since, follows no longer. Clients of event streams come back by
-        // themselves, with a token that is checked anew and the id of the last event.
-        tokio::select! {
-            () = tokio::time::sleep(until) => {}
-            () = stopping.cancelled_owned() => {}
-        }
-    };
-    state.metrics.event_streams.inc();
-    let open = Open { metrics: state.metrics.clone(), _place: place };
+    let ending = ending(&state, &caller);
     let snapshots = stream::select(live.map(Some), looks).filter_map(std::future::ready).take_until(Box::pin(ending));
     let events = newer_ones(snapshots, seen).map(move |progress| {
         let _open = &open;
         Ok::<_, Infallible>(event(progress))
     });
+    Ok(sent(events))
+}
+
+/// A stream of events as an answer.
+pub(super) fn sent(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> impl IntoResponse {
     // Proxies such as nginx hold back what they take for an ordinary answer.
     let unbuffered = [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
-    Ok((unbuffered, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
+    (unbuffered, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Is over when a stream has to end. A token that expired, or may have been revoked since, follows no longer. Clients of event
+/// streams come back by themselves, with a token that is checked anew.
+pub(super) fn ending(state: &Shared, caller: &Caller) -> impl Future<Output = ()> + Send + use<> {
+    let left = Duration::from_millis(u64::try_from(caller.expires_at_ms - state.clock.now_ms()).unwrap_or(0));
+    let until = left.min(LONGEST);
+    let stopping = state.stopping.clone();
+    async move {
+        tokio::select! {
+            () = tokio::time::sleep(until) => {}
+            () = stopping.cancelled_owned() => {}
+        }
+    }
 }
 
 /// Held while a stream is open.
-struct Open {
+pub(super) struct Open {
     metrics: Arc<crate::metrics::Metrics>,
     _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Open {
+    /// A place among the streams that may be open.
+    pub(super) fn one(state: &Shared) -> Result<Self, Problem> {
+        let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "Too many event streams are open")
+                .detail("Poll the progress call, or try again in a moment.")
+                .retry_after(5)
+        })?;
+        state.metrics.event_streams.inc();
+        Ok(Self { metrics: Arc::clone(&state.metrics), _place: place })
+    }
 }
 
 impl Drop for Open {

@@ -32,6 +32,11 @@ pub async fn list(
     if filter.parent.is_some() {
         return children(&state, filter, owner).await;
     }
+    newest(&state, filter, owner).await
+}
+
+/// A page of an owner's tasks that are nobody's child.
+pub(crate) async fn newest(state: &AppState, filter: TaskFilter, owner: &str) -> Result<Json<TaskList>, Problem> {
     let query = read(filter, owner)?;
     let mut records = state.tasks.records().list(&TaskQuery { limit: query.limit + 1, ..query.clone() }).await?;
     let more = records.len() > query.limit as usize;

@@ -5,9 +5,11 @@
 
 mod bad_input;
 mod browsers;
+mod dashboard;
 mod dead_letters;
 mod operators;
 mod outages;
 mod service;
+mod sessions;
 mod tokens;
 mod webhooks;

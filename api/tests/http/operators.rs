@@ -5,12 +5,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "a-token-of-operators-of-no-real-installation";
-const CALLS: [(&str, &str); 5] = [
+const CALLS: [(&str, &str); 6] = [
     ("GET", "queues"),
     ("POST", "queues/backfill/pause"),
     ("POST", "queues/backfill/resume"),
     ("POST", "workers/w-1/drain"),
     ("GET", "task/01JC5Y7V9N8B3M2K1H0G9F8E7D"),
+    ("GET", "tasks?owner=c55fe69d-9a14-89bd-b60c-c15aa96ba543"),
 ];
 
 async fn check(service: &Service, call: (&str, &str), token: Option<&str>, body: Option<Value>, expected: (u16, &str)) {

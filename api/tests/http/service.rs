@@ -3,6 +3,7 @@
 use candlemill_api::admin::token::AdminToken;
 use candlemill_api::auth::{AuthConfig, Authenticator, TOKEN_CACHE};
 use candlemill_api::metrics::Metrics;
+use candlemill_api::session::OwnTries;
 use candlemill_api::{AppState, app, cors_origins};
 use candlemill_db::{Db, DbConfig, ExpiringCache};
 use candlemill_market_store::MarketStore;
@@ -27,6 +28,9 @@ pub(crate) const KEYS: &str = "/auth/v1/.well-known/jwks.json";
 const KNOCK: &str = "/api/market-data/klines";
 /// What it answers them.
 pub(crate) const LET_IN: (u16, &str) = (400, "invalid_request");
+
+/// Where people reach it.
+pub(crate) const PUBLIC_URL: &str = "https://candles.example.com";
 
 /// A running API.
 pub(crate) struct Service {
@@ -106,6 +110,8 @@ impl Service {
             auth: Arc::new(auth),
             admin: AdminToken::from_env(&env).unwrap(),
             cors_origins: cors_origins(&env).unwrap(),
+            public_url: Some(PUBLIC_URL.parse().unwrap()),
+            sign_ins: OwnTries::default(),
             tiers,
             webhooks,
             metrics,

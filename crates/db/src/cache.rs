@@ -58,4 +58,26 @@ impl ExpiringCache {
             .await
             .map_err(StoreError::redis("writing a cache"))
     }
+
+    /// Forgets `id`, and tells those who listen to [`Self::channel`].
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn forget(&self, id: &str) -> Result<(), StoreError> {
+        let mut connection = self.connection.clone();
+        redis::pipe()
+            .del(self.key(id))
+            .ignore()
+            .publish(self.channel(), id)
+            .ignore()
+            .query_async::<()>(&mut connection)
+            .await
+            .map_err(StoreError::redis("forgetting what was cached"))
+    }
+
+    /// Where ids are told that were forgotten.
+    #[must_use]
+    pub fn channel(&self) -> String {
+        key(&format!("{}:forgotten", self.name))
+    }
 }

@@ -24,5 +24,5 @@ pub use project::{project_root, unique_name};
 pub use proxy::FaultProxy;
 pub use redis::Redis;
 pub use service::{Service, binary};
-pub use simulator::Simulator;
+pub use simulator::{PASSWORD, Simulator};
 pub use stack::{Stack, StackBuilder};

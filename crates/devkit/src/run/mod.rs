@@ -12,6 +12,7 @@ use clap::Args;
 use screen::Screen;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +35,8 @@ const INBOX: [(&str, &str); 3] = [
     ("APALIS_INBOX_OWNER", "c55fe69d-9a14-89bd-b60c-c15aa96ba543"),
     ("APALIS_INBOX_TIER", "pro"),
 ];
+/// Where the dashboard is served besides, as it is by default.
+const DASHBOARD_ADDR: &str = "127.0.0.1:5555";
 /// Longest wait for the exchange's first answer.
 const REACH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -98,6 +101,10 @@ impl Run {
         }
         for (name, value) in INBOX {
             builder = builder.worker_env(name, value);
+        }
+        // Another run, or another program, may have the usual port: the API's own address shows the dashboard as well.
+        if TcpListener::bind(DASHBOARD_ADDR).is_ok() {
+            builder = builder.api_env("DASHBOARD_ADDR", DASHBOARD_ADDR);
         }
         if self.live {
             reach_exchange(&env).await?;

@@ -2,9 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use candlemill_client::Api;
-use candlemill_devkit::{MongoKind, Stack};
+use candlemill_devkit::{MongoKind, PASSWORD, Stack};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
+
+/// The user of a run.
+const DEMO_USER: &str = "pro@candlemill.test";
 
 /// Standard output of a run.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl Screen {
         let (base, token) = (api.base(), api.token());
         self.note("where to look")?;
         self.indented(&format!(
-            "API, browsable   {base}/docs\nmetrics          {base}/metrics\nhealth           {base}/readyz"
+            "dashboard        {base}/  as {DEMO_USER}, password {PASSWORD}\nAPI, browsable   {base}/docs\nmetrics          {base}/metrics\nhealth           {base}/readyz"
         ))?;
         self.note("try it (the demo user's token is good for an hour)")?;
         self.plain(&format!(

@@ -189,6 +189,8 @@ impl StackBuilder {
             ("SUPABASE_PUBLISHABLE_KEY", PUBLISHABLE_KEY),
             ("SUPABASE_SECRET_KEY", SECRET_KEY),
             ("SUPABASE_JWT_SECRET", JWT_SECRET),
+            // Many APIs run at once here; the dashboard is at each one's own address as well.
+            ("DASHBOARD_ADDR", "off"),
         ] {
             api_environment.insert(name.to_owned(), value.to_owned());
         }

@@ -159,4 +159,13 @@ impl ProgressBoard {
         let messages = self.bus.subscribe(&keys::channel(id)).await?;
         Ok(messages.filter_map(|message| std::future::ready(serde_json::from_slice(&message).ok())))
     }
+
+    /// Snapshots of all tasks of an owner, as they are written from now on.
+    ///
+    /// # Errors
+    /// When Redis fails.
+    pub async fn follow_owner(&self, owner: &str) -> Result<impl Stream<Item = Progress> + Send + use<>, StoreError> {
+        let messages = self.bus.subscribe(&keys::owner_channel(owner)).await?;
+        Ok(messages.filter_map(|message| std::future::ready(serde_json::from_slice(&message).ok())))
+    }
 }

@@ -8,6 +8,11 @@ pub(super) fn snapshot(id: TaskId) -> String {
     key(&format!("{{{id}}}:progress"))
 }
 
+/// Channel of the snapshots of all tasks of an owner.
+pub(super) fn owner_channel(owner: &str) -> String {
+    key(&format!("{{owner:{owner}}}:events"))
+}
+
 /// Channel of a task's snapshots.
 pub(super) fn channel(id: TaskId) -> String {
     key(&format!("{{{id}}}:events"))

@@ -79,6 +79,7 @@ impl Snapshots {
             .arg(json)
             .arg(ttl_ms)
             .arg(keys::channel(id))
+            .arg(keys::owner_channel(&snapshot.owner))
             .invoke_async(&mut connection)
             .await
             .map_err(|error| self.failed(WRITING)(error))?;

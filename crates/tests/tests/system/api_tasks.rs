@@ -332,7 +332,12 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
             let url = format!("{}{}", stack.api_url(), path.replace("{id}", "01JC5Y7V9N8B3M2K1H0G9F8E7D"));
             let answer = reqwest::Client::new().request(method.parse().unwrap(), url).send().await.unwrap();
             // What is documented with a token needs one; what is not answers without.
-            let expected = if operation["security"].is_array() { 401 } else { 200 };
+            // Sessions are for the service's own pages.
+            let expected = match operation["security"].as_array() {
+                _ if path.starts_with("/api/session") => 403,
+                Some(_) => 401,
+                None => 200,
+            };
             assert_eq!(answer.status().as_u16(), expected, "{method} {path}");
             calls.push(format!("{method} {path}"));
         }
@@ -340,10 +345,13 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
     calls.sort();
     let expected = [
         "DELETE /api/seasonality/{id}",
+        "DELETE /api/session",
         "DELETE /api/task/{id}",
         "GET /api/admin/queues",
         "GET /api/admin/task/{id}",
+        "GET /api/admin/tasks",
         "GET /api/dead-letters",
+        "GET /api/events",
         "GET /api/market-data/coverage",
         "GET /api/market-data/klines",
         "GET /api/market-data/series",
@@ -371,6 +379,8 @@ async fn the_document_lists_every_call_and_what_it_may_answer() {
         "POST /api/market-data/fetch/batch",
         "POST /api/market-data/verify",
         "POST /api/seasonality",
+        "POST /api/session",
+        "POST /api/session/refresh",
     ];
     assert_eq!(calls, expected);
     // Every reference leads somewhere.
