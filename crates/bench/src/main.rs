@@ -82,6 +82,9 @@ enum Flow {
         /// Draws of the bootstrap.
         #[arg(long, default_value_t = 1_000)]
         draws: u32,
+        /// A Python with the packages of `crates/bench/peers/requirements.txt`: runs the script of pandas there beside it.
+        #[arg(long)]
+        python: Option<std::path::PathBuf>,
     },
     /// Very many waiting tasks of one user: lists, operators' looks, and another user's start behind them.
     Crowd {
@@ -138,7 +141,7 @@ async fn main() -> Result<()> {
         Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
         Flow::Queue { tasks } => queue::measure(tasks).await,
-        Flow::Study { candles, draws } => study::measure(candles, draws).await,
+        Flow::Study { candles, draws, python } => study::measure(candles, draws, python.as_deref()).await,
         Flow::Retention { tasks } => retention::measure(tasks).await,
         Flow::Crowd { tasks } => crowd::measure(tasks).await,
         Flow::Bulk { fetches } => bulk::measure(fetches).await,
