@@ -66,7 +66,31 @@ pub fn document() -> OpenApi {
         }
         document.merge(group);
     }
+    name_studies(&mut document);
     document
+}
+
+/// Puts the member that names a study among the others of its form. As they are derived, the form stands beside the name and refuses it as
+/// a member that does not exist: nothing would fit.
+fn name_studies(document: &mut OpenApi) {
+    let Some(schemas) = document.components.as_mut().map(|components| &mut components.schemas) else { return };
+    let Some(RefOr::T(Schema::OneOf(study))) = schemas.get_mut("Study") else { return };
+    let mut names = Vec::new();
+    for item in &mut study.items {
+        if let RefOr::T(Schema::AllOf(parts)) = item
+            && let [RefOr::Ref(form), RefOr::T(Schema::Object(name))] = parts.items.as_slice()
+        {
+            names.push((form.ref_location.clone(), name.clone()));
+            *item = RefOr::Ref(form.clone());
+        }
+    }
+    for (form, name) in names {
+        let form = form.rsplit('/').next().unwrap_or_default();
+        if let Some(RefOr::T(Schema::Object(form))) = schemas.get_mut(form) {
+            form.properties.extend(name.properties);
+            form.required.extend(name.required);
+        }
+    }
 }
 
 fn components() -> utoipa::openapi::Components {
@@ -246,6 +270,21 @@ mod tests {
                 assert!(answer["headers"]["X-Trace-Id"].is_object(), "{call} {status}");
             }
         }
+    }
+
+    #[test]
+    fn a_study_fits_its_form() {
+        let document = serde_json::to_value(document()).unwrap();
+        let forms = document["components"]["schemas"]["Study"]["oneOf"].as_array().unwrap();
+        let named: Vec<&Value> = forms
+            .iter()
+            .map(|form| {
+                let form = document.pointer(form["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap();
+                assert_eq!((&form["additionalProperties"], &form["required"]), (&false.into(), &vec!["study"].into()));
+                &form["properties"]["study"]["enum"][0]
+            })
+            .collect();
+        assert_eq!(named, ["calendar", "sma_crossover", "mean_reversion"]);
     }
 
     #[test]

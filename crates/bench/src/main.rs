@@ -83,6 +83,9 @@ enum Flow {
         /// Draws of the bootstrap.
         #[arg(long, default_value_t = 1_000)]
         draws: u32,
+        /// A Python with the packages of `crates/bench/peers/requirements.txt`: runs the script of pandas there beside it.
+        #[arg(long)]
+        python: Option<std::path::PathBuf>,
     },
     /// Fires of schedules: very many at once, some hundred a second, a minute of many symbols.
     Schedules {
@@ -151,7 +154,7 @@ async fn main() -> Result<()> {
         Flow::Load { seconds, connections } => load::measure(seconds, connections).await,
         Flow::Jobs { tasks, candles } => jobs::measure(tasks, candles).await,
         Flow::Queue { tasks } => queue::measure(tasks).await,
-        Flow::Study { candles, draws } => study::measure(candles, draws).await,
+        Flow::Study { candles, draws, python } => study::measure(candles, draws, python.as_deref()).await,
         Flow::Retention { tasks } => retention::measure(tasks).await,
         Flow::Schedules { crowd, symbols, latency } => schedules::measure(crowd, symbols, latency).await,
         Flow::Crowd { tasks } => crowd::measure(tasks).await,

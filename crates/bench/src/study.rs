@@ -7,14 +7,18 @@ use candlemill_db::{Db, DbConfig};
 use candlemill_devkit::Stack;
 use candlemill_market_store::{MarketStore, Series};
 use candlemill_shared::env::Env;
-use candlemill_shared::study::CalendarStudy;
+use candlemill_shared::study::{BucketReport, CalendarStudy, GroupingReport, Measure};
 use candlemill_shared::{Candle, Decimal, Exchange, Interval, SystemClock, TimeRange, ZoneName};
 use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{RawDocumentBuf, doc};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::process::Command;
 
 const MINUTE: i64 = 60_000;
 /// 2020-01-01, UTC ms.
@@ -28,7 +32,8 @@ const CURSORS: usize = 4;
 /// Rounds of each load; the best counts.
 const ROUNDS: usize = 3;
 
-pub(crate) async fn measure(candles: u64, draws: u32) -> Result<()> {
+#[expect(clippy::print_stdout, reason = "figures are this program's output")]
+pub(crate) async fn measure(candles: u64, draws: u32, python: Option<&Path>) -> Result<()> {
     let stack = Stack::builder().without_ledger_check().workers(0).start().await?;
     let env = Env::of([
         ("REDIS_URL", stack.redis_url()),
@@ -58,14 +63,54 @@ pub(crate) async fn measure(candles: u64, draws: u32) -> Result<()> {
     per_second("candles into columns", count, ours);
     figure("columns beside bare cursors", format!("{:.2} times as long", ours.as_secs_f64() / bare.as_secs_f64()));
     let candles = Candles::of(Interval::Minute1, columns)?;
+    let mut found = Vec::new();
     for draws in [0, draws] {
         let started = Instant::now();
         let report = calendar::study(&candles, &CalendarStudy::default(), &ZoneName::default(), draws, 1, &ToTheEnd)?;
         let told = format!("calendar, {draws} draws, {} groupings × measures", report.groupings.len());
         figure(&told, format!("{:.2} s", started.elapsed().as_secs_f64()));
+        found = report.groupings;
     }
     figure("memory of this process at its peak", format!("{} MiB", peak()?));
+    drop(candles);
+    if let Some(python) = python {
+        let arguments = [range.start, range.end, i64::from(draws)].map(|argument| argument.to_string());
+        let server = [stack.mongo_uri(), stack.database()];
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/study.py");
+        let mut run = Command::new(python);
+        run.arg(script).args(server).args(arguments).stderr(Stdio::inherit());
+        let said = run.output().await.with_context(|| format!("starting {}", python.display()))?;
+        ensure!(said.status.success(), "the script failed: {}", said.status);
+        let said = String::from_utf8(said.stdout)?;
+        let (told, figures) = said.trim_end().rsplit_once('\n').context("the script said nothing")?;
+        println!("{told}");
+        agree(&found, &serde_json::from_str(figures)?)?;
+    }
     stack.stop().await
+}
+
+/// Whether the script's figures of the returns are ours: else it did other work, and its time says nothing.
+fn agree(found: &[GroupingReport], script: &BTreeMap<String, Vec<[Option<f64>; 9]>>) -> Result<()> {
+    let returns = found.iter().filter(|one| one.measure == Measure::Return);
+    for report in returns {
+        let name = serde_json::to_value(report.grouping)?;
+        let name = name.as_str().unwrap_or_default();
+        let theirs = script.get(name).with_context(|| format!("the script lacks {name}"))?;
+        ensure!(theirs.len() == report.buckets.len(), "{name}: {} buckets of the script", theirs.len());
+        for (bucket, theirs) in report.buckets.iter().zip(theirs) {
+            let BucketReport { mean, median, deviation, win_rate, q05, q25, q75, q95, .. } = *bucket;
+            let ours =
+                [(bucket.n > 0).then_some(bucket.n as f64), mean, median, deviation, win_rate, q05, q25, q75, q95];
+            let scale = deviation.unwrap_or(1.0);
+            let alike = ours.iter().zip(theirs).all(|pair| match pair {
+                (Some(ours), Some(theirs)) => (ours - theirs).abs() <= 1e-9 * scale.min(1.0),
+                (ours, theirs) => ours.is_none() && theirs.is_none(),
+            });
+            ensure!(alike, "{name} {}: {ours:?}, the script {theirs:?}", bucket.bucket);
+        }
+    }
+    figure("figures of the returns", "the script's are ours");
+    Ok(())
 }
 
 /// Minutes of a random walk.

@@ -55,7 +55,7 @@ pub(crate) fn caption(page: &mut Page, context: &ChartContext<'_>, report: &Grou
 /// What was looked at, and in which zone.
 pub(crate) fn series_line(context: &ChartContext<'_>) -> String {
     format!(
-        "{} · {} candles · {} to {} · zone {}",
+        "{} · {}\u{a0}candles · {} to {} · zone\u{a0}{}",
         name(context.symbol),
         name(context.interval),
         day(context.from),
@@ -80,7 +80,7 @@ fn observations_line(report: &GroupingReport) -> String {
         0 => String::new(),
         left_out => format!(", {} incomplete ones left out", words::count(left_out)),
     };
-    format!("n {} (one each {unit}{left_out}), {each} in a bucket", words::count(report.observations))
+    format!("n\u{a0}{} (one each {unit}{left_out}), {each} in a bucket", words::count(report.observations))
 }
 
 /// What the verdicts come to, in a sentence.
@@ -99,7 +99,7 @@ fn verdict_line(report: &GroupingReport) -> String {
         line.push_str(&format!(" Too few observations: {insufficient}."));
     }
     if let Some(omnibus) = report.omnibus {
-        line.push_str(&format!(" All buckets alike: p {}.", words::probability(Some(omnibus.p))));
+        line.push_str(&format!(" All buckets alike: p\u{a0}{}.", words::probability(Some(omnibus.p))));
     }
     if all > MAX_BUCKETS {
         line.push_str(&format!(" The first {MAX_BUCKETS} are shown."));

@@ -25,17 +25,20 @@ pub fn strategy(context: &ChartContext<'_>, study: &str, report: &StrategyReport
         &comparison("Out of sample", &report.strategy.out_of_sample, &report.buy_and_hold.out_of_sample),
     );
     page.paragraph("soft", &series_line(context));
+    let without = if report.trades == 0 { "n/a, it closed no trade" } else { "none" };
     let fee = report
         .break_even_fee_bps
         .filter(|fee| fee.is_finite())
-        .map_or_else(|| "none, or it never traded".to_owned(), |fee| format!("{} bp a fill", words::figure(fee)));
+        .map_or_else(|| without.to_owned(), |fee| format!("{}\u{a0}bp a fill", words::figure(fee)));
     page.paragraph(
         "soft",
         &format!(
-            "n {} candles, {} trades, {} restarts after outages. Fee at which it earns nothing: {fee}.",
+            "n\u{a0}{} candles, {} closed {}, {} {} after outages. Fee at which it earns nothing: {fee}.",
             words::count(report.candles),
             words::count(report.trades),
-            words::count(report.restarts)
+            if report.trades == 1 { "trade" } else { "trades" },
+            words::count(report.restarts),
+            if report.restarts == 1 { "restart" } else { "restarts" },
         ),
     );
     page.paragraph(
@@ -68,14 +71,14 @@ fn comparison(part: &str, rule: &Option<Performance>, hold: &Option<Performance>
         |hold| format!("hold {}, deepest fall {}", gain(hold.total_return), loss(hold.max_drawdown)),
     );
     format!(
-        "{part}: rule {}, deepest fall {}, Sharpe {sharpe}; {hold}.",
+        "{part}: rule {}, deepest fall {}, Sharpe\u{a0}{sharpe}; {hold}.",
         gain(rule.total_return),
         loss(rule.max_drawdown)
     )
 }
 
 fn gain(share: f64) -> String {
-    if share.is_finite() { format!("{} %", words::signed(share * 100.0)) } else { "n/a".to_owned() }
+    if share.is_finite() { format!("{}\u{a0}%", words::signed(share * 100.0)) } else { "n/a".to_owned() }
 }
 
 fn loss(share: f64) -> String {

@@ -170,7 +170,7 @@ pub(crate) fn worth(value: f64) -> String {
 
 /// A share in per cent, without sign: `0.25` is `25.0 %`.
 pub(crate) fn per_cent(share: f64) -> String {
-    format!("{} %", figure(share * 100.0))
+    format!("{}\u{a0}%", figure(share * 100.0))
 }
 
 /// `count` with a comma at the thousands.

@@ -195,7 +195,7 @@ fn strategies_of_any_shape() {
     let context = context("BTCUSDT");
     let chart = strategy(&context, "sma_crossover", &reports::strategy(3, 2_000)).unwrap();
     assert_eq!(chart.name, "equity-sma-crossover");
-    for text in ["in sample", "out of sample", "Sharpe +0.710", "18.4 bp a fill"] {
+    for text in ["in sample", "out of sample", "Sharpe\u{a0}+0.710", "18.4\u{a0}bp a fill"] {
         assert!(chart.svg.contains(text), "{text}");
     }
     check(&[chart, strategy(&context, "mean_reversion", &reports::strategy(5, 200_000)).unwrap()]);
@@ -263,11 +263,11 @@ fn the_caption_says_what_it_comes_to() {
         let document = Document::parse(&charts[0].svg).unwrap();
         child(&document.root_element(), "desc").text().unwrap().to_owned()
     };
-    assert!(text(&buckets).starts_with("No bucket is more than chance. All buckets alike: p 0.1200."));
+    assert!(text(&buckets).starts_with("No bucket is more than chance. All buckets alike: p\u{a0}0.1200."));
     buckets[0].verdict = Verdict::Unstable;
     assert!(text(&buckets).starts_with("No bucket of 7 is stable; 1 unstable."));
     buckets[1].verdict = Verdict::Stable;
     buckets[2].verdict = Verdict::Insufficient;
     assert!(text(&buckets).starts_with("Stable: 1 of 7 buckets; unstable: 1. Too few observations: 1."));
-    assert!(text(&buckets).contains("zone Europe/Berlin") && text(&buckets).contains("n 350 (one each hour"));
+    assert!(text(&buckets).contains("zone\u{a0}Europe/Berlin") && text(&buckets).contains("n\u{a0}350 (one each hour"));
 }

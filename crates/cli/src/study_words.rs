@@ -93,7 +93,7 @@ fn listed(calendar: &CalendarReport) -> String {
         let unlikely = |bucket: &&BucketReport| matches!(bucket.verdict, Verdict::Stable | Verdict::Unstable);
         for bucket in grouping.buckets.iter().filter(unlikely) {
             rows.push((
-                bucket.holm_p.unwrap_or(1.0),
+                (grouping.measure != Measure::Return, bucket.holm_p.unwrap_or(1.0)),
                 vec![
                     grouping.grouping.as_str().to_owned(),
                     grouping.measure.as_str().to_owned(),
@@ -118,7 +118,8 @@ fn listed(calendar: &CalendarReport) -> String {
     if rows.is_empty() {
         return "\nNo bucket is more than chance.\n".to_owned();
     }
-    rows.sort_by(|one, other| one.0.total_cmp(&other.0));
+    // Returns first: volume and range have so many that returns would not be listed.
+    rows.sort_by(|one, other| one.0.0.cmp(&other.0.0).then(one.0.1.total_cmp(&other.0.1)));
     let all = rows.len();
     let heading =
         ["GROUPING", "MEASURE", "BUCKET", "DIFFERENCE", "95 %", "HOLM P", "VERDICT"].map(str::to_owned).to_vec();
@@ -159,7 +160,8 @@ fn bars(buckets: &[BucketReport]) -> String {
             Verdict::Chance => "",
             Verdict::Insufficient => " too few",
         };
-        lines.push(format!("{:<width$} {left:>BAR$}│{right:<BAR$} {:+7.2}{mark}", bucket.bucket, figure * 1e4));
+        let told = bucket.difference.map_or_else(|| "-".to_owned(), |figure| format!("{:+.2}", figure * 1e4));
+        lines.push(format!("{:<width$} {left:>BAR$}│{right:<BAR$} {told:>7}{mark}", bucket.bucket));
     }
     lines.join("\n")
 }
@@ -184,7 +186,7 @@ fn strategy_words(name: &str, strategy: &StrategyReport) -> String {
         row
     };
     let rows = [
-        ["", "RETURN", "A YEAR", "SHARPE", "DRAWDOWN", "EXPOSURE", "TRADES"].map(str::to_owned).to_vec(),
+        ["", "RETURN", "A YEAR", "SHARPE", "DRAWDOWN", "EXPOSURE", "CLOSED TRADES"].map(str::to_owned).to_vec(),
         row("whole", &strategy.strategy.whole),
         row("in sample", &strategy.strategy.in_sample),
         row("out of sample", &strategy.strategy.out_of_sample),
@@ -193,7 +195,8 @@ fn strategy_words(name: &str, strategy: &StrategyReport) -> String {
     ];
     let even = match strategy.break_even_fee_bps {
         Some(fee) => format!("earns nothing at a fee of {fee:.1} basis points a fill"),
-        None => "earns nothing even without fees, or never trades".to_owned(),
+        None if strategy.trades == 0 => "closed no trade".to_owned(),
+        None => "earns nothing even without fees, or was ruined".to_owned(),
     };
     format!("{name}: {even}\n{}\n", table(&rows))
 }
@@ -240,6 +243,6 @@ mod tests {
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
         assert!(lines[0].contains(&format!("│{}", "█".repeat(BAR))) && lines[0].ends_with("+4.00 stable"), "{text}");
         assert!(lines[1].contains("██│") && lines[1].ends_with("-2.00 unstable"), "{text}");
-        assert!(lines[2].ends_with("+0.00 too few"), "{text}");
+        assert!(lines[2].ends_with("│                           - too few"), "{text}");
     }
 }

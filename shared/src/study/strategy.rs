@@ -77,7 +77,8 @@ pub struct Performance {
     pub candles: u64,
     /// Worth at the last close over worth at the close before the first candle (1 at the very start), minus 1.
     pub total_return: f64,
-    /// Compound annual growth rate: (1 + total return)^(1 / years from `from` to `to`) − 1; outages count as time.
+    /// Compound annual growth rate: (1 + total return)^(1 / years from `from` to `to`) − 1; outages count as time. Null for less
+    /// than 90 days.
     pub cagr: Option<f64>,
     /// Standard deviation (n − 1 below the line) of the returns from close to close, times √(candles a year).
     pub volatility: Option<f64>,

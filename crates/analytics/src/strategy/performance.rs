@@ -12,6 +12,9 @@ use std::ops::Range;
 /// Milliseconds of a year of 365.25 days.
 const YEAR_MS: f64 = 365.25 * 86_400_000.0;
 
+/// Milliseconds from which on a growth is told by the year: that of a few days, compounded, is no figure of a year (90 days).
+const MIN_GROWTH_MS: i64 = 90 * 86_400_000;
+
 /// When a position was held.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Entered<'a> {
@@ -60,7 +63,9 @@ impl Measured<'_> {
             to: to.into(),
             candles: rows.len() as u64,
             total_return: growth.min(f64::MAX) - 1.0,
-            cagr: (before > 0.0).then(|| growth.powf(YEAR_MS / (to - from) as f64) - 1.0).and_then(number),
+            cagr: (before > 0.0 && to - from >= MIN_GROWTH_MS)
+                .then(|| growth.powf(YEAR_MS / (to - from) as f64) - 1.0)
+                .and_then(number),
             volatility: moments.deviation.map(|deviation| deviation * annual).and_then(number),
             sharpe: moments.deviation.and_then(|deviation| number(moments.mean / deviation * annual)),
             sortino: number(moments.mean / moments.losses * annual),

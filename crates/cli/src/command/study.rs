@@ -1,4 +1,4 @@
-//! `candlemill study BTCUSDT 1h --start 2018-01-01 --follow`, `study list`, `study show`, `study charts`, `study delete`
+//! `candlemill study BTCUSDT 1h --start 2018-01-01 --end 2026-04-01 --follow`, `study list`, `study show`, `study charts`, `study delete`
 
 use super::following::{Followed, follow_all};
 use super::task_words::short;
@@ -224,7 +224,7 @@ fn list_words(studies: &[StudySummary]) -> String {
         let series = format!("{} {}", one.symbol, one.interval);
         vec![one.study_id.to_string(), series, range, count(one.candles), one.stable.to_string(), names]
     };
-    let heading = ["STUDY", "SERIES", "RANGE", "CANDLES", "STABLE", "STUDIES"].map(str::to_owned).to_vec();
+    let heading = ["STUDY", "SERIES", "RANGE", "CANDLES", "STABLE RETURNS", "STUDIES"].map(str::to_owned).to_vec();
     table(&[heading].into_iter().chain(studies.iter().map(row)).collect::<Vec<_>>())
 }
 

@@ -126,6 +126,44 @@ async fn wait_for_stage(api: &Api, id: TaskId, stage: &str) {
     }
 }
 
+/// Waits for the end; the API may be without a store for a moment.
+async fn succeeds(api: &Api, id: TaskId) {
+    let end = async {
+        loop {
+            if let Ok(task) = api.task(id).await
+                && task.state.is_end()
+            {
+                assert_eq!(task.state, TaskState::Succeeded, "{:?}", task.error);
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(MAX_WAIT, end).await.expect("the study ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_goes_away_while_a_study_computes() {
+    let mut stack = Stack::builder().start().await.unwrap();
+    let api = stack.client("pro").await.unwrap();
+    let expected = figures(&studied(&api, &hours(YEAR, 2_000)).await);
+    let id = api.study(&hours(YEAR, 2_000), None).await.unwrap().task_id;
+    wait_for_stage(&api, id, "calendar").await;
+    stack.redis().child().freeze().unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    stack.redis().child().thaw().unwrap();
+    succeeds(&api, id).await;
+    assert_eq!(figures(&api.show_study(id).await.unwrap()), expected, "frozen");
+
+    let id = api.study(&hours(YEAR, 2_000), None).await.unwrap().task_id;
+    wait_for_stage(&api, id, "calendar").await;
+    stack.redis().kill9().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    stack.redis().restart().await.unwrap();
+    succeeds(&api, id).await;
+    assert_eq!(figures(&api.show_study(id).await.unwrap()), expected, "killed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mongodb_goes_away_while_a_study_loads_computes_and_writes() {
     let stack = Stack::builder().through_proxies().start().await.unwrap();
@@ -137,20 +175,7 @@ async fn mongodb_goes_away_while_a_study_loads_computes_and_writes() {
         stack.links().mongo.cut().await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         stack.links().mongo.restore().await;
-        tokio::time::timeout(MAX_WAIT, async {
-            loop {
-                // The API is without its store for a moment.
-                if let Ok(task) = api.task(id).await
-                    && task.state.is_end()
-                {
-                    assert_eq!(task.state, TaskState::Succeeded, "{:?}", task.error);
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        })
-        .await
-        .expect("the study ends");
+        succeeds(&api, id).await;
         assert_eq!(figures(&api.show_study(id).await.unwrap()), expected, "cut {after} ms after the request");
     }
 }

@@ -27,9 +27,17 @@ pub(super) async fn settled(
     let Some(first) = unsettled.first() else { return Ok((range, ledger)) };
     let cut = TimeRange::new(range.start, first.start);
     if series.interval.count(range) - series.interval.count(cut) > MAX_UNSETTLED {
-        let told = format!(
-            "{first} of the range is not verified: it was reopened, or could not be fetched; a replay fetches it again"
-        );
+        let told = if first.end == range.end {
+            let end = candlemill_shared::Timestamp::from(first.start);
+            format!(
+                "{first}, the end of the range, is not verified: the exchange has published nothing there, or it could not be fetched; \
+                 a study up to {end} would not need it"
+            )
+        } else {
+            format!(
+                "{first} of the range is not verified: it was reopened, or could not be fetched; a replay fetches it again"
+            )
+        };
         return Err(fail("range_not_verified", told));
     }
     Ok((cut, ledger))
