@@ -23,9 +23,9 @@ mod jwks;
 mod metrics;
 mod remembered;
 mod session;
+mod signed_out;
 mod tier;
 mod token;
-mod signed_out;
 mod told_once;
 mod upstream;
 

@@ -21,7 +21,7 @@ enum Callers {
 }
 
 /// Groups of calls, in the order in which the page shows them: what users need first.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("backfills", "Submit work: fetch candles, compare them with the exchange's."),
     ("tasks", "Watch and cancel what was submitted."),
     ("seasonality", "Study calendar effects and trading rules over stored candles, with a verdict on each."),

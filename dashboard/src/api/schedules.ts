@@ -11,7 +11,7 @@ export interface Schedule {
   schedule_id: string;
   name: string;
   note?: string | null;
-  state: 'active' | 'paused' | 'ended' | 'suspended';
+  state: 'active' | 'paused' | 'ended' | 'suspended' | 'unconfirmed';
   paused_by?: string | null;
   when: When;
   words: string;
@@ -32,7 +32,7 @@ export interface PastFire {
   fire_at?: string;
   state: string;
   task_id?: string | null;
-  why?: string | null;
+  why?: { code: string; detail: string } | null;
   manual?: boolean;
 }
 

@@ -120,7 +120,7 @@ export function SchedulePage() {
                             </a>
                           )}
                         </td>
-                        <td class="wrap soft">{fire.why ? clip(fire.why) : ''}</td>
+                        <td class="wrap soft">{fire.why ? clip(fire.why.detail) : ''}</td>
                       </tr>
                     ))}
                   </tbody>
