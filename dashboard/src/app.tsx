@@ -6,7 +6,7 @@ import { Overview } from './pages/overview';
 import { SignIn, SignInAgain } from './pages/sign_in';
 import { TaskPage } from './pages/task';
 import { Tasks } from './pages/tasks';
-import { admitted, isOperator, known, session, signOut } from './session';
+import { admitted, away, isOperator, known, session, signOut } from './session';
 import { Loading, Page, Empty } from './ui/parts';
 import { chooseTheme, theme } from './ui/theme';
 import { Toasts } from './ui/toast';
@@ -45,7 +45,7 @@ function Shell() {
   if (known.value === 'asking' && !isOperator.value) {
     return (
       <main class="gate">
-        <Loading rows={3} />
+        {away.value ? <p role="status">The service does not answer. This page tries again by itself.</p> : <Loading rows={3} />}
       </main>
     );
   }

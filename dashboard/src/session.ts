@@ -22,6 +22,8 @@ type Known = 'asking' | 'signed-out' | 'signed-in' | 'expired';
 
 export const session = signal<Session | undefined>(undefined);
 export const known = signal<Known>('asking');
+/** Whether the service did not answer when it was asked for the session. */
+export const away = signal(false);
 /** The operators' token, in memory only. */
 export const operatorToken = signal<string | undefined>(undefined);
 export const isOperator = computed(() => operatorToken.value !== undefined);
@@ -116,8 +118,16 @@ async function post(path: string, body?: unknown): Promise<SessionAnswer | undef
 /** Finds out whether a session goes on from an earlier visit. */
 export async function resume(): Promise<void> {
   channel?.postMessage({ kind: 'anyone' } satisfies Told);
-  await refresh(undefined);
-  if (known.value === 'asking') known.value = 'signed-out';
+  for (;;) {
+    await refresh(undefined);
+    if (known.value !== 'asking') return;
+    if (!away.value) {
+      known.value = 'signed-out';
+      return;
+    }
+    // Whether somebody is signed in is not known: asking for a password now would be wrong.
+    await new Promise((done) => setTimeout(done, 3_000));
+  }
 }
 
 const inLock = <T>(work: () => Promise<T>): Promise<T> =>
@@ -134,6 +144,7 @@ export async function refresh(old: string | undefined): Promise<boolean> {
     if (now !== undefined && now.token !== old) return true;
     try {
       const answer = await post('/api/session/refresh');
+      away.value = false;
       if (answer === undefined) {
         if (known.value === 'signed-in') known.value = 'expired';
         return false;
@@ -148,6 +159,7 @@ export async function refresh(old: string | undefined): Promise<boolean> {
       channel?.postMessage({ kind: 'session', session: next } satisfies Told);
       return true;
     } catch (error) {
+      away.value = error instanceof ApiError && (error.status === 0 || error.status >= 500);
       if (error instanceof ApiError && error.status === 401) {
         known.value = known.value === 'asking' ? 'signed-out' : 'expired';
       } else if (known.value === 'signed-in') {
