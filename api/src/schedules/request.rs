@@ -6,7 +6,9 @@ use crate::state::AppState;
 use candlemill_shared::forms::{FieldErrors, Given, MAX_NOTE, MAX_SCHEDULE_NAME, ScheduleChange, WebhookRequest};
 use candlemill_shared::job::{FetchBatch, FetchHistory, Listings, SeasonalityStudy};
 use candlemill_shared::request::TaskRequest;
-use candlemill_shared::schedule::{DEFAULT_DELAY_SECONDS, FailurePolicy, ScheduleSpec, Template, Timing};
+use candlemill_shared::schedule::{
+    DEFAULT_DELAY_SECONDS, FailurePolicy, Misfire, Overlap, ScheduleSpec, Template, Timing,
+};
 use candlemill_shared::tier::MAX_BATCH_FETCHES;
 use candlemill_shared::{TimeRange, Timestamp};
 use candlemill_tasks::Grant;
@@ -91,6 +93,18 @@ pub(super) fn read(change: ScheduleChange, base: Option<&ScheduleSpec>, now: i64
             };
             wrong.refuse(field, why);
         }
+        let gap = timing.shortest_gap_seconds(now);
+        if gap.is_some_and(|gap| gap < u64::from(timing.jitter_seconds)) {
+            wrong.refuse(
+                "jitter_seconds",
+                "must be no more than the shortest time between two fires, or they come in bunches",
+            );
+        }
+    }
+    if misfire == Misfire::All && overlap != Overlap::Allow {
+        let told =
+            "must be allow where misfire is all: fires that are made up for come together, and others would not start";
+        wrong.refuse("overlap", told);
     }
     for (field, why) in template.iter().flat_map(|template| template.faults(now)) {
         wrong.refuse(field, why);

@@ -118,6 +118,25 @@ async fn what_cannot_be_is_refused_at_once_with_every_wrong_member() {
         let (status, code, fields, problem) = refused(&pro, with(when)).await;
         assert_eq!((status, code.as_str(), fields.as_str()), (400, "invalid_request", field), "{problem}");
     }
+    let policies = |more: Value| {
+        let mut wanted = with(json!({"cron": "@hourly"}));
+        wanted.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        wanted
+    };
+    for (more, field) in [
+        (json!({"misfire": "all"}), "overlap"),
+        (json!({"misfire": "all", "overlap": "queue_one"}), "overlap"),
+        (json!({"when": {"every": "1m"}, "jitter_seconds": 61}), "jitter_seconds"),
+        (json!({"alert_after": 2}), "alert_after"),
+        (json!({"pause_after": 0}), "pause_after"),
+        (json!({"end": "2020-01-01T00:00:00Z"}), "end"),
+        (json!({"start": "2030-01-02T00:00:00Z", "end": "2030-01-01T00:00:00Z"}), "end"),
+        (json!({"name": " "}), "name"),
+        (json!({"note": "n".repeat(1_001)}), "note"),
+    ] {
+        let (_, _, fields, problem) = refused(&pro, policies(more)).await;
+        assert_eq!(fields, field, "{problem}");
+    }
     // What the tier does not allow.
     let (status, code, _, problem) = refused(&pro, with(json!({"cron": "*/10 * * * * *"}))).await;
     assert_eq!(
