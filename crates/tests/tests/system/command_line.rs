@@ -198,3 +198,57 @@ async fn bars_fit_terminals() {
         assert!(width <= columns, "{width} columns of {columns}: {line}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_at_the_command_line() {
+    let shell = Shell::new(Stack::builder().start().await.unwrap());
+    shell.log_in().await;
+    let berlin = ["--cron", "30 6 * * MON", "--time-zone", "Europe/Berlin"];
+    let series = ["--symbol", "BTCUSDT", "--interval", "1d", "--last", "300d"];
+    let preview = shell.out(&[&["schedule", "preview", "Mondays"][..], &berlin, &series].concat(), 0).await;
+    assert!(preview.contains("06:30") && preview.contains("NEXT FIRES (UTC)") && preview.contains("+0"), "{preview}");
+    let made = shell.json(&[&["schedule", "create", "Mondays"][..], &berlin, &series].concat()).await;
+    let id = made[0]["schedule_id"].as_str().unwrap().to_owned();
+    let listed = shell.out(&["schedule", "list"], 0).await;
+    assert!(
+        listed.contains(&id) && listed.contains("fetch BTCUSDT 1d, the last 300d") && listed.contains("active"),
+        "{listed}"
+    );
+    let task = shell.out(&["schedule", "run", &id], 0).await;
+    shell.out(&["follow", task.trim()], 0).await;
+    let fires = shell.out(&["schedule", "fires", &id], 0).await;
+    assert!(fires.contains(task.trim()) && fires.contains("(by hand)"), "{fires}");
+    let paused = shell.out(&["schedule", "pause", &id], 0).await;
+    assert!(paused.contains("paused by owner"), "{paused}");
+    assert!(shell.out(&["schedule", "resume", &id], 0).await.contains("active"));
+    shell.out(&["schedule", "delete", &id], 0).await;
+    assert_eq!(shell.out(&["schedule", "list"], 0).await, "no schedules\n");
+    // What cannot be is told before anything is made, and in words.
+    for (arguments, told) in [
+        (
+            vec!["schedule", "create", "n", "--cron", "0 0 30 2 *", "--symbol", "BTCUSDT", "--interval", "1d"],
+            "when.cron",
+        ),
+        (
+            vec![
+                "schedule",
+                "create",
+                "n",
+                "--cron",
+                "* * * * *",
+                "--kind",
+                "study",
+                "--symbol",
+                "A,B",
+                "--interval",
+                "1d",
+            ],
+            "one symbol",
+        ),
+        (vec!["schedule", "create", "n", "--symbol", "BTCUSDT", "--interval", "1d"], "--cron"),
+    ] {
+        let refused = shell.run(&arguments, "").await;
+        let err = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && err.contains(told), "{arguments:?}: {err}");
+    }
+}
