@@ -15,7 +15,7 @@ static WORKER_ADDR: Variable = Variable {
     help: "address and port of the worker's health and metrics page; port 0 takes a free one",
 };
 static WORKER_CONCURRENCY: Variable =
-    Variable { name: "WORKER_CONCURRENCY", default: "8", help: "backfills that one worker runs at once, 1 to 256" };
+    Variable { name: "WORKER_CONCURRENCY", default: "32", help: "backfills that one worker runs at once, 1 to 256" };
 static SEASONALITY_CONCURRENCY: Variable =
     Variable { name: "SEASONALITY_CONCURRENCY", default: "2", help: "analyses that one worker runs at once, 1 to 64" };
 static SEASONALITY_MEMORY_MIB: Variable = Variable {
