@@ -100,6 +100,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a user's tasks, the newest first */
+        get: operations["list_owners_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/workers/{id}/drain": {
         parameters: {
             query?: never;
@@ -198,6 +215,27 @@ export interface paths {
          *     that tier. Failures are counted anew; its earlier attempts stay on the record.
          */
         post: operations["replay_dead_letter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow all of your tasks
+         * @description Server-sent events named `tasks`: snapshots, as of the progress call, of the tasks that changed; at most two messages a second. Without
+         *     history. A stream ends with the token, and after 5 minutes at the latest.
+         */
+        get: operations["follow_tasks"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -402,6 +440,51 @@ export interface paths {
         get: operations["show_study_chart"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in on the dashboard
+         * @description For pages of this service alone: `Origin` must be its own. The refresh token becomes a cookie of `/api/session`.
+         */
+        post: operations["sign_in"];
+        /**
+         * Sign out of the dashboard
+         * @description Ends this session alone (`scope=local`), drops its token in every process, and takes the cookie away. Takes the session's token
+         *     where the page has one that is good. It always succeeds for the page: what Supabase could not be told ends by itself.
+         */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew the session of the dashboard
+         * @description By the cookie of the sign-in, which becomes another one. 204 where there is none: nobody is signed in.
+         */
+        post: operations["refresh_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1555,7 +1638,7 @@ export interface components {
              * @description Stable name of the error, for programs.
              * @enum {string}
              */
-            code: "admin_disabled" | "auth_misconfigured" | "auth_unavailable" | "body_too_large" | "chart_not_found" | "expired_token" | "idempotency_conflict" | "internal_error" | "invalid_admin_token" | "invalid_request" | "invalid_task_id" | "invalid_token" | "malformed_json" | "malformed_token" | "method_not_allowed" | "missing_token" | "overloaded" | "pool_not_found" | "route_not_found" | "slow_body" | "store_unavailable" | "study_not_found" | "table_not_found" | "task_ended" | "task_not_dead" | "task_not_found" | "task_not_replayable" | "task_under_way" | "tier_limit" | "timeout" | "too_many_requests" | "too_many_streams" | "unknown_symbol" | "unsupported_media_type" | "user_banned" | "worker_not_found" | "webhook_refused" | "webhooks_disabled";
+            code: "admin_disabled" | "auth_misconfigured" | "auth_unavailable" | "body_too_large" | "chart_not_found" | "expired_token" | "foreign_page" | "idempotency_conflict" | "internal_error" | "invalid_admin_token" | "invalid_request" | "invalid_task_id" | "invalid_token" | "malformed_json" | "malformed_token" | "method_not_allowed" | "missing_token" | "overloaded" | "pool_not_found" | "route_not_found" | "session_ended" | "sign_in_refused" | "slow_body" | "store_unavailable" | "study_not_found" | "table_not_found" | "task_ended" | "task_not_dead" | "task_not_found" | "task_not_replayable" | "task_under_way" | "tier_limit" | "timeout" | "too_many_requests" | "too_many_sign_ins" | "too_many_streams" | "unknown_symbol" | "unsupported_media_type" | "user_banned" | "worker_not_found" | "webhook_refused" | "webhooks_disabled";
             /** @description What was wrong this time, and what to do. */
             detail?: string | null;
             /** @description Every member and parameter that was refused. */
@@ -1698,6 +1781,8 @@ export interface components {
             /** @description Whether the process is about to end. */
             stopping: boolean;
         };
+        /** @description It has no members: the cookie says all. */
+        RefreshRequest: Record<string, never>;
         /** @description A task that was not replayed. */
         RefusedReplay: {
             /**
@@ -1811,6 +1896,23 @@ export interface components {
             /** @description The symbol. */
             symbol: components["schemas"]["Symbol"];
             verified_until?: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description A session that goes on. */
+        SessionView: {
+            /** @description Access token, for `Authorization: Bearer`. */
+            access_token: string;
+            /**
+             * Format: int64
+             * @description When it ends, seconds since 1970.
+             */
+            expires_at: number;
+        };
+        /** @description Who signs in. Its debug form shows nothing. */
+        SignInRequest: {
+            /** @description E-mail of the account. */
+            email: string;
+            /** @description Its password. */
+            password: string;
         };
         /** @description A change of the wanted position. */
         Signal: {
@@ -3376,6 +3478,169 @@ export interface operations {
             };
         };
     };
+    list_owners_tasks: {
+        parameters: {
+            query: {
+                /**
+                 * @description Id of the user, `sub` of its tokens.
+                 * @example c55fe69d-9a14-89bd-b60c-c15aa96ba543
+                 */
+                owner: string;
+                /** @description Only in this state. */
+                state?: components["schemas"]["TaskState"];
+                /**
+                 * @description Only of this kind.
+                 * @example fetch_history
+                 */
+                kind?: string;
+                /** @description Only of this symbol. */
+                symbol?: components["schemas"]["Symbol"];
+                /** @description Only of this interval. */
+                interval?: components["schemas"]["Interval"];
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Tasks of this page; 50 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tasks; none where there is no such user */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
+                };
+            };
+            /** @description `invalid_request`: every parameter that is wrong */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `invalid_admin_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `admin_disabled` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     drain_worker: {
         parameters: {
             query?: never;
@@ -4291,6 +4556,129 @@ export interface operations {
                 };
             };
             /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    follow_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Changes, each as `TaskChanges` */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_streams`; `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
             503: {
                 headers: {
                     /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
@@ -6612,6 +7000,267 @@ export interface operations {
                     "RateLimit-Reset"?: number;
                     /** @description Seconds to wait */
                     "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInRequest"];
+            };
+        };
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description `invalid_request`: every member that is wrong; `malformed_json` */
+            400: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `sign_in_refused`, whatever the reason */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `foreign_page` */
+            403: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `slow_body` */
+            408: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_sign_ins`: five a minute from one address, and for one e-mail */
+            429: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            204: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `foreign_page` */
+            403: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    refresh_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshRequest"];
+            };
+        };
+        responses: {
+            /** @description The session goes on */
+            200: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description There is no session */
+            204: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_request`: every member that is wrong; `malformed_json` */
+            400: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `session_ended`: sign in again */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `foreign_page` */
+            403: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `slow_body` */
+            408: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
                     /** @description Trace of the request, as it stands in the log and on the task */
                     "X-Trace-Id"?: string;
                     [name: string]: unknown;
