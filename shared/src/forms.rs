@@ -11,6 +11,7 @@ mod number;
 mod problem;
 mod progress;
 mod queues;
+mod schedule_views;
 mod schedules;
 mod seasonality;
 mod series;
@@ -34,11 +35,11 @@ pub use queues::{
     Dependencies, Dependency, MAX_NAME, PauseRequest, PausedView, PoolWorkerView, QueueList, QueueView, Readiness,
     WorkerView,
 };
-pub use schedules::{
-    FireFilter, FireList, FireView, MAX_NOTE, MAX_SCHEDULE_NAME, NextFire, PREVIEWED, ScheduleChange,
-    ScheduleEventView, ScheduleFilter, ScheduleList, SchedulePreview, ScheduleRequest, ScheduleState, ScheduleView,
-    WhenForm, preview,
+pub use schedule_views::{
+    FireFilter, FireList, FireView, NextFire, PREVIEWED, ScheduleEventView, ScheduleFilter, ScheduleList,
+    SchedulePreview, ScheduleState, ScheduleView, preview,
 };
+pub use schedules::{MAX_NOTE, MAX_SCHEDULE_NAME, ScheduleChange, ScheduleRequest, WhenForm};
 pub use seasonality::{
     BucketRow, MAX_STUDY_TABLE_ROWS, STUDY_TABLE_ROWS, StudyFilter, StudyList, StudyQuery, StudyReport, StudyRequest,
     StudySummary, StudyTable, StudyView, TableFormat, TablePage, TableRow, TableRows,

@@ -90,7 +90,7 @@ fn every_grouping_and_measure_has_its_charts() {
     assert_eq!(charts.len(), 2 * GROUPINGS.len() * MEASURES.len());
     let heat_maps: Vec<&Chart> = charts.iter().filter(|chart| chart.name.starts_with("heat-map-")).collect();
     assert_eq!(heat_maps.len(), MEASURES.len());
-    assert!(heat_maps[0].svg.contains(">BTCUSDT · 1h candles · 2018-01-01 to 2024-12-30"));
+    assert!(heat_maps[0].svg.contains(">BTCUSDT · 1h\u{a0}candles · 2018-01-01 to 2024-12-30"));
 }
 
 #[test]

@@ -17,8 +17,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Largest number of characters of a pattern.
-pub const MAX_PATTERN_CHARS: usize = 256;
+pub use fields::MAX_PATTERN_CHARS;
 
 /// A cron pattern: 5 fields, or 6 with seconds first. Names, lists, ranges, steps, `L`, `W`, `#`, `+` and `@hourly` to `@yearly`.
 ///

@@ -1,6 +1,5 @@
 //! The collection of schedules.
 
-use super::fires::FIRES;
 use candlemill_db::{Batcher, Change, StoreError, index};
 use candlemill_shared::Clock;
 use candlemill_shared::schedule::{ScheduleId, ScheduleRecord};
@@ -10,6 +9,8 @@ use mongodb::{Collection, Database};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Fires.
+const FIRES: &str = "fires";
 /// Schedules.
 const SCHEDULES: &str = "schedules";
 const DAY_MS: i64 = 86_400_000;

@@ -8,8 +8,6 @@ use futures::TryStreamExt;
 use mongodb::bson::{self, Document, doc};
 use mongodb::options::ReturnDocument;
 
-/// Fires.
-pub(super) const FIRES: &str = "fires";
 /// Field of fires that have not ended: their schedule.
 const OPEN: &str = "open";
 /// When the alert of a fire is tried next, UTC ms.

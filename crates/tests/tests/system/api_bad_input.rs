@@ -245,7 +245,7 @@ async fn queries(api: &Api) {
 }
 
 async fn routes(api: &Api) {
-    for path in ["/", "/api", "/api/task", "/api/tasks/", "/api/task/x/y/z", "/api/market-data/fetch/", "/.env", "//"] {
+    for path in ["/api", "/api/task", "/api/tasks/", "/api/task/x/y/z", "/api/market-data/fetch/", "/.env", "//"] {
         check(path, api.request(Method::GET, path), (404, "route_not_found")).await;
     }
     for (method, path) in [

@@ -1,9 +1,11 @@
 //! What each field of a pattern may hold, told field by field.
 
-use super::MAX_PATTERN_CHARS;
 use croner::Cron;
 use croner::errors::CronError;
 use std::str::FromStr;
+
+/// Largest number of characters of a pattern.
+pub const MAX_PATTERN_CHARS: usize = 256;
 
 /// Nicknames of patterns.
 const NICKNAMES: [&str; 6] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"];
