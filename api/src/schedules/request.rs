@@ -140,7 +140,7 @@ pub(super) struct FireRequest {
 }
 
 /// Why there is nothing to ask for.
-pub(super) enum Nothing {
+pub(super) enum NoRequest {
     /// No interval has closed.
     NothingNew,
     /// Nothing trades against the quote asset.
@@ -156,17 +156,17 @@ pub(super) async fn fire_request(
     template: &Template,
     due: i64,
     covered_until: Option<i64>,
-) -> Result<Result<FireRequest, Nothing>, Problem> {
+) -> Result<Result<FireRequest, NoRequest>, Problem> {
     let limits = state.tiers.of(grant.tier());
     let range = template.range().at(template.interval(), due, covered_until, limits.longest_range_candles);
-    let Some(range) = range else { return Ok(Err(Nothing::NothingNew)) };
+    let Some(range) = range else { return Ok(Err(NoRequest::NothingNew)) };
     let symbols = match template.quote_asset() {
         None => Vec::new(),
         Some(quote) => {
             let most = u32::try_from(MAX_BATCH_FETCHES).unwrap_or(u32::MAX).saturating_add(1);
             match state.market.markets().trading_against(template.exchange(), quote, most).await? {
-                None => return Ok(Err(Nothing::NoMarkets)),
-                Some(symbols) if symbols.is_empty() => return Ok(Err(Nothing::NoSymbols)),
+                None => return Ok(Err(NoRequest::NoMarkets)),
+                Some(symbols) if symbols.is_empty() => return Ok(Err(NoRequest::NoSymbols)),
                 Some(symbols) => symbols,
             }
         }
@@ -188,14 +188,14 @@ pub(super) async fn admit(state: &AppState, grant: &Grant, spec: &ScheduleSpec, 
             let fetches = named(&spec.template, &request);
             wanted::refuse_unknown(state, grant, &fetches, None).await
         }
-        Err(Nothing::NoSymbols) => {
+        Err(NoRequest::NoSymbols) => {
             let told = format!("{} trades nothing against it", spec.template.exchange());
             let mut wrong = FieldErrors::default();
             wrong.refuse("template.quote_asset", told);
             Err(Problem::of_fields(wrong))
         }
         // Known when it fires.
-        Err(Nothing::NothingNew | Nothing::NoMarkets) => Ok(()),
+        Err(NoRequest::NothingNew | NoRequest::NoMarkets) => Ok(()),
     }
 }
 

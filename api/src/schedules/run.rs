@@ -2,7 +2,7 @@
 
 use super::no_such_schedule;
 use super::owner::confirm;
-use super::request::{FireRequest, Nothing, fire_request};
+use super::request::{FireRequest, NoRequest, fire_request};
 use crate::caller::Admitted;
 use crate::error::Problem;
 use crate::input::SchedulePath;
@@ -56,9 +56,9 @@ pub async fn run_schedule(
     let FireRequest { range, request } = asked.map_err(|nothing| {
         let interval = schedule.spec.template.interval();
         Problem::new(StatusCode::CONFLICT, "nothing_to_run", "There is nothing to run").detail(match nothing {
-            Nothing::NothingNew => format!("No {interval} interval has closed since the last success."),
-            Nothing::NoSymbols => "No symbol trades against the quote asset.".to_owned(),
-            Nothing::NoMarkets => "The exchange's markets are not known yet; try again in a minute.".to_owned(),
+            NoRequest::NothingNew => format!("No {interval} interval has closed since the last success."),
+            NoRequest::NoSymbols => "No symbol trades against the quote asset.".to_owned(),
+            NoRequest::NoMarkets => "The exchange's markets are not known yet; try again in a minute.".to_owned(),
         })
     })?;
     let request = TaskRequest { trace_id: Some(trace.to_string()), ..request };

@@ -241,7 +241,7 @@ async fn since_the_last_success_goes_on_where_it_stopped() {
     for number in 1..=2 {
         api.run_schedule(id, None).await.unwrap();
         let found = wait_for(&api, id, "it has succeeded", |fires| ended(fires, FireState::Succeeded) == number).await;
-        ends.push(found[0].range.clone().unwrap());
+        ends.push(found[0].range.unwrap());
     }
     assert_eq!(ends[0].start.to_string(), "2018-01-01T00:00:00Z");
     assert_eq!(ends[0].end, ends[1].start);
