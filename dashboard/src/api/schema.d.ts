@@ -83,6 +83,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List everybody's schedules, the newest first */
+        get: operations["list_all_schedules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete anybody's schedule */
+        delete: operations["delete_any_schedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/schedules/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause anybody's schedule
+         * @description Its owner cannot resume it.
+         */
+        post: operations["pause_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/schedules/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resume anybody's schedule */
+        post: operations["resume_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/task/{id}": {
         parameters: {
             query?: never;
@@ -377,6 +448,110 @@ export interface paths {
          *     a fetch: the same fields, limits and answers. The same request while a task for it is under way returns that task.
          */
         post: operations["submit_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your schedules, the newest first */
+        get: operations["list_schedules"];
+        put?: never;
+        /**
+         * Create a schedule
+         * @description From the answer on it submits a task each time that it is due: exactly one, however many workers there are. The answer says the
+         *     pattern in words and shows the next five fires.
+         */
+        post: operations["create_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview a schedule
+         * @description Refused as the creation would be; nothing is stored.
+         */
+        post: operations["preview_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a schedule */
+        get: operations["show_schedule"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a schedule
+         * @description Its tasks go on; fires that wait do not start.
+         */
+        delete: operations["delete_schedule"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a schedule, pause or resume it
+         * @description Members that are left out stay. Whatever was due up to now is decided: neither another pattern nor a resumption makes up for it.
+         */
+        patch: operations["change_schedule"];
+        trace?: never;
+    };
+    "/api/schedules/{id}/fires": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a schedule's fires, the newest first */
+        get: operations["list_fires"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fire a schedule now
+         * @description As if it were due at this moment, whatever it rests or overlaps; its next fires stay as they are. The caller's tier counts.
+         */
+        post: operations["run_schedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -683,6 +858,11 @@ export interface components {
             task_id: components["schemas"]["TaskId"];
         };
         /**
+         * @description Who or what changed a schedule.
+         * @enum {string}
+         */
+        Actor: "owner" | "operator" | "failures";
+        /**
          * Format: binary
          * @description Bytes of an Arrow IPC stream: times as `timestamp(ms, UTC)`, figures as `decimal128(38, 18)`, trades as `uint64`.
          */
@@ -765,6 +945,22 @@ export interface components {
             fetches: number;
             /** @description Symbols of the first of them, at most 20. */
             first_symbols: components["schemas"]["Symbol"][];
+        };
+        /** @description Many series: either `symbols` or `quote_asset`. */
+        BatchTemplate: {
+            /** @description Where from. */
+            exchange?: components["schemas"]["Exchange"];
+            /** @description Length of the candles. */
+            interval: components["schemas"]["Interval"];
+            /**
+             * @description All symbols that trade against this asset when the schedule fires.
+             * @example USDT
+             */
+            quote_asset?: string | null;
+            /** @description Which of them. */
+            range: components["schemas"]["FireRange"];
+            /** @description These symbols. */
+            symbols?: components["schemas"]["Symbol"][] | null;
         };
         /** @description One bucket. Figures of absolute return, range and volume are shares of their unit's mean: 1 is as much as usual. */
         BucketReport: {
@@ -881,6 +1077,8 @@ export interface components {
             groupings?: components["schemas"]["Grouping"][] | null;
             /** @description Measures to look at; left out: all four. */
             measures?: components["schemas"]["Measure"][] | null;
+            /** @enum {string} */
+            study: "calendar";
         };
         /**
          * @description One closed candle, in the precision in which the source printed it (`7195.24000000` keeps its zeros).
@@ -1105,6 +1303,55 @@ export interface components {
          * @enum {string}
          */
         Exchange: "binance";
+        /** @description Adds the numbers up to `units`, one after the other. */
+        Exercise: {
+            /**
+             * Format: int64
+             * @description Time that a processor is busy with each, ms.
+             */
+            busy_ms?: number;
+            /** @description Whether attempts fail until it is replayed. */
+            fails?: boolean;
+            /** @description Tells one from another. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Tasks that it is left to; 0: it does all by itself.
+             */
+            parts?: number;
+            /**
+             * Format: int64
+             * @description Numbers that are added.
+             */
+            units: number;
+        };
+        /** @description What an exercise did. */
+        Exercised: {
+            /**
+             * Format: int64
+             * @description Numbers that were added.
+             * @default 0
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Their sum.
+             * @default 0
+             */
+            sum: number;
+            /**
+             * Format: int64
+             * @description From the first attempt's start to the end, ms.
+             * @default 0
+             */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description Numbers in all.
+             * @default 0
+             */
+            total: number;
+        };
         /** @description A statistic that has an F distribution where nothing depends on the bucket. */
         FStatistic: {
             /**
@@ -1326,6 +1573,62 @@ export interface components {
              */
             message: string;
         };
+        /** @description A page of fires. */
+        FireList: {
+            /** @description The newest first. */
+            fires: components["schemas"]["FireView"][];
+            next_cursor?: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description A range of open times that follows from when the fire is due. It ends with the newest interval that is closed then. */
+        FireRange: {
+            /** @description The newest interval alone. */
+            just_closed: boolean;
+        } | {
+            /** @description So long before the due time. */
+            last: components["schemas"]["Span"];
+        } | {
+            /** @description All since what the last successful fire fetched; no more at once than the tier allows, the oldest first. */
+            since_last_success: components["schemas"]["Since"];
+        };
+        /** @description Why a fire did not start, or waits. */
+        FireReason: {
+            /**
+             * @description Stable name, as in problem documents.
+             * @example overlap
+             */
+            code: string;
+            /** @description In words. */
+            detail: string;
+        };
+        /**
+         * @description What became of a fire.
+         * @enum {string}
+         */
+        FireState: "due" | "waiting" | "started" | "succeeded" | "failed" | "cancelled" | "skipped" | "missed" | "refused" | "owner_unconfirmed";
+        /** @description A fire. */
+        FireView: {
+            /** @description When it was due; of misses the last. */
+            due_at: components["schemas"]["Timestamp"];
+            ended_at?: components["schemas"]["Timestamp"] | null;
+            /** @description When it was to be made: due time, delay and jitter. */
+            fire_at: components["schemas"]["Timestamp"];
+            first_missed_at?: components["schemas"]["Timestamp"] | null;
+            /** @description By hand, not by the clock. */
+            manual: boolean;
+            /**
+             * Format: int64
+             * @description Of misses: how many this stands for; null for others.
+             */
+            missed?: number | null;
+            range?: components["schemas"]["TimeSpan"] | null;
+            /** @description When it was recorded. */
+            recorded_at: components["schemas"]["Timestamp"];
+            started_at?: components["schemas"]["Timestamp"] | null;
+            /** @description What became of it. */
+            state: components["schemas"]["FireState"];
+            task_id?: components["schemas"]["TaskId"] | null;
+            why?: components["schemas"]["FireReason"] | null;
+        };
         /** @description A run of neighbouring buckets without a candle. */
         Gap: components["schemas"]["TimeRange"] & {
             /**
@@ -1423,11 +1726,11 @@ export interface components {
          */
         Interval: "1s" | "1m" | "3m" | "5m" | "15m" | "30m" | "1h" | "2h" | "4h" | "6h" | "8h" | "12h" | "1d" | "3d" | "1w" | "1M";
         /** @description The payload of a task, in the form of its kind. */
-        JobPayload: components["schemas"]["FetchHistory"] | components["schemas"]["FetchBatch"] | components["schemas"]["SeasonalityStudy"] | components["schemas"]["Probe"] | Record<string, never>;
+        JobPayload: components["schemas"]["FetchHistory"] | components["schemas"]["FetchBatch"] | components["schemas"]["SeasonalityStudy"] | components["schemas"]["Probe"] | components["schemas"]["Exercise"] | Record<string, never>;
         /** @description What was asked for, in the form of its kind. */
-        JobRequest: components["schemas"]["FetchRequestView"] | components["schemas"]["BatchRequestView"] | components["schemas"]["StudyRequestView"] | components["schemas"]["Probe"] | Record<string, never>;
+        JobRequest: components["schemas"]["FetchRequestView"] | components["schemas"]["BatchRequestView"] | components["schemas"]["StudyRequestView"] | components["schemas"]["Probe"] | components["schemas"]["Exercise"] | Record<string, never>;
         /** @description What a task did, over all of its attempts, in the form of its kind. */
-        JobResult: components["schemas"]["FetchResultView"] | components["schemas"]["FetchResultView"] | components["schemas"]["StudyResultView"] | components["schemas"]["Probed"] | Record<string, never>;
+        JobResult: components["schemas"]["FetchResultView"] | components["schemas"]["FetchResultView"] | components["schemas"]["StudyResultView"] | components["schemas"]["Probed"] | components["schemas"]["Exercised"] | Record<string, never>;
         /** @description A candle in the exchange's order. Decimals are texts, to the digit as the exchange printed them. */
         KlineRow: [
             number,
@@ -1480,6 +1783,8 @@ export interface components {
              * @default long_flat
              */
             sides: components["schemas"]["PositionSides"];
+            /** @enum {string} */
+            study: "mean_reversion";
             /**
              * Format: int32
              * @description Candles of the rolling mean and deviation, the current one included.
@@ -1493,10 +1798,32 @@ export interface components {
          */
         Measure: "return" | "absolute_return" | "range" | "volume";
         /**
+         * @description What becomes of fires whose time passed unnoticed.
+         * @enum {string}
+         */
+        Misfire: "skip" | "once" | "all";
+        /** @description A fire that is to come. */
+        NextFire: {
+            /** @description When it is due. */
+            due_at: components["schemas"]["Timestamp"];
+            /**
+             * @description The same on the wall clock of the schedule's zone, with its offset from UTC.
+             * @example 2026-03-29T03:00:00+02:00
+             */
+            local: string;
+            /** @description Whether the wall time that the pattern names does not exist on that day, or exists twice. */
+            moved_by_daylight_saving: boolean;
+        };
+        /**
          * @description A stretch of time: an observation's length, or the unit over which shares are taken and which the bootstrap draws.
          * @enum {string}
          */
         ObservationUnit: "minute" | "hour" | "session" | "day" | "week" | "month" | "quarter" | "year";
+        /**
+         * @description What is done when a fire is due and the one before has not ended.
+         * @enum {string}
+         */
+        Overlap: "skip" | "queue_one" | "cancel_running" | "allow";
         /**
          * @description Who pauses, and why.
          * @example {
@@ -1523,7 +1850,8 @@ export interface components {
         Performance: {
             /**
              * Format: double
-             * @description Compound annual growth rate: (1 + total return)^(1 / years from `from` to `to`) − 1; outages count as time.
+             * @description Compound annual growth rate: (1 + total return)^(1 / years from `from` to `to`) − 1; outages count as time. Null for less
+             *     than 90 days.
              */
             cagr?: number | null;
             /**
@@ -1638,7 +1966,7 @@ export interface components {
              * @description Stable name of the error, for programs.
              * @enum {string}
              */
-            code: "admin_disabled" | "auth_misconfigured" | "auth_unavailable" | "body_too_large" | "chart_not_found" | "expired_token" | "foreign_page" | "idempotency_conflict" | "internal_error" | "invalid_admin_token" | "invalid_request" | "invalid_task_id" | "invalid_token" | "malformed_json" | "malformed_token" | "method_not_allowed" | "missing_token" | "overloaded" | "pool_not_found" | "route_not_found" | "session_ended" | "sign_in_refused" | "slow_body" | "store_unavailable" | "study_not_found" | "table_not_found" | "task_ended" | "task_not_dead" | "task_not_found" | "task_not_replayable" | "task_under_way" | "tier_limit" | "timeout" | "too_many_requests" | "too_many_sign_ins" | "too_many_streams" | "unknown_symbol" | "unsupported_media_type" | "user_banned" | "worker_not_found" | "webhook_refused" | "webhooks_disabled";
+            code: "admin_disabled" | "auth_misconfigured" | "auth_unavailable" | "body_too_large" | "chart_not_found" | "expired_token" | "foreign_page" | "idempotency_conflict" | "internal_error" | "invalid_admin_token" | "invalid_request" | "invalid_schedule_id" | "invalid_task_id" | "invalid_token" | "malformed_json" | "malformed_token" | "method_not_allowed" | "missing_token" | "nothing_to_run" | "overloaded" | "pool_not_found" | "route_not_found" | "schedule_changed" | "schedule_not_found" | "schedule_paused" | "session_ended" | "sign_in_refused" | "slow_body" | "store_unavailable" | "study_not_found" | "table_not_found" | "task_ended" | "task_not_dead" | "task_not_found" | "task_not_replayable" | "task_under_way" | "tier_limit" | "timeout" | "too_many_requests" | "too_many_sign_ins" | "too_many_streams" | "unknown_symbol" | "unsupported_media_type" | "user_banned" | "worker_not_found" | "webhook_refused" | "webhooks_disabled";
             /** @description What was wrong this time, and what to do. */
             detail?: string | null;
             /** @description Every member and parameter that was refused. */
@@ -1825,6 +2153,202 @@ export interface components {
             /** @description Which. */
             task_ids: components["schemas"]["TaskId"][];
         };
+        /** @description Members of a schedule that are to be changed; the others stay. `null` takes an optional one away. */
+        ScheduleChange: {
+            /**
+             * Format: int32
+             * @description So many failed fires in a row are told to the webhook.
+             */
+            alert_after?: number | null;
+            /**
+             * Format: int32
+             * @description A fire is made so many seconds after it is due; 10 when absent: the interval that has just closed is final by then.
+             */
+            delay_seconds?: number | null;
+            end?: components["schemas"]["GivenTime"] | null;
+            /**
+             * Format: int32
+             * @description Fires are spread over so many seconds, each by a time that is drawn from schedule and due time; 0 when absent.
+             */
+            jitter_seconds?: number | null;
+            misfire?: components["schemas"]["Misfire"] | null;
+            /** @description What it is called. */
+            name?: string | null;
+            /** @description A note. */
+            note?: string | null;
+            overlap?: components["schemas"]["Overlap"] | null;
+            /**
+             * Format: int32
+             * @description So many failed fires in a row pause it.
+             */
+            pause_after?: number | null;
+            /** @description Whether it rests. What is due meanwhile is passed over for ever. */
+            paused?: boolean | null;
+            start?: components["schemas"]["GivenTime"] | null;
+            template?: components["schemas"]["Template"] | null;
+            webhook?: components["schemas"]["WebhookRequest"] | null;
+            when?: components["schemas"]["WhenForm"] | null;
+        };
+        /** @description A change of a schedule. */
+        ScheduleEventView: {
+            /** @description When. */
+            at: components["schemas"]["Timestamp"];
+            /** @description By whom. */
+            by: components["schemas"]["Actor"];
+            /**
+             * @description What.
+             * @example paused
+             */
+            what: string;
+        };
+        /**
+         * @description A ULID: ids sort by the time of creation.
+         * @example 01JC5Y7V9N8B3M2K1H0G9F8E7D
+         */
+        ScheduleId: string;
+        /** @description A page of schedules. */
+        ScheduleList: {
+            next_cursor?: components["schemas"]["ScheduleId"] | null;
+            /** @description The newest first. */
+            schedules: components["schemas"]["ScheduleView"][];
+        };
+        /** @description What a schedule would do. */
+        SchedulePreview: {
+            /** @description The next fires, at most five. */
+            next_fires: components["schemas"]["NextFire"][];
+            /** @description Version of the time zone database. */
+            time_zone_data: string;
+            /** @description When it is due, in words. */
+            words: string;
+        };
+        /**
+         * @description A new schedule.
+         * @example {
+         *       "name": "BTC, every quarter of an hour",
+         *       "template": {
+         *         "interval": "15m",
+         *         "kind": "fetch",
+         *         "range": {
+         *           "just_closed": true
+         *         },
+         *         "symbol": "BTCUSDT"
+         *       },
+         *       "when": {
+         *         "cron": "*\/15 * * * *",
+         *         "time_zone": "UTC"
+         *       }
+         *     }
+         */
+        ScheduleRequest: {
+            /**
+             * Format: int32
+             * @description So many failed fires in a row are told to the webhook.
+             */
+            alert_after?: number | null;
+            /**
+             * Format: int32
+             * @description A fire is made so many seconds after it is due; 10 when absent: the interval that has just closed is final by then.
+             */
+            delay_seconds?: number | null;
+            end?: components["schemas"]["GivenTime"] | null;
+            /**
+             * Format: int32
+             * @description Fires are spread over so many seconds, each by a time that is drawn from schedule and due time; 0 when absent.
+             */
+            jitter_seconds?: number | null;
+            misfire?: components["schemas"]["Misfire"] | null;
+            /** @description What it is called. */
+            name: string | null;
+            /** @description A note. */
+            note?: string | null;
+            overlap?: components["schemas"]["Overlap"] | null;
+            /**
+             * Format: int32
+             * @description So many failed fires in a row pause it.
+             */
+            pause_after?: number | null;
+            /** @description Whether it rests. What is due meanwhile is passed over for ever. */
+            paused?: boolean | null;
+            start?: components["schemas"]["GivenTime"] | null;
+            template: components["schemas"]["Template"] | null;
+            webhook?: components["schemas"]["WebhookRequest"] | null;
+            when: components["schemas"]["WhenForm"] | null;
+        };
+        /**
+         * @description Whether a schedule fires.
+         * @enum {string}
+         */
+        ScheduleState: "active" | "paused" | "ended" | "suspended" | "unconfirmed";
+        /** @description A schedule. */
+        ScheduleView: {
+            /**
+             * Format: int32
+             * @description So many failed fires in a row are told; null: never.
+             */
+            alert_after?: number | null;
+            covered_until?: components["schemas"]["Timestamp"] | null;
+            /** @description When it was created. */
+            created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int32
+             * @description A fire is made so many seconds after it is due.
+             */
+            delay_seconds: number;
+            end?: components["schemas"]["Timestamp"] | null;
+            /** @description Who did what, the newest last; at most 20. */
+            events: components["schemas"]["ScheduleEventView"][];
+            /**
+             * Format: int32
+             * @description Fires that failed since one succeeded.
+             */
+            failed_in_a_row: number;
+            /** @description Everything due until then is decided. */
+            fired_until: components["schemas"]["Timestamp"];
+            /**
+             * Format: int32
+             * @description Fires are spread over so many seconds.
+             */
+            jitter_seconds: number;
+            /** @description What becomes of fires that are late. */
+            misfire: components["schemas"]["Misfire"];
+            /** @description What it is called. */
+            name: string;
+            /** @description The next fires, at most five; none while it rests. */
+            next_fires: components["schemas"]["NextFire"][];
+            /** @description A note; null where there is none. */
+            note?: string | null;
+            /** @description What becomes of a fire while the one before has not ended. */
+            overlap: components["schemas"]["Overlap"];
+            /** @description User id of the owner; for operators alone. */
+            owner?: string | null;
+            /**
+             * Format: int32
+             * @description So many failed fires in a row pause it; null: never.
+             */
+            pause_after?: number | null;
+            paused_at?: components["schemas"]["Timestamp"] | null;
+            paused_by?: components["schemas"]["Actor"] | null;
+            /** @description Its id. */
+            schedule_id: components["schemas"]["ScheduleId"];
+            start?: components["schemas"]["Timestamp"] | null;
+            /** @description Whether it fires. */
+            state: components["schemas"]["ScheduleState"];
+            /** @description What each fire submits. */
+            template: components["schemas"]["Template"];
+            /** @description Version of the time zone database. */
+            time_zone_data: string;
+            /** @description When it was changed last. */
+            updated_at: components["schemas"]["Timestamp"];
+            valid_until?: components["schemas"]["Timestamp"] | null;
+            webhook?: components["schemas"]["WebhookRequest"] | null;
+            /** @description When it is due. */
+            when: components["schemas"]["WhenForm"];
+            /**
+             * @description The same in words.
+             * @example Every 15th minute (UTC)
+             */
+            words: string;
+        };
         /** @description Studies the candles of one symbol and interval whose open times lie in a range. What the ledger lacks of it is fetched first. */
         SeasonalityStudy: {
             /**
@@ -1864,6 +2388,17 @@ export interface components {
             next_cursor?: components["schemas"]["SeriesCursor"] | null;
             /** @description In the order of the texts `binance:BTCUSDT:1m`, byte by byte. */
             series: components["schemas"]["SeriesView"][];
+        };
+        /** @description One series. */
+        SeriesTemplate: {
+            /** @description Where from. */
+            exchange?: components["schemas"]["Exchange"];
+            /** @description Length of the candles. */
+            interval: components["schemas"]["Interval"];
+            /** @description Which of them. */
+            range: components["schemas"]["FireRange"];
+            /** @description The exchange's symbol. */
+            symbol: components["schemas"]["Symbol"];
         };
         /** @description What is stored of a series, by the coverage ledger. Candles that a task has stored and not yet recorded there are not counted. */
         SeriesView: {
@@ -1937,6 +2472,10 @@ export interface components {
             /** @description The position that is wanted from then on. */
             position: components["schemas"]["Position"];
         };
+        /** @description Where the first fire begins. */
+        Since: {
+            start?: components["schemas"]["GivenTime"] | null;
+        };
         /** @description One fast and one slow simple moving average of closes: long while the fast one is above, flat or short while it is below. */
         SmaCrossover: {
             /**
@@ -1974,7 +2513,14 @@ export interface components {
              * @default 100
              */
             slow: number;
+            /** @enum {string} */
+            study: "sma_crossover";
         };
+        /**
+         * @description A length of time: a whole number and one of `s m h d w`, at most ten years.
+         * @example 2d
+         */
+        Span: string;
         /** @description Where a fetch begins. */
         Start: {
             /**
@@ -2032,16 +2578,7 @@ export interface components {
             warm_up: number;
         };
         /** @description A study with its parameters. A parameter that is left out has a default that gives the useful answer. */
-        Study: (components["schemas"]["CalendarStudy"] & {
-            /** @enum {string} */
-            study: "calendar";
-        }) | (components["schemas"]["SmaCrossover"] & {
-            /** @enum {string} */
-            study: "sma_crossover";
-        }) | (components["schemas"]["MeanReversion"] & {
-            /** @enum {string} */
-            study: "mean_reversion";
-        });
+        Study: components["schemas"]["CalendarStudy"] | components["schemas"]["SmaCrossover"] | components["schemas"]["MeanReversion"];
         /** @description A page of studies. */
         StudyList: {
             next_cursor?: components["schemas"]["TaskId"] | null;
@@ -2207,6 +2744,31 @@ export interface components {
          * @enum {string}
          */
         StudyTable: "buckets" | "sma_crossover_signals" | "sma_crossover_trades" | "mean_reversion_signals" | "mean_reversion_trades";
+        /** @description A study; what is left out has the defaults of `POST /api/seasonality`. */
+        StudyTemplate: {
+            /**
+             * Format: int32
+             * @description Draws of the bootstrap.
+             */
+            draws?: number | null;
+            /** @description Where from. */
+            exchange?: components["schemas"]["Exchange"];
+            /** @description Length of the candles. */
+            interval: components["schemas"]["Interval"];
+            /** @description Which of them; `since_last_success` makes no sense for a study. */
+            range: components["schemas"]["FireRange"];
+            /**
+             * Format: int64
+             * @description Seed of the draws.
+             */
+            seed?: number | null;
+            /** @description The studies, each at most once; all when absent. */
+            studies?: components["schemas"]["Study"][] | null;
+            /** @description The exchange's symbol. */
+            symbol: components["schemas"]["Symbol"];
+            /** @description Whose hours, days and months. */
+            time_zone?: components["schemas"]["TimeZone"];
+        };
         /** @description A study, and whether its data has changed since. */
         StudyView: components["schemas"]["StudyReport"] & {
             /**
@@ -2366,6 +2928,7 @@ export interface components {
             request: components["schemas"]["JobRequest"];
             result?: components["schemas"]["JobResult"] | null;
             run_at?: components["schemas"]["Timestamp"] | null;
+            schedule_id?: components["schemas"]["ScheduleId"] | null;
             started_at?: components["schemas"]["Timestamp"] | null;
             /** @description Where the task stands. */
             state: components["schemas"]["TaskState"];
@@ -2382,6 +2945,20 @@ export interface components {
             updated_at: components["schemas"]["Timestamp"];
             webhook?: components["schemas"]["WebhookView"] | null;
         };
+        /** @description What a schedule submits at each fire: a request whose range follows from the time of the fire. */
+        Template: (components["schemas"]["SeriesTemplate"] & {
+            /** @enum {string} */
+            kind: "fetch";
+        }) | (components["schemas"]["SeriesTemplate"] & {
+            /** @enum {string} */
+            kind: "verify";
+        }) | (components["schemas"]["BatchTemplate"] & {
+            /** @enum {string} */
+            kind: "batch";
+        }) | (components["schemas"]["StudyTemplate"] & {
+            /** @enum {string} */
+            kind: "study";
+        });
         /** @description A statistic that has a χ² distribution where nothing depends on the bucket. */
         TestStatistic: {
             /**
@@ -2535,6 +3112,24 @@ export interface components {
              * @description Where the message goes.
              */
             url: string;
+        };
+        /**
+         * @description When a schedule is due: `cron` and `time_zone`, or `every` and `anchor`.
+         * @example {
+         *       "cron": "*\/15 * * * *",
+         *       "time_zone": "Europe/Berlin"
+         *     }
+         */
+        WhenForm: {
+            anchor?: components["schemas"]["GivenTime"] | null;
+            /**
+             * @description Five fields (minute, hour, day of month, month, weekday), or six with seconds first; names, lists, steps, `L`, `W`, `#`, `@hourly`.
+             * @example *\/15 * * * *
+             */
+            cron?: string | null;
+            every?: components["schemas"]["Span"] | null;
+            /** @description Whose wall clock the pattern is of; UTC when absent. */
+            time_zone?: string | null;
         };
         /**
          * @description What a worker does with tasks.
@@ -3234,6 +3829,700 @@ export interface operations {
             };
             /** @description `pool_not_found` */
             404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_all_schedules: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: components["schemas"]["ScheduleId"];
+                /** @description Schedules of this page; 50 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of schedules with their owners */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            /** @description `invalid_request`: every parameter that is wrong */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `invalid_admin_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `admin_disabled` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_any_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `invalid_admin_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `admin_disabled` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found` */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_changed`: somebody else changed it at the same moment */
+            409: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    pause_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is paused */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `invalid_admin_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `admin_disabled` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found` */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_changed`: somebody else changed it at the same moment */
+            409: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    resume_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is not paused */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `invalid_admin_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `admin_disabled` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found` */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_changed`: somebody else changed it at the same moment */
+            409: {
                 headers: {
                     /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
                     "RateLimit-Limit"?: number;
@@ -6018,6 +7307,1564 @@ export interface operations {
             };
             /** @description `unknown_symbol`, `webhook_refused`, `webhooks_disabled` */
             422: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_schedules: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: components["schemas"]["ScheduleId"];
+                /** @description Schedules of this page; 50 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of schedules */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            /** @description `invalid_request`: every parameter that is wrong */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The schedule */
+                    Location?: string;
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description `invalid_request`: every member that is wrong; `malformed_json` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `tier_limit`: which limit, and which tier lifts it; `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `slow_body` */
+            408: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unknown_symbol`, `webhook_refused`, `webhooks_disabled` */
+            422: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    preview_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description What it would do */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
+                };
+            };
+            /** @description `invalid_request`: every member that is wrong; `malformed_json` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `tier_limit`: which limit, and which tier lifts it; `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `slow_body` */
+            408: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unknown_symbol`, `webhook_refused`, `webhooks_disabled` */
+            422: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    show_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found`: none of yours */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found`: none of yours */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_changed`: somebody else changed it at the same moment */
+            409: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    change_schedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleChange"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            /** @description `invalid_request`: every member that is wrong; `malformed_json`; `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `tier_limit`: which limit, and which tier lifts it; `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found`: none of yours */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `slow_body` */
+            408: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_changed`: somebody else changed it; `schedule_paused`: by an operator */
+            409: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `unknown_symbol`, `webhook_refused`, `webhooks_disabled` */
+            422: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_fires: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: components["schemas"]["GivenTime"];
+                /** @description Fires of this page; 50 when absent. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of fires */
+            200: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FireList"];
+                };
+            };
+            /** @description `invalid_request`: every parameter that is wrong; `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found`: none of yours */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `store_unavailable`, `overloaded`, `timeout`, `auth_unavailable`, `auth_misconfigured` */
+            503: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Seconds to wait */
+                    "Retry-After"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    run_schedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeated call the same fire */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of the schedule */
+                id: components["schemas"]["ScheduleId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description The task's record */
+                    Location?: string;
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description `invalid_request`: every parameter that is wrong; `invalid_schedule_id` */
+            400: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `missing_token`, `malformed_token`, `invalid_token`, `expired_token` */
+            401: {
+                headers: {
+                    /** @description What is expected: a bearer token */
+                    "WWW-Authenticate"?: string;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `tier_limit`: which limit, and which tier lifts it; `user_banned` */
+            403: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `schedule_not_found`: none of yours */
+            404: {
+                headers: {
+                    /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Limit"?: number;
+                    /** @description As in `120;w=60`; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Policy"?: string;
+                    /** @description Requests left in this minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Remaining"?: number;
+                    /** @description Seconds to the next minute; absent where the request was not counted, as while Redis is away */
+                    "RateLimit-Reset"?: number;
+                    /** @description Trace of the request, as it stands in the log and on the task */
+                    "X-Trace-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description `nothing_to_run`: no interval has closed, or no symbol is known */
+            409: {
                 headers: {
                     /** @description Requests per minute; absent where the request was not counted, as while Redis is away */
                     "RateLimit-Limit"?: number;
