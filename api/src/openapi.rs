@@ -5,7 +5,7 @@ use crate::routes;
 use candlemill_shared::forms::ProblemDocument;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder, Tag,
@@ -66,29 +66,38 @@ pub fn document() -> OpenApi {
         }
         document.merge(group);
     }
-    name_studies(&mut document);
+    name_forms(&mut document, "Study");
+    name_forms(&mut document, "Template");
     document
 }
 
-/// Puts the member that names a study among the others of its form. As they are derived, the form stands beside the name and refuses it as
-/// a member that does not exist: nothing would fit.
-fn name_studies(document: &mut OpenApi) {
+/// Puts the member that names a variant of the schema `of` among the others of its form. As they are derived, the form stands beside the
+/// name and refuses it as a member that does not exist: nothing would fit. Variants of the same form are one, of either name.
+fn name_forms(document: &mut OpenApi, of: &str) {
     let Some(schemas) = document.components.as_mut().map(|components| &mut components.schemas) else { return };
-    let Some(RefOr::T(Schema::OneOf(study))) = schemas.get_mut("Study") else { return };
-    let mut names = Vec::new();
-    for item in &mut study.items {
-        if let RefOr::T(Schema::AllOf(parts)) = item
-            && let [RefOr::Ref(form), RefOr::T(Schema::Object(name))] = parts.items.as_slice()
-        {
-            names.push((form.ref_location.clone(), name.clone()));
-            *item = RefOr::Ref(form.clone());
-        }
-    }
+    let Some(RefOr::T(Schema::OneOf(variants))) = schemas.get_mut(of) else { return };
+    let mut names: Vec<(String, Object)> = Vec::new();
+    variants.items.retain_mut(|item| {
+        let RefOr::T(Schema::AllOf(parts)) = &*item else { return true };
+        let [RefOr::Ref(form), RefOr::T(Schema::Object(name))] = parts.items.as_slice() else { return true };
+        let is_first = names.iter().all(|(known, _)| *known != form.ref_location);
+        names.push((form.ref_location.clone(), name.clone()));
+        *item = RefOr::Ref(form.clone());
+        is_first
+    });
     for (form, name) in names {
         let form = form.rsplit('/').next().unwrap_or_default();
-        if let Some(RefOr::T(Schema::Object(form))) = schemas.get_mut(form) {
-            form.properties.extend(name.properties);
-            form.required.extend(name.required);
+        let Some(RefOr::T(Schema::Object(form))) = schemas.get_mut(form) else { continue };
+        for (member, named) in name.properties {
+            match (form.properties.get_mut(&member), named) {
+                (Some(RefOr::T(Schema::Object(known))), RefOr::T(Schema::Object(more))) => {
+                    known.enum_values.get_or_insert_default().extend(more.enum_values.unwrap_or_default());
+                }
+                (_, named) => drop(form.properties.insert(member.clone(), named)),
+            }
+            if !form.required.contains(&member) {
+                form.required.push(member);
+            }
         }
     }
 }
@@ -285,6 +294,24 @@ mod tests {
             })
             .collect();
         assert_eq!(named, ["calendar", "sma_crossover", "mean_reversion"]);
+    }
+
+    #[test]
+    fn a_template_fits_its_form() {
+        let document = serde_json::to_value(document()).unwrap();
+        let forms = document["components"]["schemas"]["Template"]["oneOf"].as_array().unwrap();
+        let named: Vec<&Value> = forms
+            .iter()
+            .map(|form| {
+                let form = document.pointer(form["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap();
+                assert!(form["required"].as_array().unwrap().contains(&"kind".into()), "{form}");
+                &form["properties"]["kind"]["enum"]
+            })
+            .collect();
+        assert_eq!(
+            named,
+            [&serde_json::json!(["fetch", "verify"]), &serde_json::json!(["batch"]), &serde_json::json!(["study"])]
+        );
     }
 
     #[test]

@@ -27,13 +27,16 @@ pub(crate) fn users() -> OpenApiRouter<Shared> {
         .routes(routes!(seasonality::submit::submit_study, seasonality::list::list_studies))
         .routes(routes!(seasonality::show::show_study, seasonality::delete::delete_study))
         .routes(routes!(seasonality::chart::show_study_chart))
-        .routes(routes!(schedules::create::create_schedule, schedules::list::list_schedules))
-        .routes(routes!(schedules::preview::preview_schedule))
-        .routes(routes!(
-            schedules::show::show_schedule,
-            schedules::change::change_schedule,
-            schedules::delete::delete_schedule
-        ))
+        .routes(routes!(schedules::create::create_schedule, schedules::list::list_schedules).layer(large))
+        .routes(routes!(schedules::preview::preview_schedule).layer(large))
+        .routes(
+            routes!(
+                schedules::show::show_schedule,
+                schedules::change::change_schedule,
+                schedules::delete::delete_schedule
+            )
+            .layer(large),
+        )
         .routes(routes!(schedules::run::run_schedule))
         .routes(routes!(schedules::fires::list_fires))
         .routes(routes!(dead_letters::list::list))

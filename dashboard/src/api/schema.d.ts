@@ -952,6 +952,8 @@ export interface components {
             exchange?: components["schemas"]["Exchange"];
             /** @description Length of the candles. */
             interval: components["schemas"]["Interval"];
+            /** @enum {string} */
+            kind: "batch";
             /**
              * @description All symbols that trade against this asset when the schedule fires.
              * @example USDT
@@ -2395,6 +2397,8 @@ export interface components {
             exchange?: components["schemas"]["Exchange"];
             /** @description Length of the candles. */
             interval: components["schemas"]["Interval"];
+            /** @enum {string} */
+            kind: "fetch" | "verify";
             /** @description Which of them. */
             range: components["schemas"]["FireRange"];
             /** @description The exchange's symbol. */
@@ -2755,6 +2759,8 @@ export interface components {
             exchange?: components["schemas"]["Exchange"];
             /** @description Length of the candles. */
             interval: components["schemas"]["Interval"];
+            /** @enum {string} */
+            kind: "study";
             /** @description Which of them; `since_last_success` makes no sense for a study. */
             range: components["schemas"]["FireRange"];
             /**
@@ -2946,19 +2952,7 @@ export interface components {
             webhook?: components["schemas"]["WebhookView"] | null;
         };
         /** @description What a schedule submits at each fire: a request whose range follows from the time of the fire. */
-        Template: (components["schemas"]["SeriesTemplate"] & {
-            /** @enum {string} */
-            kind: "fetch";
-        }) | (components["schemas"]["SeriesTemplate"] & {
-            /** @enum {string} */
-            kind: "verify";
-        }) | (components["schemas"]["BatchTemplate"] & {
-            /** @enum {string} */
-            kind: "batch";
-        }) | (components["schemas"]["StudyTemplate"] & {
-            /** @enum {string} */
-            kind: "study";
-        });
+        Template: components["schemas"]["SeriesTemplate"] | components["schemas"]["BatchTemplate"] | components["schemas"]["StudyTemplate"];
         /** @description A statistic that has a χ² distribution where nothing depends on the bucket. */
         TestStatistic: {
             /**
