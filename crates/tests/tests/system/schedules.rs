@@ -320,3 +320,28 @@ fn in_ms(ms: i64) -> i64 {
     use candlemill_shared::Clock;
     candlemill_shared::SystemClock.now_ms() + ms
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_and_stop_everybodys_schedules() {
+    const ADMIN_TOKEN: &str = "a-token-of-the-operators-0123456789";
+    let stack = Stack::builder().workers(0).api_env("ADMIN_TOKEN", ADMIN_TOKEN).start().await.unwrap();
+    let (api, operator) = (stack.client("pro").await.unwrap(), Api::new(stack.api_url(), ADMIN_TOKEN));
+    let daily = serde_json::from_value(json!({
+        "name": "daily", "when": {"cron": "@daily"},
+        "template": {"kind": "fetch", "symbol": "BTCUSDT", "interval": "1d", "range": {"just_closed": true}},
+    }));
+    let id = api.create_schedule(&daily.unwrap()).await.unwrap().schedule_id;
+    let all = operator.all_schedules(&Default::default()).await.unwrap().schedules;
+    assert!(all.len() == 1 && all[0].schedule_id == id && all[0].owner.is_some(), "{all:?}");
+    let own = api.schedules(&Default::default()).await.unwrap().schedules;
+    assert_eq!((own.len(), &own[0].owner), (1, &None));
+    assert_eq!(operator.pause_schedule(id).await.unwrap().state, ScheduleState::Paused);
+    let resumes = ScheduleChange { paused: Some(false.into()), ..ScheduleChange::default() };
+    assert_eq!(code(api.change_schedule(id, &resumes).await), "schedule_paused");
+    let active = operator.resume_schedule(id).await.unwrap();
+    assert_eq!(active.state, ScheduleState::Active);
+    let told: Vec<&str> = active.events.iter().map(|event| event.what.as_str()).collect();
+    assert_eq!(told, ["created", "paused", "resumed"]);
+    operator.delete_any_schedule(id).await.unwrap();
+    assert_eq!(code(api.schedule(id).await), "schedule_not_found");
+}
