@@ -4,7 +4,7 @@
 FROM node:22-bookworm-slim AS dashboard
 WORKDIR /src/dashboard
 COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
-RUN --mount=type=cache,target=/root/.npm npm ci
+RUN npm ci
 COPY dashboard .
 RUN npm run build
 

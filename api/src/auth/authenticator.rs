@@ -215,7 +215,7 @@ impl Authenticator {
     /// Ends a session by its access token, or by its refresh token where that one is good no longer. What Supabase cannot be told ends
     /// by itself; here the token is forgotten in any case.
     pub async fn sign_out(&self, authorization: Option<&str>, refresh_token: Option<&str>) {
-        // What was renewed a moment ago is asked for again, by whoever: one of those sessions has ended.
+        // What was renewed a moment ago is asked for again, for all users: one of those sessions has ended.
         self.renewed.invalidate_all();
         if let Ok(token) = token::bearer(authorization) {
             let ended = self.sessions.end(token).await;

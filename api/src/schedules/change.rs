@@ -11,9 +11,7 @@ use crate::state::{AppState, Shared};
 use axum::extract::State;
 use axum::http::StatusCode;
 use candlemill_shared::forms::{FieldErrors, ScheduleChange, ScheduleView};
-use candlemill_shared::schedule::{
-    Actor, FireRecord, Missed, MissedFires, ScheduleId, ScheduleRecord, ScheduleSpec, ScheduleStop, plan,
-};
+use candlemill_shared::schedule::{Actor, FireRecord, ScheduleId, ScheduleRecord, ScheduleSpec, ScheduleStop, plan};
 
 /// Fires of which the delay is not over when a schedule is changed: a day of them, one a minute.
 const MAX_DELAYED: usize = 1_440;
@@ -108,9 +106,7 @@ fn undecided(schedule: &ScheduleRecord, now: i64) -> Vec<FireRecord> {
     }
     let (timing, id) = (&schedule.spec.timing, schedule.id.to_string());
     let plan = plan(timing, schedule.spec.misfire, &id, schedule.fired_until, now);
-    let missed = plan.missed.map(|Missed { first, last, count, at_least }| {
-        FireRecord::missed(schedule, last, MissedFires { first, count, at_least }, now)
-    });
+    let missed = plan.missed.map(|missed| FireRecord::missed(schedule, missed, now));
     let made = plan.fires.into_iter();
     // Due already; their delay is not over.
     let delayed = std::iter::successors(timing.next_after(plan.fired_until), |due| timing.next_after(*due));

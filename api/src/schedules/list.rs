@@ -26,7 +26,7 @@ pub async fn list_schedules(
     page(&state, filter, Some(admitted.caller.user_id.to_string())).await.map(Json)
 }
 
-/// A page of the schedules of `owner`, or of everybody.
+/// A page of the schedules of `owner`; or of everybody, with their owners.
 pub(crate) async fn page(
     state: &AppState,
     filter: ScheduleFilter,
@@ -38,10 +38,17 @@ pub(crate) async fn page(
     if !wrong.is_empty() {
         return Err(Problem::of_fields(wrong));
     }
+    let of_everybody = owner.is_none();
     let mut found = state.tasks.schedules().list(&ScheduleSelection { owner, before, limit: limit + 1 }).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    let schedules = views(state, found).await?;
+    let owners: Vec<String> = found.iter().map(|schedule| schedule.owner.clone()).collect();
+    let mut schedules = views(state, found).await?;
+    if of_everybody {
+        for (view, owner) in schedules.iter_mut().zip(owners) {
+            view.owner = Some(owner);
+        }
+    }
     let next_cursor = schedules.last().filter(|_| more).map(|last| last.schedule_id);
     Ok(ScheduleList { schedules, next_cursor })
 }

@@ -9,7 +9,6 @@ use candlemill_shared::request::TaskRequest;
 use candlemill_shared::schedule::{
     DEFAULT_DELAY_SECONDS, FailurePolicy, Misfire, Overlap, ScheduleSpec, Template, Timing,
 };
-use candlemill_shared::tier::MAX_BATCH_FETCHES;
 use candlemill_shared::{TimeRange, Timestamp};
 use candlemill_tasks::Grant;
 
@@ -162,14 +161,11 @@ pub(super) async fn fire_request(
     let Some(range) = range else { return Ok(Err(NoRequest::NothingNew)) };
     let symbols = match template.quote_asset() {
         None => Vec::new(),
-        Some(quote) => {
-            let most = u32::try_from(MAX_BATCH_FETCHES).unwrap_or(u32::MAX).saturating_add(1);
-            match state.market.markets().trading_against(template.exchange(), quote, most).await? {
-                None => return Ok(Err(NoRequest::NoMarkets)),
-                Some(symbols) if symbols.is_empty() => return Ok(Err(NoRequest::NoSymbols)),
-                Some(symbols) => symbols,
-            }
-        }
+        Some(quote) => match state.market.markets().trading_against(template.exchange(), quote).await? {
+            None => return Ok(Err(NoRequest::NoMarkets)),
+            Some(symbols) if symbols.is_empty() => return Ok(Err(NoRequest::NoSymbols)),
+            Some(symbols) => symbols,
+        },
     };
     let request = template.request(range, symbols).map_err(|error| Problem::internal(&error))?;
     Ok(Ok(FireRequest { range, request }))

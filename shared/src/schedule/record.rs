@@ -1,7 +1,7 @@
 //! Schedules and their fires, as they are stored.
 
 use super::id::ScheduleId;
-use super::plan::Misfire;
+use super::plan::{Misfire, Missed};
 use super::template::Template;
 use super::timing::Timing;
 use crate::range::TimeRange;
@@ -324,13 +324,14 @@ impl FireRecord {
         }
     }
 
-    /// Fires that are passed over, the last of them due at `last`.
+    /// Fires that are passed over, as a plan tells of them.
     #[must_use]
-    pub fn missed(schedule: &ScheduleRecord, last: i64, missed: MissedFires, now_ms: i64) -> Self {
+    pub fn missed(schedule: &ScheduleRecord, missed: Missed, now_ms: i64) -> Self {
+        let Missed { first, last, count, at_least } = missed;
         Self {
             id: format!("{}_{last}_missed", schedule.id),
             state: FireState::Missed,
-            missed: Some(missed),
+            missed: Some(MissedFires { first, count, at_least }),
             ended_at: Some(now_ms),
             look_at: None,
             ..Self::due(schedule, last, now_ms)

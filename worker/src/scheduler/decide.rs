@@ -2,7 +2,7 @@
 
 use super::{GROUP, GROUPS, Scheduler};
 use candlemill_db::StoreError;
-use candlemill_shared::schedule::{FireRecord, FireState, MissedFires, ScheduleRecord, plan};
+use candlemill_shared::schedule::{FireRecord, FireState, ScheduleRecord, plan};
 use futures::future::try_join_all;
 
 impl Scheduler {
@@ -29,9 +29,8 @@ impl Scheduler {
             let id = schedule.id.to_string();
             let plan = plan(&schedule.spec.timing, schedule.spec.misfire, &id, schedule.fired_until, now);
             if let Some(missed) = plan.missed {
-                let many = MissedFires { first: missed.first, count: missed.count, at_least: missed.at_least };
                 tracing::warn!(schedule.id = %id, fires = missed.count, "fires were missed: nobody was there to make them in time");
-                fires.push(FireRecord::missed(schedule, missed.last, many, now));
+                fires.push(FireRecord::missed(schedule, missed, now));
             }
             fires.extend(plan.fires.iter().map(|due_at| FireRecord::due(schedule, *due_at, now)));
             advances.push((schedule, plan.fired_until, plan.next_fire_at));

@@ -10,7 +10,7 @@ use candlemill_shared::schedule::{
     FireReason, FireRecord, FireState, MISFIRE_WINDOW_MS, Overlap, ScheduleRecord, Template,
 };
 use candlemill_shared::task::{TaskId, TaskState};
-use candlemill_shared::tier::{MAX_BATCH_FETCHES, TierLimits};
+use candlemill_shared::tier::TierLimits;
 use candlemill_tasks::{Grant, OwnerRecord, OwnerState, SubmitError};
 use std::collections::HashMap;
 
@@ -65,7 +65,7 @@ impl Situation<'_> {
             let later = FireRecord { look_at: Some(self.now + next), ..fire };
             return self.scheduler.tasks.schedules().change_fire(FireState::Started, &later).await.map(drop);
         }
-        // Claimed, and not submitted: whoever claimed it died, or was refused by a store.
+        // Claimed, and not submitted: the scheduler that claimed it died, or was refused by a store.
         match self.decide(&fire, true).await? {
             Decision::Start(_, request, grant) => self.submit(fire, &request, &grant).await,
             Decision::Wait(..) => Ok(()),
@@ -199,26 +199,20 @@ impl Situation<'_> {
         let market = &self.scheduler.market;
         let symbols = match template.quote_asset() {
             None => Vec::new(),
-            Some(quote) => {
-                let most = u32::try_from(MAX_BATCH_FETCHES).unwrap_or(u32::MAX).saturating_add(1);
-                match market.markets().trading_against(template.exchange(), quote, most).await? {
-                    Some(symbols) if symbols.is_empty() => {
-                        let told = format!("{} trades nothing against {quote}", template.exchange());
-                        return Ok(refused("no_symbols", told));
-                    }
-                    Some(symbols) => symbols,
-                    None if self.now - fire.fire_at > MISFIRE_WINDOW_MS => {
-                        return Ok(refused(
-                            "no_markets",
-                            format!("the markets of {} are not known", template.exchange()),
-                        ));
-                    }
-                    None => {
-                        let told = format!("the markets of {} are not known yet", template.exchange());
-                        return Ok(Decision::Wait(QUOTA_MS, FireReason::new("no_markets", told)));
-                    }
+            Some(quote) => match market.markets().trading_against(template.exchange(), quote).await? {
+                Some(symbols) if symbols.is_empty() => {
+                    let told = format!("{} trades nothing against {quote}", template.exchange());
+                    return Ok(refused("no_symbols", told));
                 }
-            }
+                Some(symbols) => symbols,
+                None if self.now - fire.fire_at > MISFIRE_WINDOW_MS => {
+                    return Ok(refused("no_markets", format!("the markets of {} are not known", template.exchange())));
+                }
+                None => {
+                    let told = format!("the markets of {} are not known yet", template.exchange());
+                    return Ok(Decision::Wait(QUOTA_MS, FireReason::new("no_markets", told)));
+                }
+            },
         };
         if matches!(template, Template::Study(_)) {
             let limit = self.scheduler.tiers.of(grant.tier()).stored_studies;

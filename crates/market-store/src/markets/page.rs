@@ -4,6 +4,7 @@ use super::collection::Markets;
 use super::stored_list::{Market, StoredList};
 use crate::series::Series;
 use candlemill_db::StoreError;
+use candlemill_shared::tier::MAX_BATCH_FETCHES;
 use candlemill_shared::{Exchange, Interval, Symbol};
 use futures::TryStreamExt;
 use std::collections::{HashMap, HashSet};
@@ -53,17 +54,14 @@ impl Markets {
         Ok(MarketPage { markets, more, listed_at: Some(list.updated_at()).filter(|at| *at > 0) })
     }
 
-    /// The symbols of `exchange` that trade against the asset `quote`, ascending; at most `limit`. `None`: there is no list.
+    /// The symbols of `exchange` that trade against the asset `quote`, ascending; of more than a batch may hold one more, so that it is
+    /// refused and not cut. `None`: there is no list.
     ///
     /// # Errors
     /// When MongoDB fails.
-    pub async fn trading_against(
-        &self,
-        exchange: Exchange,
-        quote: &str,
-        limit: u32,
-    ) -> Result<Option<Vec<Symbol>>, StoreError> {
+    pub async fn trading_against(&self, exchange: Exchange, quote: &str) -> Result<Option<Vec<Symbol>>, StoreError> {
         let list = self.list(exchange).await?;
+        let limit = u32::try_from(MAX_BATCH_FETCHES).unwrap_or(u32::MAX).saturating_add(1);
         let selection = MarketSelection {
             quote: Some(quote.to_owned()),
             status: Some("TRADING".to_owned()),

@@ -75,7 +75,7 @@ impl TaskService {
     }
 
     /// Accepts the task of a fire of a schedule, which needs a place among the first half of the owner's: the other half is left for
-    /// what the owner asks for itself. Whoever submits the same fire gets the same task.
+    /// what the owner asks for itself. Every submission of one fire gets the same task.
     ///
     /// # Errors
     /// As [`Self::submit`].
